@@ -1,0 +1,170 @@
+"""The five limits on cost, each measured against its yardstick in the same run.
+
+Both sides are timed in turn, `repeat` times, and the best time of each counts: what a neighbour on the
+machine takes away from one attempt is a property of neither. Memory is the worst seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.commands import (
+    Timed,
+    bare_read,
+    dagster_floor,
+    dbt_floor,
+    eventpipe_run,
+    intake_run,
+    yardstick_run,
+)
+from benchmarks.dataset import dataset, fresh_copy, warm
+from benchmarks.generator import more
+from benchmarks.outcome import Outcome, published_outcome
+from benchmarks.population import Population
+from benchmarks.report import Check, Report, Row, StageTimes
+
+FULL_LOAD = "full-load"
+PEAK_MEMORY = "peak-memory"
+INCREMENT = "increment"
+SMALL_RUN = "small-run"
+INTAKE = "intake"
+NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE)
+
+TIMES_THE_YARDSTICK = 2.5
+PEAK_GIB = 4.0
+SHARE_OF_FULL_LOAD = 0.20
+
+_SMALL_EVENTS = 1_000
+# A small run takes seconds, and a busy machine easily adds one: more attempts cost little.
+_SMALL_REPEAT = 3
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and on what the cases run. `say` takes a line of progress after each timed command."""
+
+    work: Path
+    population: Population
+    repeat: int
+    say: Callable[[str], None]
+
+    def place(self, name: str) -> Path:
+        """A path for the files of one run; its folder exists, itself it may not."""
+        runs = self.work / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        return runs / name
+
+    def timed(self, what: str, seconds: float) -> float:
+        self.say(f"{what}: {seconds:.2f} s")
+        return seconds
+
+
+def load_cases(bench: Bench, wanted: Collection[str], report: Report) -> None:
+    """Full load, its peak memory, and 1 % more on top of it: those of them that are wanted."""
+    source = dataset(bench.work, bench.population)
+    read = warm(source)
+    bench.say(f"{bench.population.events:,} lines, {read / 1e9:.2f} GB")
+    project = bench.place("full")
+    ours: list[Timed] = []
+    theirs: list[Timed] = []
+    expected: Outcome | None = None
+    for _ in range(bench.repeat):
+        if FULL_LOAD in wanted or PEAK_MEMORY in wanted:
+            yardstick = yardstick_run(source, bench.place("yardstick.duckdb"))
+            bench.timed("yardstick", yardstick.timed.seconds)
+            theirs.append(yardstick.timed)
+            expected = yardstick.outcome
+        ours.append(eventpipe_run(fresh_copy(source, project)))
+        bench.timed("full load", ours[-1].seconds)
+
+    best = min(ours, key=lambda run: run.seconds)
+    report.stage_times.append(StageTimes("full load", best.stages))
+    if expected is not None:
+        plain = min(theirs, key=lambda run: run.seconds)
+        report.stage_times.append(StageTimes("yardstick", plain.stages))
+        report.checks.append(Check("after the full load", str(published_outcome(project)), str(expected)))
+        if FULL_LOAD in wanted:
+            report.rows.append(
+                Row(FULL_LOAD, best.seconds, plain.seconds, "a plain DuckDB script", TIMES_THE_YARDSTICK)
+            )
+        if PEAK_MEMORY in wanted:
+            peaks = [max(run.measurement.peak_bytes for run in runs) / _GIB for runs in (ours, theirs)]
+            report.rows.append(
+                Row(
+                    PEAK_MEMORY,
+                    peaks[0],
+                    peaks[1],
+                    "the same script's peak",
+                    PEAK_GIB,
+                    unit="GiB",
+                    absolute=True,
+                )
+            )
+    if INCREMENT in wanted:
+        _increment(bench, project, best.seconds, report)
+
+
+def _increment(bench: Bench, project: Path, full_seconds: float, report: Report) -> None:
+    runs: list[Timed] = []
+    for number in range(bench.repeat):
+        more(project, bench.population, number)
+        runs.append(eventpipe_run(project))
+        bench.timed("1 % more", runs[-1].seconds)
+    best = min(runs, key=lambda run: run.seconds)
+    lines = bench.population.events + bench.repeat * bench.population.lines_per_following_day
+    report.stage_times.append(StageTimes("1 % more", best.stages))
+    report.checks.append(_distinct_events("after 1 % more", project, bench.population, lines))
+    report.rows.append(Row(INCREMENT, best.seconds, full_seconds, "our own full load", SHARE_OF_FULL_LOAD))
+
+
+def _distinct_events(name: str, project: Path, population: Population, lines: int) -> Check:
+    """Published events against what the generator knows of its first `lines` lines."""
+    published = published_outcome(project).events
+    return Check(name, f"{published:,} events", f"{population.distinct_events(lines):,} events")
+
+
+def small_case(bench: Bench, report: Report) -> None:
+    """1,000 events on an empty project against a Dagster job that does nothing and one dbt invocation."""
+    population = Population(events=_SMALL_EVENTS, days=1, seed=bench.population.seed)
+    source = dataset(bench.work, population)
+    runs: list[Timed] = []
+    jobs: list[float] = []
+    invocations: list[float] = []
+    for _ in range(max(bench.repeat, _SMALL_REPEAT)):
+        jobs.append(bench.timed("Dagster job that does nothing", dagster_floor().seconds))
+        invocations.append(bench.timed("dbt invocation", dbt_floor(bench.place("floor")).seconds))
+        runs.append(eventpipe_run(fresh_copy(source, bench.place("small"))))
+        bench.timed("1,000 events", runs[-1].seconds)
+    best = min(runs, key=lambda run: run.seconds)
+    report.stage_times.append(StageTimes("1,000 events", best.stages))
+    report.checks.append(
+        _distinct_events("after 1,000 events", bench.place("small"), population, _SMALL_EVENTS)
+    )
+    report.rows.append(
+        Row(
+            SMALL_RUN,
+            best.seconds,
+            min(jobs) + min(invocations),
+            f"an empty Dagster job ({min(jobs):.1f} s) and one dbt run ({min(invocations):.1f} s)",
+            TIMES_THE_YARDSTICK,
+        )
+    )
+
+
+def intake_case(bench: Bench, report: Report) -> None:
+    """Landing all exports against DuckDB's reader on the same files into Parquet."""
+    source = dataset(bench.work, bench.population)
+    warm(source)
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(bench.repeat):
+        theirs.append(bench.timed("bare read_json", bare_read(source, bench.place("bare.parquet")).seconds))
+        landed = intake_run(fresh_copy(source, bench.place("intake")))
+        ours.append(bench.timed("intake alone", landed.measurement.seconds))
+        report.checks.append(
+            Check("after intake", f"{landed.accepted:,} lines", f"{bench.population.events:,} lines")
+        )
+    report.rows.append(Row(INTAKE, min(ours), min(theirs), "read_json into Parquet", TIMES_THE_YARDSTICK))

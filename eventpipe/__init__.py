@@ -1,0 +1,1 @@
+"""Customer events from raw exports to published tables: intake, identity, timelines, goals, segments, triggers."""

@@ -1,0 +1,307 @@
+"""The row contract: records in, judged events out (spec 1, sections 3 and 4), as one SQL query per export.
+
+Every line of an export becomes one row of the lake: accepted with its canonical event, or rejected with its raw text
+and every reason that applies. The steps are the common table expressions of `judged`, top to bottom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from eventpipe.identity.blocked import blocked_sql
+from eventpipe.intake import normalise
+from eventpipe.intake.definitions import DefinitionSql
+from eventpipe.intake.document import Document
+from eventpipe.intake.sent import Sent
+from eventpipe.project.codes import currencies
+from eventpipe.project.definitions import Registry
+from eventpipe.project.settings import Settings
+from eventpipe.project.sources import SourceProfile
+from eventpipe.project.vocabulary import DEFAULT_IDENTIFIERS, GOAL_TYPES, GOAL_TYPES_WITH_VALUE
+from eventpipe.sql import identifier, literal, one_of
+
+# An event may lie ahead of its landing date by clock differences and time zones, not by more.
+AHEAD = timedelta(hours=24)
+
+LAKE_COLUMNS = (
+    "status line index workspace_id source landed_on file event_id event_name raw_event_name kind occurred_at "
+    "customer_id email phone anonymous_id identifiers dedupe_key order_id order_key goal_type goal_name value currency "
+    "properties property_types extra traits deletion deleted_at flags coercions violations reasons raw raw_is_base64 "
+    "definition_version"
+).split()
+"""One row per non-blank line. `identifiers` is the event's usable identifier set as JSON, strongest first;
+`order_key` what `dedupe_on` found; `flags` what was accepted with a remark; `violations` what an observing definition
+would have rejected; `property_types` each top-level property with the first
+character of its JSON value (`items[`), separated by unit separators (0x1F); event columns are null where a rejected line gave none."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """The export that is judged."""
+
+    source: str
+    landed_on: date
+    file: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a source's events are judged by."""
+
+    profile: SourceProfile
+    settings: Settings
+    registry: Registry
+
+    def judged(self, records: str, document: Document, sent: Sent, landing: Landing) -> str:
+        """The query that gives LAKE_COLUMNS for the query `records` (line, index, raw, doc, fault)."""
+        profile = self.profile
+        plan = DefinitionSql(self.registry, coerce=profile.coerce)
+        extra_types = [t for t in self.settings.identity.names if t not in DEFAULT_IDENTIFIERS]
+        others = {name: sent.other_identifiers.get(name, "null") for name in extra_types}
+        landed = f"timestamptz {literal(landing.landed_on.isoformat() + ' 00:00:00+00')}"
+        latest = f"timestamptz {literal((landing.landed_on + timedelta(days=1) + AHEAD).isoformat() + ' 00:00:00+00')}"
+        earliest = f"timestamptz {literal(self.settings.earliest.isoformat() + ' 00:00:00+00')}"
+        scope = "event_name" if profile.key_scope == "event_name" else "''"
+        name = "sent_event_name" if profile.name_rule == "notifuse" else normalise.trimmed("sent_event_name")
+        coalesced = {
+            column: f"coalesce({normalise.trimmed('sent_' + column)}, {plan.mapped(column)})"
+            for column in (*DEFAULT_IDENTIFIERS, "dedupe_key", "order_id", "goal_name", "goal_type", "currency")
+        }
+        reasons = self._reasons(latest, earliest)
+        any_reason = " or ".join(f"coalesce({condition}, false)" for condition, _ in reasons)
+        listed = ", ".join(f"case when {condition} then {code} end" for condition, code in reasons)
+        return f"""
+with records as ({records}),
+parsed as (
+    select *, case when fault is null then from_json(doc, {literal(document.structure())}) end as j from records
+),
+sent as (
+    select line, index, raw, fault,
+        {sent.event_name} as sent_event_name,
+        {sent.kind} as kind,
+        {sent.workspace_id} as sent_workspace_id,
+        {sent.occurred_at} as sent_occurred_at,
+        {sent.customer_id} as sent_customer_id,
+        {sent.email} as sent_email,
+        {sent.phone} as sent_phone,
+        {sent.anonymous_id} as sent_anonymous_id,
+        {"".join(f"{value} as {identifier('sent_' + name)}, " for name, value in others.items())}
+        {"".join(f"{value} as {identifier('previous_' + name)}, " for name, value in sent.previous)}
+        {sent.dedupe_key} as sent_dedupe_key,
+        {sent.order_id} as sent_order_id,
+        {sent.goal_type} as sent_goal_type,
+        {sent.goal_name} as sent_goal_name,
+        {_given_json(sent.value)} as sent_value,
+        {sent.currency} as sent_currency,
+        cast({sent.properties} as json) as properties,
+        cast({sent.extra} as json) as extra,
+        cast({sent.traits} as json) as traits,
+        {sent.deletion} as deletion,
+        {normalise.trimmed(sent.deleted_at)} as sent_deleted_at,
+        {sent.given} as given
+    from parsed
+),
+named as (
+    select sent.*, {name} as trimmed_name, known.definition, coalesce(known.event_name, {name}) as event_name
+    from sent left join {plan.names()} on known.sent = {name} and sent.kind not in ('identify', 'alias')
+),
+valued as (select *, {plan.values()} as p from named),
+mapped as (
+    select *,
+        {", ".join(f"{expression} as mapped_{column}" for column, expression in coalesced.items())},
+        coalesce(sent_value, {plan.mapped("value", as_json=True)}, {plan.goal("value")}) as mapped_value,
+        {plan.goal("type")} as goal_of_definition,
+        {plan.goal("name")} as goal_name_of_definition,
+        {normalise.trimmed("sent_occurred_at")} as written_at,
+        {normalise.folded("mapped_email")} as folded_email{"".join(self._folded(name) for name, _ in sent.previous)}
+    from valued
+),
+normal as (
+    select * replace (coalesce({normalise.trimmed("sent_workspace_id")}, {literal(self.settings.workspace)}) as sent_workspace_id),
+        {normalise.instant("written_at", profile.timezone, sent.occurred_at_format)} as read_at,
+        {normalise.instant("sent_deleted_at", profile.timezone, sent.deleted_at_format)} as deleted_at,
+        mapped_customer_id as customer_id,
+        {normalise.email("folded_email")} as email,
+        {normalise.phone("mapped_phone", profile.default_region) if sent.phone != "null" or "phone" in plan_targets(self.registry) else "null::varchar"} as phone,
+        mapped_anonymous_id as anonymous_id,
+        {"".join(f"{normalise.trimmed(identifier('sent_' + name))} as {identifier(name)}, " for name in others)}
+        {"".join(self._previous(name) for name, _ in sent.previous)}
+        coalesce(mapped_goal_type, goal_of_definition) as goal_type,
+        coalesce(mapped_goal_name, goal_name_of_definition) as goal_name,
+        nullif(mapped_value ->> '$', '') as value_text,
+        {normalise.currency("mapped_currency")} as written_currency
+    from mapped
+),
+complete as (
+    select *,
+        {normalise.money("value_text")} as value,
+        coalesce(read_at, case when written_at is null then {landed} end) as occurred_at,
+        {self._set(extra_types, [name for name, _ in sent.previous])} as identifiers,
+        {plan.observes()} as observes,
+        {plan.violations()} as violations
+    from normal
+),
+judged as (
+    select *,
+        case when {any_reason} then list_filter(
+            list_concat([{listed}], case when not observes and deletion is distinct from 'deleted' then violations end),
+            lambda r: r is not null
+        ) end as reasons
+    from complete
+)
+select
+    case when reasons is null then 'accepted' else 'rejected' end as status,
+    line,
+    index,
+    coalesce(sent_workspace_id, {literal(self.settings.workspace)}) as workspace_id,
+    {literal(landing.source)} as source,
+    {literal(landing.landed_on)}::date as landed_on,
+    {literal(landing.file)} as file,
+    case when reasons is null then md5(case
+        when mapped_dedupe_key is not null
+            then concat_ws(chr(0), 'key', sent_workspace_id, {literal(landing.source)}, {scope}, mapped_dedupe_key)
+        else concat_ws(
+            chr(0), 'line', sent_workspace_id, {literal(landing.source)}, {literal(landing.landed_on)},
+            {literal(landing.file)}, line, index
+        )
+    end) end as event_id,
+    event_name,
+    sent_event_name as raw_event_name,
+    kind,
+    occurred_at,
+    customer_id,
+    email,
+    phone,
+    anonymous_id,
+    identifiers,
+    mapped_dedupe_key as dedupe_key,
+    mapped_order_id as order_id,
+    case when reasons is null then {plan.order_key()} end as order_key,
+    case when reasons is null then goal_type end as goal_type,
+    case when goal_type is not null or sent_goal_name is not null then goal_name end as goal_name,
+    value,
+    case when value is not null then coalesce(written_currency, {literal(self.settings.currency)}) end as currency,
+    case when reasons is null then {plan.canonical_properties()} end as properties,
+    case when reasons is null then {_types("properties")} end as property_types,
+    case when reasons is null then extra end as extra,
+    case when reasons is null then traits end as traits,
+    coalesce(deletion, 'unchanged') as deletion,
+    deleted_at,
+    {self._flags()} as flags,
+    case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as coercions,
+    case when reasons is null and observes and len(violations) > 0 then violations end as violations,
+    reasons,
+    case when reasons is not null then rtrim(raw, chr(10) || chr(13)) end as raw,
+    fault is not distinct from 'encoding.invalid' as raw_is_base64,
+    {plan.version()} as definition_version
+from judged"""
+
+    def _reasons(self, latest: str, earliest: str) -> list[tuple[str, str]]:
+        """Pairs of a condition and the SQL of its reason code. A faulty line has its fault and nothing else."""
+        read = "fault is null"
+        tracked = f"{read} and kind not in ('identify', 'alias')"
+        live = f"{read} and deletion is distinct from 'deleted'"
+        found = [
+            ("fault is not null", "fault"),
+            (f"{tracked} and coalesce(trimmed_name, '') = ''", "'event_name.missing'"),
+            (f"{tracked} and strlen(trimmed_name) > 100", "'event_name.length'"),
+            (f"{read} and written_at is not null and read_at is null", "'occurred_at.invalid'"),
+            (f"{read} and (read_at < {earliest} or read_at > {latest})", "'occurred_at.range'"),
+            (f"{read} and sent_deleted_at is not null and deleted_at is null", "'deleted_at.invalid'"),
+            (f"{read} and mapped_value is not null and value_text is not null and value is null", "'value.invalid'"),
+            (
+                f"{read} and written_currency is not null and not {_is_currency('written_currency')}",
+                "'currency.invalid'",
+            ),
+            (f"{read} and not {one_of('goal_type', GOAL_TYPES)}", "'goal_type.unknown'"),
+            (
+                f"{live} and {one_of('goal_type', GOAL_TYPES_WITH_VALUE)} and value_text is null",
+                "'goal_value.required'",
+            ),
+            (f"{live} and not observes and len(violations) > 0", "null"),
+        ]
+        if self.profile.name_rule == "notifuse":
+            legal = "regexp_full_match(trimmed_name, '[a-z0-9_./-]+')"
+            found.insert(2, (f"{tracked} and trimmed_name <> '' and not {legal}", "'event_name.format'"))
+        if self.profile.registry == "closed":
+            found.insert(1, (f"{tracked} and trimmed_name <> '' and definition is null", "'event_name.unknown'"))
+        if self.profile.identifiers == "required":
+            found.append((f"{read} and identifiers is null", "'identifier.missing'"))
+        if self.profile.identifier_rule == "exactly_one":
+            found.append((f"{read} and given > 1", "'identifier.ambiguous'"))
+        if not self.profile.coerce:
+            found.append((f"{read} and starts_with(mapped_value, '\"')", "'value.invalid'"))
+        return found
+
+    def _set(self, others: list[str], previous: list[str]) -> str:
+        """The usable identifiers as JSON text, in the declared order of strength; null when there is none.
+
+        Values that can never link are left out here; the project's own list is applied when contacts are resolved,
+        so that editing it needs no new landing.
+        """
+        members = []
+        for name in self.settings.identity.names:
+            if name not in (*DEFAULT_IDENTIFIERS, *others):
+                continue
+            for column in [name, *(["previous_id_" + name] if name in previous else [])]:
+                value = identifier(column)
+                prefix = literal(f'["{name}",')
+                members.append(
+                    f"case when {value} is not null and not {blocked_sql(value)}"
+                    f" then {prefix} || to_json({value}) || ']' end"
+                )
+        return f"case when fault is null then '[' || nullif(concat_ws(',', {', '.join(members)}), '') || ']' end"
+
+    def _previous(self, name: str) -> str:
+        raw = identifier("previous_" + name)
+        clean = normalise.email(identifier("folded_previous_" + name)) if name == "email" else normalise.trimmed(raw)
+        return f"{clean} as {identifier('previous_id_' + name)}, "
+
+    @staticmethod
+    def _folded(name: str) -> str:
+        if name != "email":
+            return ""
+        return f", {normalise.folded(identifier('previous_' + name))} as {identifier('folded_previous_' + name)}"
+
+    @staticmethod
+    def _flags() -> str:
+        flags = (
+            ("written_at is null", "occurred_at.missing"),
+            ("mapped_email is not null and email is null", "email.invalid"),
+            (f"email is not null and {normalise.email_is_mixed('email')}", "email.mixed_script"),
+            ("mapped_phone is not null and phone is null", "phone.invalid"),
+        )
+        anything = " or ".join(condition for condition, _ in flags)
+        listed = ", ".join(f"case when {condition} then {literal(flag)} end" for condition, flag in flags)
+        return f"case when fault is null and ({anything}) then list_filter([{listed}], lambda f: f is not null) end"
+
+    @staticmethod
+    def _value_coercion() -> str:
+        return " + (starts_with(coalesce(sent_value, ''), '\"'))::int"
+
+
+def plan_targets(registry: Registry) -> frozenset[str]:
+    """The canonical fields that some property maps to."""
+    return frozenset(
+        declared.maps_to
+        for definition in registry.definitions
+        for declared in definition.properties
+        if declared.maps_to is not None
+    )
+
+
+def _is_currency(code: str) -> str:
+    """ISO 4217, looked up in one text: DuckDB would make a join of an `in` this long."""
+    known = " ".join(sorted(currencies()))
+    return f"(regexp_full_match({code}, '[A-Z]{{3}}') and contains({literal(known)}, {code}))"
+
+
+def _given_json(value: str) -> str:
+    """A JSON value, null where it is JSON null or an empty string."""
+    return f"case when {value} not in ('null', '\"\"') then {value} end"
+
+
+def _types(properties: str) -> str:
+    entries = f"map_entries(from_json({properties}, '\"MAP(VARCHAR, JSON)\"'))"
+    return f"array_to_string(list_transform({entries}, lambda e: e.key || coalesce(left(e.value, 1), 'n')), chr(31))"

@@ -1,0 +1,227 @@
+"""Event definitions (spec 1, section 4) as SQL: which definition an event falls under, what it makes of properties.
+
+Every event's declared properties are read in one parse into the list column `p`; its positions are fixed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from eventpipe.intake import normalise
+from eventpipe.project.definitions import EventDefinition, PropertyDefinition, Registry
+from eventpipe.sql import json_path, literal, literals
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A declared property and the positions (from 1) of its name and aliases in `p`."""
+
+    declared: PropertyDefinition
+    positions: tuple[int, ...]
+
+    @property
+    def value(self) -> str:
+        """The property's JSON text; null where it is absent or null. The name comes before its aliases."""
+        given = ", ".join(f"nullif(p[{position}], 'null')" for position in self.positions)
+        return f"coalesce({given})" if len(self.positions) > 1 else given
+
+    @property
+    def text(self) -> str:
+        return f"({self.value} ->> '$')"
+
+
+class DefinitionSql:
+    """SQL expressions that choose by the column `definition`: the number of an event's definition, or null."""
+
+    def __init__(self, registry: Registry, *, coerce: bool) -> None:
+        self._definitions = registry.definitions
+        self._coerce = coerce
+        self._places = [tuple(_places(definition)) for definition in registry.definitions]
+
+    def names(self) -> str:
+        """A relation (sent, event_name, definition): each name and alias with its canonical name."""
+        rows = [
+            f"({literal(spelling)}, {literal(definition.name)}, {number})"
+            for number, definition in enumerate(self._definitions)
+            for spelling in (definition.name, *definition.aliases)
+        ]
+        empty = "select null::varchar as sent, null::varchar as event_name, null::integer as definition where false"
+        return f"(values {', '.join(rows)}) as known (sent, event_name, definition)" if rows else f"({empty}) as known"
+
+    def values(self) -> str:
+        """The list `p` of the declared properties' JSON values, aliases included."""
+        return self._case(
+            lambda number: f"json_extract(properties, [{', '.join(self._paths(number))}])" if self._places[number] else None,
+            otherwise="null::json[]",
+        )
+
+    def version(self) -> str:
+        """The version of the definition that judges the event; null where none does."""
+        return self._case(lambda number: literal(self._definitions[number].version), "null")
+
+    def observes(self) -> str:
+        """True where violations are counted but do not reject."""
+        return self._case(lambda n: "true" if self._definitions[n].mode == "observe" else None, "false")
+
+    def mapped(self, column: str, *, as_json: bool = False) -> str:
+        """What properties with `maps_to: column` give; null where none does."""
+
+        def one(number: int) -> str | None:
+            given = [place for place in self._places[number] if place.declared.maps_to == column]
+            values = [place.value if as_json else place.text for place in given]
+            if not values:
+                return None
+            return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
+
+        return self._case(one, "null")
+
+    def goal(self, attribute: str) -> str:
+        """The definition's goal: `type` or `name`; `value` as JSON text of the property it names."""
+
+        def one(number: int) -> str | None:
+            goal = self._definitions[number].goal
+            if goal is None:
+                return None
+            if attribute != "value":
+                said = getattr(goal, attribute)
+                return literal(said) if said else None
+            return next((p.value for p in self._places[number] if p.declared.name == goal.value), None)
+
+        return self._case(one, "null")
+
+    def order_key(self) -> str:
+        """What `dedupe_on` names, over columns after mapping: one event per definition and value (section 6)."""
+
+        def one(number: int) -> str | None:
+            on = self._definitions[number].dedupe_on
+            if on is None:
+                return None
+            place = next((p for p in self._places[number] if p.declared.name == on), None)
+            column = on if on in ("order_id", "dedupe_key") else None
+            if place is None:
+                return column
+            return f"coalesce({place.text}, {place.declared.maps_to})" if place.declared.maps_to else place.text
+
+        return self._case(one, "null")
+
+    def violations(self) -> str:
+        """The list of property.* reasons, without nulls; null or empty when there is none."""
+        return self._case(self._violations_of, "null::varchar[]")
+
+    def coercions(self) -> str:
+        """How many properties were read from text that holds their type, or from an alias's spelling of a type."""
+
+        def one(number: int) -> str | None:
+            counted = [f"coalesce(({c})::int, 0)" for p in self._places[number] if (c := self._coerced(p))]
+            return " + ".join(counted) or None
+
+        return self._case(one, "0")
+
+    def canonical_properties(self) -> str:
+        """`properties` with declared names and types: aliases renamed, coerced values converted."""
+
+        def one(number: int) -> str | None:
+            changes = [change for place in self._places[number] for change in self._changes(place)]
+            if not changes:
+                return None
+            patch = f"concat_ws(',', {', '.join(changes)})"
+            return f"case when {patch} = '' then properties else json_merge_patch(properties, '{{' || {patch} || '}}') end"
+
+        return self._case(one, "properties")
+
+    def _violations_of(self, number: int) -> str | None:
+        checks: list[str] = []
+        definition = self._definitions[number]
+        for place in self._places[number]:
+            name = place.declared.name
+            if place.declared.required:
+                filled = place.declared.maps_to
+                absent = f"{place.value} is null" + (f" and sent_{filled} is null" if filled else "")
+                checks.append(f"case when {absent} then {literal('property.required:' + name)} end")
+            checks.append(
+                f"case when {place.value} is not null and not {self._typed(place)}"
+                f" then {literal('property.type:' + name)} end"
+            )
+        unknown = "null::varchar[]"
+        if definition.unknown_properties == "reject":
+            known = [name for p in definition.properties for name in (p.name, *p.aliases)] or [""]
+            strange = f"list_filter(json_keys(properties), lambda k: not list_contains([{literals(known)}], k))"
+            unknown = f"list_transform({strange}, lambda k: 'property.unknown:' || k)"
+        if not checks and unknown.startswith("null"):
+            return None
+        own = f"list_filter([{', '.join(checks) or 'null'}], lambda r: r is not null)"
+        return f"list_concat({own}, {unknown})"
+
+    def _typed(self, place: _Place) -> str:
+        natural = _natural(place)
+        lossless = self._coerced(place)
+        return f"({natural} or coalesce({lossless}, false))" if lossless else f"({natural})"
+
+    def _coerced(self, place: _Place) -> str | None:
+        """True where the value has another JSON type but reads as the declared one without loss."""
+        if not self._coerce:
+            return None
+        quoted = f"starts_with({place.value}, '\"')"
+        match place.declared.type:
+            case "number":
+                return f"{quoted} and {normalise.number(normalise.trimmed(place.text))}"
+            case "boolean":
+                return f"{quoted} and lower({place.text}) in ('true', 'false')"
+            case "string":
+                return f"not starts_with({place.value}, '\"') and not starts_with({place.value}, '{{') and not starts_with({place.value}, '[')"
+            case "array" | "object":
+                opening = "[" if place.declared.type == "array" else "{"
+                return f"{quoted} and starts_with({place.text}, '{opening}') and json_valid({place.text})"
+            case _:
+                return None
+
+    def _changes(self, place: _Place) -> Iterator[str]:
+        """Members of the merge patch: a converted or renamed value, and null for each alias that was used."""
+        coerced = self._coerced(place)
+        name, *aliases = place.positions
+        key = literal(_quoted(place.declared.name) + ":")
+        converted = f"to_json({place.text})" if place.declared.type == "string" else f"lower(trim({place.text}))"
+        if place.declared.type in ("array", "object"):
+            converted = place.text
+        as_declared = f"case when {coerced} then {converted} else {place.value} end" if coerced else place.value
+        needed = " or ".join(filter(None, [coerced, f"p[{name}] is null and {place.value} is not null" if aliases else ""]))
+        if needed:
+            yield f"case when {needed} then {key} || {as_declared} end"
+        for alias, position in zip(place.declared.aliases, aliases, strict=True):
+            yield f"case when p[{position}] is not null then {literal(_quoted(alias) + ':null')} end"
+
+    def _paths(self, number: int) -> list[str]:
+        return [
+            json_path([name])
+            for place in self._places[number]
+            for name in (place.declared.name, *place.declared.aliases)
+        ]
+
+    def _case(self, of: Callable[[int], str | None], otherwise: str) -> str:
+        branches = [(number, sql) for number in range(len(self._definitions)) if (sql := of(number)) is not None]
+        if not branches:
+            return otherwise
+        return f"case definition {' '.join(f'when {n} then {sql}' for n, sql in branches)} else {otherwise} end"
+
+
+def _places(definition: EventDefinition) -> Iterator[_Place]:
+    position = 1
+    for declared in definition.properties:
+        count = 1 + len(declared.aliases)
+        yield _Place(declared, tuple(range(position, position + count)))
+        position += count
+
+
+def _natural(place: _Place) -> str:
+    """True where the JSON value has the declared type as it stands."""
+    first: dict[str, Sequence[str]] = {"string": '"', "array": "[", "object": "{", "boolean": "tf"}
+    if place.declared.type == "number":
+        return normalise.number(place.value)
+    if place.declared.type == "date":
+        return f"starts_with({place.value}, '\"') and {normalise.day(place.text)}"
+    return " or ".join(f"starts_with({place.value}, {literal(c)})" for c in first[place.declared.type])
+
+
+def _quoted(key: str) -> str:
+    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,269 @@
+"""CSV bytes to records in columns (spec 1, sections 1 and 2).
+
+Lines are cut as for JSON lines, so that every record keeps its own bytes and its physical line number; a record that
+holds line breaks inside quotes is put together again; fields are parsed by Arrow's CSV reader. A stray quote costs
+its own line: lines are only joined where the joined text is one record with the right number of fields.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+from numpy.typing import NDArray
+
+from eventpipe.intake.framing import FRAME, LineCount, blank_lines, line_ends, texts, whole_lines
+from eventpipe.intake.refusal import ExportRefused
+
+_BLANKS = re.compile(rb"[ \t]+")
+_EDGE_BLANKS = re.compile(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV export is written. `whitespace` splits on runs of blanks and knows no quotes."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    header: bool = True
+    whitespace: bool = False
+
+
+class DelimitedReader:
+    """Frames of a CSV export: FRAME's columns, then one text column `f0, f1, ...` for each of `names`.
+
+    `names` is known after `open`; the header line is not counted in `lines`. A record with another number of fields
+    gets the fault `csv.columns`.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], dialect: Dialect, counted: LineCount, *, line_bytes: int) -> None:
+        self._blocks = whole_lines(chunks, line_bytes)
+        self._dialect = dialect
+        self._counted = counted
+        self._line_bytes = line_bytes
+        self._physical = 0
+        self._first = b""
+        self.names: tuple[str, ...] = ()
+
+    def open(self) -> pa.Schema:
+        """Read the first record; returns the schema of the frames. Errors: `ExportRefused` with `file.header`."""
+        self._first = next(self._blocks, b"")
+        if self._first:
+            fields, length, physical = self._first_record()
+            if self._dialect.header:
+                self.names = tuple(name.strip() for name in fields)
+                self._first = self._first[length:]
+                self._physical = physical
+            else:
+                self.names = tuple(f"c{number}" for number in range(1, len(fields) + 1))
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            if twice or not all(self.names):
+                what = f"names {', '.join(twice)} more than once" if twice else "has a column without a name"
+                raise ExportRefused("file.header", f"the header {what}; correct the export, or set csv.header: false")
+        return pa.schema([*FRAME, *(pa.field(f"f{index}", pa.string()) for index in range(len(self.names)))])
+
+    def frames(self) -> Iterator[pa.RecordBatch]:
+        """The records, in file order."""
+        pending = b""
+        blocks = self._all_blocks()
+        block = next(blocks, None)
+        while block is not None:
+            following = next(blocks, None)
+            batch, pending = self._frame(pending + block, last=following is None)
+            if batch is not None:
+                yield batch
+            block = following
+
+    def _all_blocks(self) -> Iterator[bytes]:
+        if self._first:
+            yield self._first
+        yield from self._blocks
+
+    def _first_record(self) -> tuple[list[str], int, int]:
+        """Fields of the first record that is not blank, and the bytes and lines up to its end."""
+        ends = line_ends(self._first)
+        start = 0
+        for index, end in enumerate(ends):
+            text = self._first[start:end]
+            if not text.strip():
+                start = int(end)
+                continue
+            fields = self._fields(text)
+            # A header may hold a line break inside quotes.
+            for later in range(index + 1, min(index + 20, len(ends))):
+                if fields is not None:
+                    break
+                text, end, index = self._first[start : ends[later]], ends[later], later
+                fields = self._fields(text)
+            if fields is None:
+                raise ExportRefused("file.header", "the first line is not a CSV record in UTF-8")
+            return fields, int(end), index + 1
+        return [], len(self._first), len(ends)
+
+    def _fields(self, text: bytes) -> list[str] | None:
+        """The fields when the text is exactly one record, else None."""
+        if self._dialect.whitespace:
+            return text.decode("utf-8", "replace").split()
+        try:
+            rows = list(
+                csv.reader(
+                    io.StringIO(text.decode("utf-8"), newline=""),
+                    delimiter=self._dialect.delimiter,
+                    quotechar=self._dialect.quote,
+                    strict=True,
+                )
+            )
+        except (csv.Error, UnicodeDecodeError):
+            return None
+        return rows[0] if len(rows) == 1 else None
+
+    def _frame(self, lines: bytes, *, last: bool) -> tuple[pa.RecordBatch | None, bytes]:
+        """One block's records, and the bytes of a record that is still open at its end."""
+        codes = np.frombuffer(lines, dtype=np.uint8)
+        ends = line_ends(lines)
+        starts = np.concatenate(([0], ends[:-1]))
+        first_of_record = self._record_starts(lines, codes, starts, ends, last=last)
+        if first_of_record is None:
+            return None, lines
+        opened = int(first_of_record[-1]) if not last and first_of_record[-1] < 0 else 0
+        if opened:
+            first_of_record = first_of_record[:-1]
+            keep_from = -opened
+            pending = lines[starts[keep_from] :]
+            lines, ends, starts = lines[: starts[keep_from]], ends[:keep_from], starts[:keep_from]
+            codes = np.frombuffer(lines, dtype=np.uint8)
+        else:
+            pending = b""
+        numbers = self._physical + 1 + first_of_record
+        self._physical += len(ends)
+        if len(first_of_record) == 0:
+            return None, pending
+        record_starts = starts[first_of_record]
+        record_ends = np.append(record_starts[1:], len(lines))
+        blank = blank_lines(lines, codes, record_starts, record_ends)
+        self._counted.lines += len(record_starts)
+        self._counted.blank += int(blank.sum())
+        return self._parsed(lines, record_starts, record_ends, numbers, blank), pending
+
+    def _record_starts(
+        self,
+        lines: bytes,
+        codes: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        *,
+        last: bool,
+    ) -> NDArray[np.int64] | None:
+        """Indexes of the lines that begin a record.
+
+        A trailing negative entry -k says that line k begins a record which the block does not close; None says that
+        this is so from the first line on.
+        """
+        every = np.arange(len(starts), dtype=np.int64)
+        if self._dialect.whitespace or self._dialect.quote.encode() not in lines:
+            return every
+        quotes = np.add.reduceat(codes == ord(self._dialect.quote), starts, dtype=np.int64)
+        odd = np.flatnonzero(quotes % 2)
+        inside = np.zeros(len(starts), dtype=bool)
+        position = 0
+        while position < len(odd):
+            begin = int(odd[position])
+            if position + 1 == len(odd):
+                unfinished = len(lines) - starts[begin] <= self._line_bytes and not last
+                if unfinished and self._may_open(lines[starts[begin] : ends[begin]]):
+                    return None if begin == 0 else np.append(every[:begin][~inside[:begin]], -begin)
+                break
+            end = int(odd[position + 1])
+            joined = lines[starts[begin] : ends[end]]
+            fields = self._fields(joined) if len(joined) <= self._line_bytes else None
+            if fields is not None and len(fields) == len(self.names):
+                inside[begin + 1 : end + 1] = True
+                position += 2
+            else:
+                position += 1
+        return every[~inside]
+
+    def _may_open(self, line: bytes) -> bool:
+        """Whether the line, read alone, has too few fields: then it may go on in the next block."""
+        fields = self._fields(line)
+        return fields is None or len(fields) < len(self.names)
+
+    def _parsed(
+        self,
+        lines: bytes,
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        blank: NDArray[np.bool_],
+    ) -> pa.RecordBatch | None:
+        raw, fault = texts(lines, starts, ends, (ends - starts) > self._line_bytes + 2)
+        readable = ~blank & np.asarray(fault.is_null())
+        if readable.all():
+            text = lines
+        else:
+            text = b"".join(lines[start:end] for start, end in zip(starts[readable], ends[readable], strict=True))
+        table, wrong = self._columns(text, int(readable.sum()))
+        parsed = np.full(len(starts), -1, dtype=np.int64)
+        at = np.flatnonzero(readable)
+        wrong_at = at[wrong]
+        parsed[np.delete(at, wrong)] = np.arange(len(at) - len(wrong))
+        rows = pa.array(parsed, mask=parsed < 0)
+        faults = fault.to_pylist() if len(wrong) else None
+        if faults is not None:
+            for index in wrong_at:
+                faults[index] = "csv.columns"
+            fault = pa.array(faults, pa.string())
+        columns = [table.column(index).combine_chunks().take(rows) for index in range(len(self.names))]
+        flags = pa.array(np.zeros(len(starts), dtype=bool))
+        batch = pa.record_batch(
+            [pa.array(numbers), raw, fault, flags, *columns],
+            names=[*FRAME.names, *(f"f{index}" for index in range(len(self.names)))],
+        )
+        kept = batch.filter(pa.array(~blank))
+        return kept if kept.num_rows else None
+
+    def _columns(self, text: bytes, records: int) -> tuple[pa.Table, NDArray[np.int64]]:
+        """The fields as text columns (empty is null), and the indexes of records with a wrong number of fields."""
+        names = [f"f{index}" for index in range(len(self.names))]
+        wrong: list[int] = []
+
+        def skip(row: arrow_csv.InvalidRow) -> str:
+            wrong.append(row.number - 1)
+            return "skip"
+
+        if self._dialect.whitespace:
+            text = _BLANKS.sub(b"\t", _EDGE_BLANKS.sub(b"", text))
+        if records == 0:
+            return pa.table({name: pa.array([], pa.string()) for name in names}), np.empty(0, np.int64)
+        table = arrow_csv.read_csv(
+            pa.BufferReader(text),
+            read_options=arrow_csv.ReadOptions(
+                column_names=names, use_threads=False, block_size=len(text) + 1, encoding="utf8"
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter="\t" if self._dialect.whitespace else self._dialect.delimiter,
+                quote_char=False if self._dialect.whitespace else self._dialect.quote,
+                newlines_in_values=True,
+                ignore_empty_lines=True,
+                invalid_row_handler=skip,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        )
+        if table.num_rows + len(wrong) != records:
+            raise ExportRefused(
+                "file.corrupt",
+                f"{records} records were framed but {table.num_rows + len(wrong)} parsed; check csv.quote and csv.delimiter",
+            )
+        return table, np.asarray(wrong, dtype=np.int64)

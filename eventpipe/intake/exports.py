@@ -1,0 +1,121 @@
+"""What lies in the exports folder, and which of it a run may take (spec 1, sections 1 and 2).
+
+    exports/<source>/<YYYY-MM-DD>/<file>
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+# Names that a copying tool gives to what is not complete, markers, and hidden files.
+_NOT_EXPORTS = re.compile(r"^[._]|\.(done|tmp|part|partial|crdownload|swp)$|~$")
+
+
+@dataclass(frozen=True, order=True)
+class ExportKey:
+    """An export's name: stable over its versions."""
+
+    source: str
+    landed_on: date
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.landed_on}/{self.file}"
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What the file system says of a file; equal states mean unchanged content (as git takes it)."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        seen = path.lstat()
+        return cls(seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export file. `link` is true where the name or a folder above it leads out of the exports folder."""
+
+    key: ExportKey
+    path: Path
+    state: FileState
+    link: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which landing dates to look at, both ends included; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def takes(self, day: date) -> bool:
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterator[Export]:
+    """The exports of the known sources in the selected dates, in order of source, date and name."""
+    for source in sorted(sources):
+        folder = exports / source
+        if not folder.is_dir():
+            continue
+        for day_folder in sorted(folder.iterdir()):
+            day = _day(day_folder.name)
+            if day is None or not selection.takes(day) or not day_folder.is_dir():
+                continue
+            for path in sorted(day_folder.iterdir()):
+                if _NOT_EXPORTS.search(path.name) or (path.is_dir() and not path.is_symlink()):
+                    continue
+                yield Export(ExportKey(source, day, path.name), path, FileState.of(path), _leads_out(path, exports))
+
+
+def strangers(exports: Path, sources: frozenset[str]) -> list[str]:
+    """Folders that no run will ever read: unknown sources and names that are no dates, relative to `exports`."""
+    if not exports.is_dir():
+        return []
+    found = []
+    for folder in sorted(path for path in exports.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if folder.name not in sources:
+            found.append(folder.name)
+            continue
+        found += [
+            f"{folder.name}/{inner.name}"
+            for inner in sorted(folder.iterdir())
+            if not inner.name.startswith(".") and _day(inner.name) is None
+        ]
+    return found
+
+
+def settled(export: Export, settle: timedelta, now: datetime) -> bool:
+    """Quiet for `settle`, or with a `.done` marker beside it."""
+    if export.path.with_name(export.path.name + ".done").exists():
+        return True
+    return now.timestamp() - export.state.modified_ns / 1e9 >= settle.total_seconds()
+
+
+def _day(name: str) -> date | None:
+    if not _DAY.fullmatch(name):
+        return None
+    try:
+        return date.fromisoformat(name)
+    except ValueError:
+        return None
+
+
+def _leads_out(path: Path, exports: Path) -> bool:
+    target = path.resolve()
+    if not target.is_relative_to(exports.resolve()):
+        return True
+    return path.exists() and not stat.S_ISREG(target.stat().st_mode)

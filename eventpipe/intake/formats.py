@@ -1,0 +1,244 @@
+"""Opening an export by its format (spec 1, sections 1 and 2): which frames it gives and how they become records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from eventpipe.intake import records
+from eventpipe.intake.delimited import DelimitedReader, Dialect
+from eventpipe.intake.document import Document
+from eventpipe.intake.exports import Export
+from eventpipe.intake.framing import FRAME, LineCount, frames
+from eventpipe.intake.mapping import sent_from
+from eventpipe.intake.presets import BATCH_KEYS
+from eventpipe.intake.refusal import ExportRefused
+from eventpipe.intake.sent import Sent
+from eventpipe.intake.stream import ENDINGS, Caps, Compression, ExportStream, read_whole
+from eventpipe.project.settings import LimitSettings
+from eventpipe.project.sources import SourceProfile
+from eventpipe.sql import literal
+
+# A JSON document is parsed in one piece; larger ones belong into JSON lines.
+DOCUMENT_BYTES = 256 << 20
+_BY_ENDING = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet"}
+
+
+@dataclass
+class Reading:
+    """An export that is being read: its records as SQL, and what is known when they are exhausted."""
+
+    records: str
+    document: Document
+    sent: Sent
+    stream: ExportStream
+    counted: LineCount | None
+    refusal: list[ExportRefused] = field(default_factory=list)
+
+    @property
+    def sha256(self) -> str:
+        return self.stream.sha256
+
+    @property
+    def bytes(self) -> int:
+        return self.stream.bytes
+
+    def raise_refusal(self) -> None:
+        """Raise what made the scan stop, if it was the reader."""
+        if self.refusal:
+            raise self.refusal[0]
+
+    def finish(self) -> None:
+        """Read the file's rest into the digest where the engine read it by itself."""
+        if not self.stream.sha256:
+            for _ in self.stream:
+                pass
+
+    def blank(self, lines_with_rows: int) -> int:
+        """Blank lines; a line whose list of events is empty counts as blank."""
+        return self.counted.lines - lines_with_rows if self.counted else 0
+
+
+def open_export(
+    export: Export, profile: SourceProfile, limits: LimitSettings, connection: duckdb.DuckDBPyConnection
+) -> Reading:
+    """Begin to read. Errors: `ExportRefused`, here or, through the returned object, while the records are scanned."""
+    format_, compression = _format(export.path, profile)
+    opener: Callable[..., Reading] = {
+        "jsonl": _lines,
+        "json": _json,
+        "csv": _csv,
+        "parquet": _parquet,
+    }[format_]
+    return opener(export, profile, limits, connection, compression)
+
+
+def _format(path: Path, profile: SourceProfile) -> tuple[str, Compression | None]:
+    compression = ENDINGS.get(path.suffix.lower())
+    ending = Path(path.stem).suffix.lower() if compression else path.suffix.lower()
+    format_ = profile.format or _BY_ENDING.get(ending)
+    if format_ is None:
+        raise ExportRefused(
+            "file.format",
+            f"the ending {ending or '(none)'} names no format; name the file .jsonl, .json, .csv or .parquet "
+            f"(.gz, .zst), or set sources.{profile.name}.format",
+        )
+    return format_, compression
+
+
+def _caps(limits: LimitSettings) -> Caps:
+    return Caps(limits.expansion_ratio, limits.expanded_bytes)
+
+
+def _scanned(
+    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch], refusal: list[ExportRefused]
+) -> str:
+    """Make batches a relation of the connection. A refusal inside the scan is kept: the engine only wraps its text."""
+
+    def guarded() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except ExportRefused as refused:
+            refusal.append(refused)
+            raise
+
+    connection.register("frames", pa.RecordBatchReader.from_batches(schema, guarded()))
+    return "frames"
+
+
+def _of_json(profile: SourceProfile, file: str, lines: str, limits: LimitSettings) -> tuple[str, Document, Sent]:
+    document = Document()
+    sent = sent_from(profile, document, file, tabular=False)
+    batch = (BATCH_KEYS[profile.preset],) if profile.preset else None
+    explode = tuple(profile.explode.split(".")) if profile.explode else None
+    return records.from_lines(lines, limits.depth, batch, explode), document, sent
+
+
+def _lines(
+    export: Export,
+    profile: SourceProfile,
+    limits: LimitSettings,
+    connection: duckdb.DuckDBPyConnection,
+    compression: Compression | None,
+) -> Reading:
+    stream = ExportStream(export.path, compression, _caps(limits))
+    counted = LineCount()
+    refusal: list[ExportRefused] = []
+    batches = frames(stream, counted, line_bytes=limits.line_bytes, depth=limits.depth)
+    lines = _scanned(connection, FRAME, batches, refusal)
+    query, document, sent = _of_json(profile, export.key.file, lines, limits)
+    return Reading(query, document, sent, stream, counted, refusal)
+
+
+def _json(
+    export: Export,
+    profile: SourceProfile,
+    limits: LimitSettings,
+    connection: duckdb.DuckDBPyConnection,
+    compression: Compression | None,
+) -> Reading:
+    """One document: a list of events, a batch body or a single event. Many tools also write JSON lines as .json."""
+    if _is_json_lines(export.path, compression, limits):
+        return _lines(export, profile, limits, connection, compression)
+    whole, stream = read_whole(export.path, compression, _caps(limits), DOCUMENT_BYTES)
+    if not whole.strip():
+        elements: list[str] = []
+    else:
+        elements = _elements(whole, connection)
+    counted = LineCount(lines=len(elements))
+    table = pa.table(
+        {
+            "line": pa.array(range(1, len(elements) + 1), pa.int64()),
+            "raw": pa.array(elements, pa.string()),
+            "fault": pa.nulls(len(elements), pa.string()),
+            "deep": pa.array([text.count("{") + text.count("[") > limits.depth for text in elements], pa.bool_()),
+        },
+        schema=FRAME,
+    )
+    connection.register("frames", table)
+    query, document, sent = _of_json(profile, export.key.file, "frames", limits)
+    return Reading(query, document, sent, stream, counted)
+
+
+def _is_json_lines(path: Path, compression: Compression | None, limits: LimitSettings) -> bool:
+    """Whether the first line is a JSON object by itself and more follows."""
+    head = b""
+    for chunk in ExportStream(path, compression, _caps(limits)):
+        head += chunk
+        if len(head) > 2 * limits.line_bytes or b"\n" in head.lstrip():
+            break
+    lines = head.removeprefix(b"\xef\xbb\xbf").strip().splitlines()
+    if not lines or not lines[0].startswith(b"{"):
+        return False
+    try:
+        json.loads(lines[0])
+    except ValueError:
+        # A broken first line, with a whole one after it: lines, too. A document's second line is no object.
+        return len(lines) > 1 and lines[0].rstrip().endswith(b"}") and lines[1].startswith(b"{")
+    return len(lines) > 1 or len(head) > 2 * limits.line_bytes
+
+
+def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    if whole.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in whole[:4]:
+        raise ExportRefused("file.encoding", "the file is UTF-16 or UTF-32; export it as UTF-8")
+    try:
+        text = whole.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ExportRefused("file.document", f"the document is not UTF-8 (byte {error.start})") from error
+    kind = connection.execute("select case when json_valid($1) then json_type($1) end", [text]).fetchone()
+    if kind is None or kind[0] not in ("ARRAY", "OBJECT"):
+        raise ExportRefused("file.document", "the document is not valid JSON, or neither a list nor an object")
+    if kind[0] == "OBJECT":
+        return [text]
+    found = connection.execute("select unnest(from_json($1, '[\"JSON\"]'))", [text]).fetchall()
+    return ["null" if element is None else str(element) for (element,) in found]
+
+
+def _csv(
+    export: Export,
+    profile: SourceProfile,
+    limits: LimitSettings,
+    connection: duckdb.DuckDBPyConnection,
+    compression: Compression | None,
+) -> Reading:
+    stream = ExportStream(export.path, compression, _caps(limits))
+    counted = LineCount()
+    refusal: list[ExportRefused] = []
+    options = profile.csv
+    dialect = Dialect(options.delimiter, options.quote, options.header, options.whitespace)
+    reader = DelimitedReader(stream, dialect, counted, line_bytes=limits.line_bytes)
+    schema = reader.open()
+    lines = _scanned(connection, schema, reader.frames(), refusal)
+    document = Document()
+    sent = sent_from(profile, document, export.key.file, tabular=True)
+    return Reading(records.from_columns(lines, reader.names), document, sent, stream, counted, refusal)
+
+
+def _parquet(
+    export: Export,
+    profile: SourceProfile,
+    limits: LimitSettings,
+    connection: duckdb.DuckDBPyConnection,
+    compression: Compression | None,
+) -> Reading:
+    if compression is not None:
+        raise ExportRefused("file.format", "a Parquet file compresses by itself; export it without .gz or .zst")
+    table = f"read_parquet({literal(str(export.path))}, file_row_number = true)"
+    try:
+        count = connection.execute(f"select count(*) from {table}").fetchone()
+    except duckdb.Error as error:
+        raise ExportRefused("file.corrupt", f"the Parquet file cannot be opened ({str(error).splitlines()[0][:120]})") from error
+    assert count is not None
+    lines = (
+        "(select file_row_number + 1 as line, null::varchar as fault, true as deep,"
+        f" cast(json_merge_patch('{{}}', to_json(columns_)) as varchar) as raw from (select file_row_number,"
+        f" struct_pack(*columns(* exclude (file_row_number))) as columns_ from {table}))"
+    )
+    query, document, sent = _of_json(profile, export.key.file, lines, limits)
+    stream = ExportStream(export.path, None, _caps(limits))
+    return Reading(query, document, sent, stream, LineCount(lines=int(count[0])))

@@ -1,0 +1,128 @@
+"""The lake: one Parquet file per export, and beside it a manifest that says which file is the export's current one.
+
+    lake/<source>/<YYYY-MM-DD>/<file>.<hash>.parquet     rows (columns: eventpipe.intake.contract.LAKE_COLUMNS)
+    lake/<source>/<YYYY-MM-DD>/<file>.json               manifest; its rename is the commit
+
+The rows are written and synced under a name of their own first, so the lake holds the whole export or nothing at any
+moment; rows that no manifest names are what a killed run left, and `sweep` removes them. The ledger is the manifests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from eventpipe.errors import EventpipeError
+from eventpipe.intake.exports import ExportKey, FileState
+
+Status = Literal["loaded", "refused"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of one landed export: a row of the ledger.
+
+    `data` is the Parquet file beside the manifest, None for a refused export. `judged_by` changes when the source's
+    configuration or a definition does. `lines = accepted + rejected + blank`.
+    """
+
+    source: str
+    landed_on: date
+    file: str
+    sha256: str
+    bytes: int
+    status: Status
+    reason: str | None
+    detail: str | None
+    lines: int
+    accepted: int
+    rejected: int
+    blank: int
+    data: str | None
+    judged_by: str
+    state: FileState
+    loaded_at: str
+
+    @property
+    def key(self) -> ExportKey:
+        return ExportKey(self.source, self.landed_on, self.file)
+
+
+class Lake:
+    """The folder of all landed exports."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, key: ExportKey) -> Path:
+        return self.root / key.source / key.landed_on.isoformat()
+
+    def manifests(self) -> Iterator[Manifest]:
+        """All of them, in order of source, date and file."""
+        for path in sorted(self.root.glob("*/*/*.json")):
+            yield _read(path)
+
+    def manifest(self, key: ExportKey) -> Manifest | None:
+        path = self.folder(key) / f"{key.file}.json"
+        return _read(path) if path.exists() else None
+
+    def data_path(self, manifest: Manifest) -> Path | None:
+        return self.folder(manifest.key) / manifest.data if manifest.data else None
+
+    def commit(self, manifest: Manifest, rows: Path | None) -> None:
+        """Make `rows` (a finished temporary file in the export's folder) and the manifest the current version."""
+        folder = self.folder(manifest.key)
+        before = self.manifest(manifest.key)
+        if rows is not None and manifest.data is not None:
+            _sync(rows)
+            rows.replace(folder / manifest.data)
+        path = folder / f"{manifest.file}.json"
+        temporary = path.with_suffix(".json.tmp")
+        temporary.write_text(_written(manifest), encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(folder)
+        if before is not None and before.data not in (None, manifest.data):
+            (folder / str(before.data)).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Remove what killed runs left: temporary files, and rows that no manifest names. Returns how many."""
+        named = {self.data_path(manifest) for manifest in self.manifests()}
+        left = [
+            path
+            for path in self.root.glob("*/*/*")
+            if path.name.endswith(".tmp") or (path.suffix == ".parquet" and path not in named)
+        ]
+        for path in left:
+            path.unlink()
+        return len(left)
+
+
+def _written(manifest: Manifest) -> str:
+    return json.dumps(asdict(manifest), default=str, indent=1)
+
+
+def _read(path: Path) -> Manifest:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        state = FileState(**content.pop("state"))
+        landed_on = date.fromisoformat(content.pop("landed_on"))
+        return Manifest(**content, state=state, landed_on=landed_on)
+    except (ValueError, TypeError, KeyError) as error:
+        raise EventpipeError(
+            f"The lake's manifest {path} cannot be read ({type(error).__name__}). Delete it and run again: "
+            "the export is then landed anew."
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,247 @@
+"""Landing: every new or changed export becomes one Parquet file in the lake (spec 1, section 2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from eventpipe.errors import EventpipeError
+from eventpipe.intake import normalise
+from eventpipe.intake.contract import Contract, Landing
+from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, find, settled
+from eventpipe.intake.formats import Reading, open_export
+from eventpipe.intake.lake import Lake, Manifest
+from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.stream import Caps, ExportStream
+from eventpipe.project.folder import Project
+from eventpipe.sql import literal
+
+# Part of `judged_by`: raise it when the same export and configuration would give other rows.
+INTAKE_VERSION = "1"
+
+Outcome = Literal["landed", "replaced", "unchanged", "refused", "waiting"]
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What became of one export. `manifest` is None while the export waits."""
+
+    key: ExportKey
+    outcome: Outcome
+    manifest: Manifest | None
+
+
+def land_exports(
+    project: Project,
+    selection: Selection,
+    now: datetime,
+    *,
+    only_settled: bool = False,
+    again: bool = False,
+    on_landed: Callable[[Landed], None] = lambda landed: None,
+) -> list[Landed]:
+    """Land what is new or changed in the selected dates; with `again`, judge everything there anew.
+
+    An export that is gone from the exports folder stays in the lake. The exports are independent of each other: a
+    refused one is recorded and costs no other. Each is committed by itself, so an interrupted call is resumed by the
+    next.
+    """
+    lake = Lake(project.lake)
+    lake.root.mkdir(parents=True, exist_ok=True)
+    lake.sweep()
+    exports = list(find(project.exports, frozenset(project.profiles), selection))
+    lander = _Lander(project, lake, now)
+    results: list[Landed] = []
+
+    def one(export: Export) -> Landed:
+        if only_settled and not settled(export, project.settings.settle, now):
+            return Landed(export.key, "waiting", None)
+        return lander.land(export, again=again)
+
+    # One export uses all cores while it is parsed, but not while it is opened, planned and committed.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for landed in pool.map(one, exports):
+            on_landed(landed)
+            results.append(landed)
+    return results
+
+
+class _Lander:
+    def __init__(self, project: Project, lake: Lake, now: datetime) -> None:
+        self._project = project
+        self._lake = lake
+        self._now = now
+        self._judged_by = {name: self._judges(name) for name in project.profiles}
+        self._database = self._connect()
+
+    def land(self, export: Export, *, again: bool) -> Landed:
+        known = self._lake.manifest(export.key)
+        if known is not None and not again and known.state == export.state:
+            return Landed(export.key, "unchanged", known)
+        if known is not None and not again and self._same_content(export, known):
+            self._lake.commit(replace(known, state=export.state), None)
+            return Landed(export.key, "unchanged", known)
+        self._lake.folder(export.key).mkdir(parents=True, exist_ok=True)
+        try:
+            manifest, rows = self._load(export)
+        except ExportChanged:
+            return Landed(export.key, "waiting", known)
+        except ExportRefused as refusal:
+            manifest, rows = self._refused(export, refusal), None
+        self._lake.commit(manifest, rows)
+        outcome: Outcome = "refused" if manifest.status == "refused" else "replaced" if known else "landed"
+        return Landed(export.key, outcome, manifest)
+
+    def _same_content(self, export: Export, known: Manifest) -> bool:
+        if export.link or export.state.size != known.bytes:
+            return False
+        with export.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
+
+    def _load(self, export: Export) -> tuple[Manifest, Path]:
+        if export.link:
+            raise ExportRefused("file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead")
+        profile = self._project.profiles[export.key.source]
+        contract = Contract(profile, self._project.settings, self._project.registry)
+        limits = self._project.settings.limits
+        rows = self._lake.folder(export.key) / f"{export.key.file}.parquet.tmp"
+        connection = self._database.cursor()
+        try:
+            reading = open_export(export, profile, limits, connection)
+            landing = Landing(export.key.source, export.key.landed_on, export.key.file)
+            query = contract.judged(reading.records, reading.document, reading.sent, landing)
+            try:
+                connection.execute(f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd)")
+            except duckdb.Error:
+                # What the reader raised inside the scan is the reason; the engine's message only wraps it.
+                reading.raise_refusal()
+                raise
+            reading.finish()
+            if FileState.of(export.path) != export.state:
+                raise ExportChanged(str(export.key))
+            counts = _counts(connection, rows)
+        except (ExportRefused, ExportChanged):
+            rows.unlink(missing_ok=True)
+            raise
+        except duckdb.Error as error:
+            rows.unlink(missing_ok=True)
+            raise EventpipeError(
+                f"Landing {export.key} failed in the engine: {str(error).splitlines()[0][:300]} "
+                "What landed before it stays; correct the cause and run again."
+            ) from error
+        finally:
+            connection.close()
+        accepted, rejected, with_rows = counts
+        blank = reading.blank(with_rows)
+        manifest = Manifest(
+            source=export.key.source,
+            landed_on=export.key.landed_on,
+            file=export.key.file,
+            sha256=reading.sha256,
+            bytes=reading.bytes,
+            status="loaded",
+            reason=None,
+            detail=None,
+            lines=accepted + rejected + blank,
+            accepted=accepted,
+            rejected=rejected,
+            blank=blank,
+            data=f"{export.key.file}.{self._version(export.key, reading)}.parquet",
+            judged_by=self._judged_by[export.key.source],
+            state=export.state,
+            loaded_at=self._now.isoformat(),
+        )
+        return manifest, rows
+
+    def _refused(self, export: Export, refusal: ExportRefused) -> Manifest:
+        digest, size = "", export.state.size
+        if not export.link and export.path.is_file():
+            stream = ExportStream(export.path, None, Caps())
+            for _ in stream:
+                pass
+            digest, size = stream.sha256, stream.bytes
+        return Manifest(
+            source=export.key.source,
+            landed_on=export.key.landed_on,
+            file=export.key.file,
+            sha256=digest,
+            bytes=size,
+            status="refused",
+            reason=refusal.reason,
+            detail=refusal.detail,
+            lines=0,
+            accepted=0,
+            rejected=0,
+            blank=0,
+            data=None,
+            judged_by=self._judged_by[export.key.source],
+            state=export.state,
+            loaded_at=self._now.isoformat(),
+        )
+
+    def _version(self, key: ExportKey, reading: Reading) -> str:
+        return hashlib.sha256(f"{reading.sha256} {self._judged_by[key.source]}".encode()).hexdigest()[:12]
+
+    def _judges(self, source: str) -> str:
+        """A hash of everything that decides how this source's lines are judged."""
+        settings = self._project.settings
+        content = [
+            INTAKE_VERSION,
+            settings.workspace,
+            settings.currency,
+            settings.earliest.isoformat(),
+            settings.identity.names,
+            settings.limits.model_dump(mode="json"),
+            repr(self._project.profiles[source]),
+            self._project.registry.version,
+        ]
+        return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """An engine of its own in memory, which reaches the exports and the lake and nothing else."""
+        engine = self._project.settings.engine
+        connection = duckdb.connect(":memory:")
+        normalise.register(connection)
+        self._project.state.mkdir(parents=True, exist_ok=True)
+        folders = (self._project.exports, self._project.lake, self._project.state)
+        allowed = ", ".join(literal(f"{folder}/") for folder in folders)
+        for setting in (
+            "TimeZone = 'UTC'",
+            "preserve_insertion_order = false",
+            f"memory_limit = {literal(engine.memory)}",
+            f"temp_directory = {literal(str(self._project.state / 'intake.tmp'))}",
+            f"max_temp_directory_size = {literal(engine.temp_space)}",
+            *([f"threads = {engine.threads}"] if engine.threads else []),
+            f"allowed_directories = [{allowed}]",
+            "autoinstall_known_extensions = false",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"set {setting}")
+        return connection
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, rows: Path) -> tuple[int, int, int]:
+    """Accepted rows, rejected rows, and lines that gave at least one row."""
+    found = connection.execute(
+        "select count(*) filter (status = 'accepted'), count(*) filter (status = 'rejected'),"
+        f" count(*) filter (index is null) + count(distinct line) filter (index is not null) from read_parquet({literal(str(rows))})"
+    ).fetchone()
+    assert found is not None
+    return (int(found[0]), int(found[1]), int(found[2]))
+
+
+def by_outcome(results: list[Landed]) -> Iterator[tuple[Outcome, int]]:
+    """How many exports came to each outcome, those that occurred only."""
+    for outcome in ("landed", "replaced", "unchanged", "refused", "waiting"):
+        count = sum(1 for landed in results if landed.outcome == outcome)
+        if count:
+            yield outcome, count

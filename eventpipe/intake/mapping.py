@@ -1,0 +1,100 @@
+"""A source's `map` (spec 1, section 1) as `Sent` expressions: alone, or over a preset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import sqlglot
+from sqlglot import exp
+
+from eventpipe.intake.document import Document
+from eventpipe.intake.presets import as_object, sent_by
+from eventpipe.intake.sent import Sent
+from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField
+from eventpipe.project.sources import SourceProfile
+from eventpipe.sql import literal
+
+_JSON_FIELDS = ("properties", "extra", "traits")
+_TEXT_FIELDS = (
+    "event_name workspace_id occurred_at customer_id email phone anonymous_id dedupe_key order_id goal_type goal_name "
+    "currency kind deleted_at"
+).split()
+
+
+def sent_from(profile: SourceProfile, document: Document, file: str, *, tabular: bool) -> Sent:
+    """The expressions of a source. In `tabular` formats a field name is a column's name, else a dotted path."""
+    sent = sent_by(profile.preset, document, file) if profile.preset else Sent()
+    reader = _Reader(document, tabular=tabular)
+    changes: dict[str, object] = {}
+    others: dict[str, str] = {}
+    for name, entry in profile.map.items():
+        if name in _JSON_FIELDS:
+            changes[name] = as_object(reader.json(entry))
+        elif name == "value":
+            changes[name] = reader.json(entry)
+        elif name in _TEXT_FIELDS:
+            changes[name] = reader.text(entry)
+            if isinstance(entry, FieldPath) and entry.format:
+                changes[f"{name}_format"] = entry.format
+        else:
+            others[name] = reader.text(entry)
+        if name == "deleted_at":
+            changes["deletion"] = reader.deletion(entry)
+    changes["other_identifiers"] = others
+    if profile.preset is None and "properties" not in profile.map:
+        changes["properties"] = reader.rest(profile)
+    return replace(sent, **changes)  # type: ignore[arg-type]  # keys are names of Sent's fields, checked above
+
+
+class _Reader:
+    def __init__(self, document: Document, *, tabular: bool) -> None:
+        self._document = document
+        self._tabular = tabular
+
+    def path(self, field: str) -> tuple[str, ...]:
+        return (field,) if self._tabular else tuple(field.split("."))
+
+    def text(self, entry: FieldMap) -> str:
+        match entry:
+            case FieldPath():
+                return self._document.text(self.path(entry.field))
+            case Constant():
+                return literal(entry.value if isinstance(entry.value, str) else json.dumps(entry.value))
+            case SqlField():
+                return f"cast({self._expression(entry)} as varchar)"
+
+    def json(self, entry: FieldMap) -> str:
+        match entry:
+            case FieldPath():
+                return self._document.json(self.path(entry.field))
+            case Constant():
+                return literal(json.dumps(entry.value))
+            case SqlField():
+                return f"cast(to_json({self._expression(entry)}) as varchar)"
+
+    def deletion(self, entry: FieldMap) -> str:
+        """Null restores only where the record says so itself; a constant or expression that is null says nothing."""
+        value = self.text(entry)
+        said = Document.has(self.path(entry.field)) if isinstance(entry, FieldPath) else f"{value} is not null"
+        return f"case when {said} then case when {value} is null then 'restored' else 'deleted' end end"
+
+    def rest(self, profile: SourceProfile) -> str:
+        """The record without the fields that the mapping uses."""
+        used: dict[str, object] = {}
+        for entry in profile.map.values():
+            fields = (entry.field,) if isinstance(entry, FieldPath) else getattr(entry, "fields", ())
+            for field in fields:
+                node = used
+                *parents, last = self.path(field)
+                for key in parents:
+                    node = node.setdefault(key, {})  # type: ignore[assignment]  # inner nodes are dicts
+                node[last] = None
+        return f"json_merge_patch(doc, {literal(json.dumps(used, ensure_ascii=False))})"
+
+    def _expression(self, entry: SqlField) -> str:
+        tree = sqlglot.parse_one(entry.expression, read="duckdb")
+        for column in list(tree.find_all(exp.Column)):
+            column.replace(exp.Var(this=self._document.text(self.path(column.name))))
+        # A value that the expression cannot compute (a cast that fails) is null and judged as such.
+        return f"try({tree.sql(dialect='duckdb')})"

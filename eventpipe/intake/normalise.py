@@ -1,0 +1,146 @@
+"""Normalisation of values, each rule once (spec 1, section 3), as SQL over text expressions.
+
+`register(connection)` must have been called on the connection that runs the SQL: phone numbers need Python's
+`phonenumbers`. Identifiers given on the command line go through the same expressions.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import phonenumbers
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from eventpipe.sql import literal
+
+# What Unicode calls white space; DuckDB's own trim() knows the blank only.
+_SPACE = " \t\n\r\x0b\x0c\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_EMAIL = r"[^\s@<>(),;:\"\[\]\\]+@[^\s@<>(),;:\"\[\]\\.]+(\.[^\s@<>(),;:\"\[\]\\.]+)+"
+_DECIMAL_TEXT = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+_EPOCH = r"-?[0-9]{1,17}(\.[0-9]{1,9})?"
+_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+# Hours end at 23: `24:00:00` has two readings and is refused. DuckDB itself refuses 30 February and second 60.
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_LOCAL = rf"{_DATE}([T ]{_TIME})?"
+# Also ISO 8601: lower case letters, a comma for the point, no seconds, a blank before the offset.
+_LOOSE = rf"{_DATE}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{{1,9}})?)?( ?([Zz]|{_OFFSET}))?"
+_PHONE_FUNCTION = "eventpipe_phone"
+
+
+def register(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the functions that these expressions call known to a connection."""
+    connection.create_function(
+        _PHONE_FUNCTION,
+        _phones,
+        ["VARCHAR", "VARCHAR"],  # type: ignore[list-item]  # the stubs know type objects only
+        "VARCHAR",  # type: ignore[arg-type]
+        type="arrow",
+        null_handling="special",
+    )
+
+
+def trimmed(text: str) -> str:
+    """Without white space at both ends; nothing left is null."""
+    # trim() with a set of characters builds that set for every row: only texts that may need it pay for it.
+    plain = f"regexp_full_match({text}, '[!-~]([ -~]*[!-~])?')"
+    return f"case when {plain} then {text} else nullif(trim({text}, {literal(_SPACE)}), '') end"
+
+
+def folded(text: str) -> str:
+    """Trimmed text as addresses are compared: NFC, lower case."""
+    return f"lower(nfc_normalize({trimmed(text)}))"
+
+
+def email(folded_text: str) -> str:
+    """A `folded` text; null when it is not written like an address of at most 254 bytes."""
+    return (
+        f"case when regexp_full_match({folded_text}, {literal(_EMAIL)})"
+        f" and strlen({folded_text}) <= 254 then {folded_text} end"
+    )
+
+
+def email_is_mixed(address: str) -> str:
+    """True for a normalised address that mixes scripts: it may be a look-alike, so it is flagged and never folded."""
+    scripts = "\\p{Cyrillic}\\p{Greek}\\p{Armenian}\\p{Cherokee}"
+    return f"(regexp_matches({address}, '[{scripts}]') and regexp_matches({address}, '[a-z]'))"
+
+
+def phone(text: str, default_region: str | None) -> str:
+    """E.164; null when it is no possible number, or has no country and the source no `default_region`."""
+    return f"{_PHONE_FUNCTION}({trimmed(text)}, {literal(default_region)})"
+
+
+def number(text: str) -> str:
+    """True for text that is a number as people and JSON write it (no blanks, separators, NaN or infinity)."""
+    return f"regexp_full_match({text}, {literal(_DECIMAL_TEXT)})"
+
+
+def money(text: str) -> str:
+    """decimal(18,4), half away from zero; null when it is no number or beyond the type."""
+    return f"case when {number(text)} then try_cast({text} as decimal(18, 4)) end"
+
+
+def instant(text: str, timezone: str, form: str | None) -> str:
+    """timestamptz in microseconds; null when it cannot be read.
+
+    ISO 8601 with or without offset (a local time uses `timezone`; one that a clock change skips is moved forward by
+    the gap, of two equal ones the later, standard-time one is taken), or an epoch in seconds, milliseconds or
+    microseconds by its magnitude. With `form` (strptime) only that form is read.
+    """
+    zone = literal(timezone)
+    if form is not None:
+        read = f"try_strptime({text}, {literal(form)})"
+        return f"cast({read} as timestamptz)" if "%z" in form.lower() else f"timezone({zone}, {read})"
+    seconds = f"try_cast({text} as double)"
+    # A whole number stays one: a double holds microseconds of our time only just.
+    whole = f"case when not contains({text}, '.') then try_cast({text} as bigint) end"
+    return (
+        f"case when regexp_full_match({text}, {literal(_EPOCH)}) then make_timestamptz(case"
+        f" when abs({seconds}) < 1e11 then coalesce({whole} * 1000000, cast({seconds} * 1e6 as bigint))"
+        f" when abs({seconds}) < 1e14 then coalesce({whole} * 1000, cast({seconds} * 1e3 as bigint))"
+        f" else coalesce({whole}, cast({seconds} as bigint)) end)"
+        f" else {_written(text, zone)} end"
+    )
+
+
+def _written(text: str, zone: str) -> str:
+    tight = f"replace(regexp_replace(upper({text}), ' ([Z+-])', '\\1'), ',', '.')"
+    tidy = f"regexp_replace({tight}, '^(.{{10}}[T ][0-9]{{2}}:[0-9]{{2}})([Z+-]|$)', '\\1:00\\2')"
+    loose = f"case {_strict(tidy, zone)} end"
+    return f"case {_strict(text, zone)} when regexp_full_match({text}, {literal(_LOOSE)}) then {loose} end"
+
+
+def _strict(text: str, zone: str) -> str:
+    return (
+        f"when regexp_full_match({text}, {literal(_LOCAL + _OFFSET)}) then try_cast({text} as timestamptz)"
+        f" when regexp_full_match({text}, {literal(_LOCAL)}) then timezone({zone}, try_cast({text} as timestamp))"
+    )
+
+
+def day(text: str) -> str:
+    """True for text that is a calendar date or an instant in ISO 8601."""
+    return f"(regexp_full_match({text}, {literal(_LOCAL + '(' + _OFFSET + ')?')}) and try_cast(left({text}, 10) as date) is not null)"
+
+
+def currency(text: str) -> str:
+    """Upper case ISO 4217 letters; whether the code exists is the contract's question."""
+    return f"upper({trimmed(text)})"
+
+
+def _phones(numbers: pa.Array, regions: pa.Array) -> pa.Array:
+    """E.164 for a vector of numbers; each distinct one is parsed once."""
+    encoded = pc.dictionary_encode(numbers.combine_chunks() if isinstance(numbers, pa.ChunkedArray) else numbers)
+    region = regions[0].as_py() if len(regions) else None
+    clean = pa.array([_e164(value, region) for value in encoded.dictionary.to_pylist()], pa.string())
+    return clean.take(encoded.indices)
+
+
+def _e164(number: str, region: str | None) -> str | None:
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -1,0 +1,212 @@
+"""What the vendors send, every generation of field names (facts: spec/source-systems.md), as `Sent` expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from eventpipe.intake.document import Document
+from eventpipe.intake.sent import Sent
+from eventpipe.sql import literal
+
+# A body that carries many events under one of these keys is read as its elements.
+BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
+
+_PIPELINES_FILE = re.compile(r"\.(track|identify|page|screen|alias|group)\.[a-z.]+$|_(track|identifie|page|screen|aliase)s_")
+
+
+def sent_by(preset: str, document: Document, file: str) -> Sent:
+    """The expressions of a preset. `file` matters where a vendor's file name tells what the records are."""
+    return _PRESETS[preset](document, file)
+
+
+def _first(document: Document, *paths: str) -> str:
+    """The first path that holds a value, as text."""
+    return _coalesce([document.text(path.split(".")) for path in paths])
+
+
+def _first_object(document: Document, *paths: str) -> str:
+    """The first path that holds a JSON object; also one that was written as a string (CSV, Parquet)."""
+    return _coalesce([as_object(document.json(path.split("."))) for path in paths])
+
+
+def as_object(value: str) -> str:
+    """A JSON value as an object: as it is, or unpacked from a string; else null."""
+    unpacked = f"({value} ->> '$')"
+    return (
+        f"case when starts_with({value}, '{{') then {value}"
+        f" when starts_with({value}, '\"{{') and json_valid({unpacked}) then cast({unpacked} as json) end"
+    )
+
+
+def _coalesce(expressions: Sequence[str]) -> str:
+    return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
+
+
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    """A JSON object of those values that are there; null when none is."""
+    given = _coalesce([value for _, value in pairs])
+    members = ", ".join(f"{literal(name)}, {value}" for name, value in pairs)
+    return f"case when {given} is not null then json_merge_patch('{{}}', json_object({members})) end"
+
+
+def _without(document: str, key: str) -> str:
+    """A JSON object without one of its keys."""
+    return (
+        f"case when contains({document}, {literal(chr(34) + key + chr(34))})"
+        f" then json_merge_patch({document}, {literal('{' + chr(34) + key + chr(34) + ': null}')}) else {document} end"
+    )
+
+
+def _without_unset(document: str) -> str:
+    """Redo: top-level 0, null and empty strings are unset, and no properties."""
+    entries = f"map_entries(from_json({document}, '\"MAP(VARCHAR, JSON)\"'))"
+    kept = f"list_filter({entries}, lambda e: e.value is not null and not regexp_full_match(e.value, '-?0(\\.0+)?|\"\"'))"
+    members = f"list_transform({kept}, lambda e: to_json(e.key) || ':' || e.value)"
+    return (
+        f"case when regexp_matches({document}, ':\\s*(-?0(\\.0+)?|null|\"\")\\s*[,}}]')"
+        f" then cast('{{' || array_to_string({members}, ',') || '}}' as json) else {document} end"
+    )
+
+
+def _deletion(document: Document, key: str) -> str:
+    """Three-valued: a time deletes, null restores, absent leaves things as they are."""
+    return (
+        f"case when {Document.has([key])} then"
+        f" case when {document.text([key])} is null then 'restored' else 'deleted' end end"
+    )
+
+
+def _redo(document: Document, file: str) -> Sent:
+    names = ("id", "email", "phoneNumber", "firstName", "lastName", "location", "customFields")
+    customer = {name: document.json(("customer", name)) for name in names if name in ("location", "customFields")}
+    text = {name: document.text(("customer", name)) for name in names if name not in customer}
+    # The overview draws `customer` as one string: an email, a phone number, else an id.
+    person = f"case when regexp_matches(doc, '\"customer\"\\s*:\\s*\"') then {document.text(('customer',))} end"
+    properties = _first_object(document, "data", "properties")
+    traits = _named([("first_name", text["firstName"]), ("last_name", text["lastName"]), ("location", customer["location"])])
+    fields = as_object(customer["customFields"])
+    return Sent(
+        event_name=_first(document, "eventName", "event_name"),
+        occurred_at=_first(document, "eventTimestamp", "event_timestamp", "timestamp"),
+        customer_id=(
+            f"coalesce({text['id']}, {_first(document, 'customer_id')},"
+            f" case when not contains({person}, '@') and not starts_with({person}, '+') then {person} end)"
+        ),
+        email=f"coalesce({text['email']}, {_first(document, 'email')}, case when contains({person}, '@') then {person} end)",
+        phone=f"coalesce({text['phoneNumber']}, {_first(document, 'phone')}, case when starts_with({person}, '+') then {person} end)",
+        dedupe_key=_first(document, "uniqueId", "unique_id"),
+        value=document.json(("value",)),
+        currency=_first(document, "valueCurrency", "value_currency"),
+        properties=_without_unset(_without(properties, "$extra")),
+        extra=(
+            f"coalesce(json_extract({properties}, '$.\"$extra\"'), {_first_object(document, '$extra')},"
+            f" {_named([('cart_context', document.json(('cart_context',)))])})"
+        ),
+        traits=(
+            f"case when {fields} is null then {traits} when {traits} is null then {fields}"
+            f" else json_merge_patch({fields}, {traits}) end"
+        ),
+    )
+
+
+def _notifuse(document: Document, file: str) -> Sent:
+    return Sent(
+        workspace_id=_first(document, "workspace_id"),
+        event_name=_first(document, "event_name"),
+        occurred_at=_first(document, "occurred_at"),
+        email=_first(document, "email"),
+        dedupe_key=_first(document, "external_id"),
+        goal_type=_first(document, "goal_type"),
+        goal_name=_first(document, "goal_name"),
+        value=document.json(("goal_value",)),
+        properties=_first_object(document, "properties"),
+        deletion=_deletion(document, "deleted_at"),
+        deleted_at=_first(document, "deleted_at"),
+    )
+
+
+def _customerio(document: Document, file: str) -> Sent:
+    named = _PIPELINES_FILE.search(file)
+    from_file = next((part for part in named.groups() if part), "track") if named else "track"
+    from_file = {"identifie": "identify", "aliase": "alias"}.get(from_file, from_file)
+    call = f"lower(coalesce({document.text(('action',))}, {document.text(('type',))}, {literal(from_file)}))"
+    # v2 says type: person beside the action; v1 says type: event.
+    kind = (
+        f"case {call} when 'identify' then 'identify' when 'merge' then 'alias' when 'alias' then 'alias'"
+        f" when 'page' then 'page' when 'screen' then 'screen' else 'track' end"
+    )
+    attributes = _first_object(document, "attributes")
+    identifies = f"{kind} = 'identify'"
+    traits = (
+        f"coalesce({_first_object(document, 'traits', 'context.traits')},"
+        f" case when {identifies} then {attributes} end)"
+    )
+    name = _first(document, "name", "event_text", "event")
+    secondary = {key: document.text(("secondary", key)) for key in ("id", "email")}
+    return Sent(
+        event_name=f"case {kind} when 'track' then {name} when 'identify' then 'identify'"
+        f" when 'alias' then 'alias' else coalesce({name}, {kind}) end",
+        kind=kind,
+        occurred_at=_first(document, "timestamp", "original_timestamp", "sent_at", "received_at"),
+        customer_id=_first(document, "identifiers.id", "customer_id", "userId", "user_id", "primary.id"),
+        email=(
+            f"coalesce({_first(document, 'identifiers.email', 'email', 'primary.email')},"
+            f" case when {identifies} then json_extract_string({traits}, '$.email') end)"
+        ),
+        phone=(
+            f"coalesce({_first(document, 'identifiers.phone', 'phone')},"
+            f" case when {identifies} then json_extract_string({traits}, '$.phone') end)"
+        ),
+        anonymous_id=_first(
+            document, "identifiers.anonymous_id", "anonymous_id", "anonymousId", "previousId", "previous_id"
+        ),
+        previous=(("customer_id", secondary["id"]), ("email", secondary["email"])),
+        dedupe_key=_first(document, "id", "messageId"),
+        properties=(
+            f"case when {kind} not in ('identify', 'alias') then"
+            f" coalesce({_first_object(document, 'data', 'properties')}, {attributes}) end"
+        ),
+        traits=traits,
+    )
+
+
+def _arsel(document: Document, file: str) -> Sent:
+    given = [document.text((name,)) for name in ("email", "contact_id", "external_id", "phone_number")]
+    return Sent(
+        event_name=_first(document, "event"),
+        occurred_at=_first(document, "timestamp"),
+        customer_id=_first(document, "contact_id", "external_id"),
+        email=given[0],
+        phone=given[3],
+        dedupe_key=_first(document, "id"),
+        properties=_first_object(document, "data"),
+        given=" + ".join(f"({each} is not null)::int" for each in given),
+    )
+
+
+def _canonical(document: Document, file: str) -> Sent:
+    plain = ("workspace_id", "occurred_at", "customer_id", "email", "phone", "anonymous_id")
+    text = {name: document.text((name,)) for name in (*plain, "dedupe_key", "order_id", "goal_type", "goal_name")}
+    state = document.text(("deletion",))
+    return Sent(
+        **text,
+        event_name=_first(document, "event_name"),
+        kind=f"coalesce({document.text(('kind',))}, 'track')",
+        value=document.json(("value",)),
+        currency=_first(document, "currency"),
+        properties=_first_object(document, "properties"),
+        extra=_first_object(document, "extra"),
+        traits=_first_object(document, "traits"),
+        deletion=f"coalesce(case when {state} in ('deleted', 'restored') then {state} end, {_deletion(document, 'deleted_at')})",
+        deleted_at=_first(document, "deleted_at"),
+    )
+
+
+_PRESETS: dict[str, Callable[[Document, str], Sent]] = {
+    "redo": _redo,
+    "notifuse": _notifuse,
+    "customerio": _customerio,
+    "arsel": _arsel,
+    "canonical": _canonical,
+}

@@ -1,0 +1,71 @@
+"""Frames to records, as SQL: one row per event, with its JSON document (spec 1, sections 1 and 2).
+
+A record's `doc` is the JSON object that presets and mappings read; `raw` is what a rejected row keeps. One line may
+hold many events: a vendor's batch body, or a list that `explode` names; each element gets the line's other fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventpipe.intake import strict
+from eventpipe.sql import json_path, literal
+
+
+def from_lines(frames: str, depth: int, batch: Sequence[str] | None, explode: Sequence[str] | None) -> str:
+    """A query over FRAME rows of JSON text giving line, index, raw, doc, fault.
+
+    `batch` is the key of a vendor's batch body, which may or may not be there; `explode` is a list that must be.
+    """
+    checked = f"select line, raw, coalesce(fault, {strict.fault('raw', 'deep', depth)}) as fault from {frames}"
+    path = explode or batch
+    if path is None:
+        return f"select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault from ({checked})"
+    # Parsing for the list is saved where its key does not occur.
+    listed = f"fault is null and contains(raw, {literal(path[-1])}) and json_type(raw, {json_path(path)}) = 'ARRAY'"
+    missing = f"case when fault is null and not coalesce({listed}, false) then 'explode.missing' end" if explode else "null"
+    outer = f"json_merge_patch(raw, {literal(_patch(path))})"
+    elements = f"from_json(json_extract(raw, {json_path(path)}), '[\"JSON\"]')"
+    single = "[{'index': null::bigint, 'doc': raw}]"
+    many = (
+        f"list_transform({elements}, lambda element, place: {{'index': place - 1,"
+        f" 'doc': {_beside('element', outer)}}})"
+    )
+    opened = f"""
+        select line, fault, unnest(case when {listed} then {many} else {single} end) as element
+        from (select line, raw, coalesce(fault, {missing}) as fault from ({checked}))"""
+    faulty = "coalesce(fault, case when left(element.doc, 1) <> '{' and element.index is not null then 'json.invalid' end)"
+    return (
+        f"select line, element.index as index, element.doc as raw,"
+        f" case when {faulty} is null then element.doc end as doc, {faulty} as fault from ({opened})"
+    )
+
+
+def from_columns(frames: str, names: Sequence[str]) -> str:
+    """The same for frames that carry a text column `f0, f1, ...` for each of `names`. Nulls are left out of `doc`."""
+    members = ", ".join(f"{literal(name)}, f{index}" for index, name in enumerate(names))
+    document = f"json_merge_patch('{{}}', json_object({members}))" if names else "'{}'"
+    return (
+        f"select line, null::bigint as index, raw, case when fault is null then {document} end as doc, fault"
+        f" from {frames}"
+    )
+
+
+def _patch(path: Sequence[str]) -> str:
+    text = "null"
+    for key in reversed(path):
+        text = '{"' + key.replace("\\", "\\\\").replace('"', '\\"') + '": ' + text + "}"
+    return text
+
+
+def _beside(element: str, outer: str) -> str:
+    """The element's members, then the outer record's: where both have a key, the first wins, as for every record.
+
+    Texts are joined because merging JSON objects would drop an element's nulls, and `deleted_at: null` has a meaning.
+    """
+    inside = f"substr({element}, 2, length({element}) - 2)"
+    around = f"substr({outer}, 2, length({outer}) - 2)"
+    return (
+        f"case when left({element}, 1) <> '{{' then cast({element} as varchar)"
+        f" else '{{' || concat_ws(',', nullif({inside}, ''), nullif({around}, '')) || '}}' end"
+    )

@@ -1,0 +1,77 @@
+"""The tables of the ops store, as SQLAlchemy Core objects.
+
+A change here comes with a migration in `migrations/versions`; a test compares the two. What can be rebuilt
+from the lake is not kept here (shared design: derived and observed state are never mixed).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+from eventpipe.ops.utc import UtcDateTime
+
+metadata = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"},
+)
+
+# One row per run that wrote or tried to; written by eventpipe.ops.runs.
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("stages", JSON, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("error", Text),
+    Column("eventpipe_version", Text, nullable=False),
+    Column("full_refresh", Boolean, nullable=False),
+    CheckConstraint("kind in ('run', 'backfill')", name="kind"),
+    CheckConstraint("status in ('running', 'published', 'failed', 'held')", name="status"),
+    Index("ix_runs_started_at", "started_at"),
+)
+
+# One row, `writer`, made by the migration and never deleted: its epoch only grows. Written by
+# eventpipe.ops.lease.
+run_lease = Table(
+    "run_lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("holder", Text),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("birth", Text),
+    Column("acquired_at", UtcDateTime),
+    Column("renewed_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    CheckConstraint("epoch >= 0", name="epoch"),
+)
+
+# One row per backfill; `done` lists the landing dates that are finished. Written by eventpipe.ops.backfills.
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("backfill_id", Text, primary_key=True),
+    Column("from_date", Date, nullable=False),
+    Column("to_date", Date, nullable=False),
+    Column("done", JSON, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("from_date <= to_date", name="range"),
+)

@@ -1,0 +1,140 @@
+"""The project folder as one object: settings, definitions, where everything lies (spec 1, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from eventpipe.errors import ConfigurationError, Problem, UsageError
+from eventpipe.project.definitions import Registry
+from eventpipe.project.document import Document
+from eventpipe.project.identifiers import declared_names
+from eventpipe.project.refusal import Finding
+from eventpipe.project.settings import FILE, Paths, Settings, read_settings, with_environment
+from eventpipe.project.sources import SourceProfile
+from eventpipe.project.tracking_plan import read_registry
+from eventpipe.project.validation import attempt, problems_of
+from eventpipe.project.yaml import read_document
+
+VARIABLE: Final = "EVENTPIPE_PROJECT"
+EVENTS: Final = "events"
+STATE: Final = ".eventpipe"
+
+_PATHS: Final = TypeAdapter(Paths)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that was read without a problem. All paths are absolute; nothing on them need exist yet.
+
+    `state` is for what the tools keep and nobody misses: the dbt target, Dagster's home, temporary files.
+    """
+
+    root: Path
+    settings: Settings
+    registry: Registry
+    profiles: Mapping[str, SourceProfile]
+    exports: Path
+    lake: Path
+    warehouse: Path
+    analytics: Path
+    ops: Path
+    state: Path
+
+
+def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
+    """The project in `root`, else in EVENTPIPE_PROJECT, else in the current folder.
+
+    Raises UsageError where there is no project, ConfigurationError with every problem of all of its files.
+    """
+    root = _existing(root, environ)
+    document, problems = read_document(root / FILE, FILE, environ)
+    document = with_environment(document, environ)
+    settings, wrong = read_settings(document)
+    problems += wrong + problems_of(document, path_findings(root, document))
+    documents, unreadable = _event_documents(root, environ)
+    registry, undefined = read_registry(documents, declared_names(document))
+    problems += unreadable + undefined
+    if problems or settings is None or registry is None:
+        raise ConfigurationError(sorted(problems, key=_order))
+    return _project(root, settings, registry)
+
+
+def path_findings(root: Path, document: Document) -> Iterator[Finding]:
+    """Locations that are one place or inside each other: one stage would spoil what another wrote."""
+    paths = attempt(_PATHS, document, ("paths",))
+    if paths is None:
+        return
+    places = {name: _absolute(root, getattr(paths, name)) for name in Paths.model_fields}
+    places["state"] = root / STATE
+    for (name, place), (other, other_place) in combinations(places.items(), 2):
+        if place == other_place or place in other_place.parents or other_place in place.parents:
+            key, rest = (name, other) if _is_given(document, name) else (other, name)
+            rest = f"the folder {STATE}" if rest == "state" else f"paths.{rest}"
+            yield Finding(("paths", key), f"is, holds or lies inside {rest}: give it a place of its own")
+
+
+def _is_given(document: Document, name: str) -> bool:
+    return ("paths", name) in document.lines or ("paths", name) in document.overrides
+
+
+def _order(problem: Problem) -> tuple[bool, str, int]:
+    return (problem.file != FILE, problem.file, problem.line or 0)
+
+
+def _project(root: Path, settings: Settings, registry: Registry) -> Project:
+    paths = settings.paths
+    return Project(
+        root=root,
+        settings=settings,
+        registry=registry,
+        profiles={name: source.resolved(name, settings) for name, source in settings.sources.items()},
+        exports=_absolute(root, paths.exports),
+        lake=_absolute(root, paths.lake),
+        warehouse=_absolute(root, paths.warehouse),
+        analytics=_absolute(root, paths.analytics),
+        ops=_absolute(root, paths.ops),
+        state=root / STATE,
+    )
+
+
+def _existing(root: Path | None, environ: Mapping[str, str]) -> Path:
+    named = environ.get(VARIABLE)
+    root = (root or (Path(named) if named else Path.cwd())).resolve()
+    if not root.is_dir():
+        raise UsageError(
+            f"{root} is no folder. Name a project with --project or {VARIABLE}, "
+            f"or create one: eventpipe init {root}"
+        )
+    if not (root / FILE).is_file():
+        raise UsageError(
+            f"{root} has no {FILE}, so it is no project. Create one there: eventpipe init {root}"
+        )
+    return root
+
+
+def _event_documents(root: Path, environ: Mapping[str, str]) -> tuple[tuple[Document, ...], list[Problem]]:
+    """events/*.yml in the order of their names; what an editor hides (`.#orders.yml`) is not read."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    folder = root / EVENTS
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        file = f"{EVENTS}/{path.name}"
+        if path.name.startswith("."):
+            continue
+        if path.suffix == ".yml":
+            document, wrong = read_document(path, file, environ)
+            documents.append(document)
+            problems += wrong
+        elif path.suffix == ".yaml":
+            problems.append(Problem(file, None, "", "would not be read: definitions end in .yml, rename it"))
+    return tuple(documents), problems
+
+
+def _absolute(root: Path, location: str) -> Path:
+    return (root / location).resolve()

@@ -1,0 +1,152 @@
+"""eventpipe.yml: settings, sources and identity as frozen typed objects (spec 1, section 1; spec 2).
+
+Scalars and locations can also come from the environment, which wins over the file; an empty variable counts
+as unset. Sources and identity are set in the file only.
+
+    variable                    key                        default           type
+    EVENTPIPE_WORKSPACE         workspace                  default           text
+    EVENTPIPE_TIMEZONE          timezone                   UTC               IANA time zone
+    EVENTPIPE_CURRENCY          currency                   USD               ISO 4217
+    EVENTPIPE_EARLIEST          earliest                   1990-01-01        date
+    EVENTPIPE_SETTLE            settle                     60s               duration
+    EVENTPIPE_EXPORTS           paths.exports              exports           folder
+    EVENTPIPE_LAKE              paths.lake                 lake              folder
+    EVENTPIPE_WAREHOUSE         paths.warehouse            warehouse.duckdb  file
+    EVENTPIPE_ANALYTICS         paths.analytics            analytics.duckdb  file
+    EVENTPIPE_OPS               paths.ops                  ops.db            file
+    EVENTPIPE_MEMORY            engine.memory              2GB               size
+    EVENTPIPE_THREADS           engine.threads             all cores         whole number
+    EVENTPIPE_TEMP_SPACE        engine.temp_space          20GB              size
+    EVENTPIPE_LINE_BYTES        limits.line_bytes          1MiB              size
+    EVENTPIPE_DEPTH             limits.depth               32                whole number
+    EVENTPIPE_EXPANSION_RATIO   limits.expansion_ratio     200               whole number
+    EVENTPIPE_EXPANDED_BYTES    limits.expanded_bytes      50GB              size
+    EVENTPIPE_EVENT_NAMES       limits.event_names         10000             whole number
+    EVENTPIPE_PROPERTY_NAMES    limits.property_names      10000             whole number
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from eventpipe.errors import Problem
+from eventpipe.project.codes import Currency, Timezone
+from eventpipe.project.document import Document, KeyPath
+from eventpipe.project.identifiers import IdentitySettings, declared_names, identity_findings
+from eventpipe.project.quantities import ByteCount, Duration, EngineSize
+from eventpipe.project.refusal import Refusal
+from eventpipe.project.sources import Source, source_findings
+from eventpipe.project.validation import Section, at, problems_of, validate
+
+FILE: Final = "eventpipe.yml"
+
+
+def _location(text: str) -> str:
+    if "://" in text:
+        raise Refusal("a path: addresses of other stores are not served here")
+    if not text.strip():
+        raise Refusal("a path: it is empty")
+    return text
+
+
+def _workspace(text: str) -> str:
+    if not text.strip() or text != text.strip() or not text.isprintable() or len(text) > 255:
+        raise Refusal("a workspace: take 1 to 255 printable characters without blanks around them")
+    return text
+
+
+Location = Annotated[str, AfterValidator(_location)]
+
+
+class Paths(Section):
+    """Where things are, relative to the project's folder or absolute (spec 1, section 1, the tree)."""
+
+    exports: Location = "exports"
+    lake: Location = "lake"
+    warehouse: Location = "warehouse.duckdb"
+    analytics: Location = "analytics.duckdb"
+    ops: Location = "ops.db"
+
+
+class EngineSettings(Section):
+    """What the engine may take. Sizes are spelled as DuckDB takes them; `threads` None is all cores."""
+
+    memory: EngineSize = "2GB"
+    threads: int | None = Field(default=None, ge=1, le=4096)
+    temp_space: EngineSize = "20GB"
+
+
+class LimitSettings(Section):
+    """Where intake stops reading on (spec 1, section 2; spec 5, faults). Sizes in bytes."""
+
+    line_bytes: ByteCount = 1024 * 1024
+    depth: int = Field(default=32, ge=1, le=1000)
+    expansion_ratio: int = Field(default=200, ge=1)
+    expanded_bytes: ByteCount = 50 * 1000**3
+    event_names: int = Field(default=10_000, ge=1)
+    property_names: int = Field(default=10_000, ge=1)
+
+
+class Settings(Section):
+    """The whole of eventpipe.yml."""
+
+    workspace: Annotated[str, AfterValidator(_workspace)] = "default"
+    timezone: Timezone = "UTC"
+    currency: Currency = "USD"
+    earliest: date = date(1990, 1, 1)
+    settle: Duration = timedelta(seconds=60)
+    sources: Mapping[str, Source] = Field(default_factory=dict)
+    identity: IdentitySettings = IdentitySettings()
+    paths: Paths = Paths()
+    engine: EngineSettings = EngineSettings()
+    limits: LimitSettings = LimitSettings()
+
+
+_TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle")
+_SECTIONS: Final[Mapping[str, type[Section]]] = {
+    "paths": Paths,
+    "engine": EngineSettings,
+    "limits": LimitSettings,
+}
+
+VARIABLES: Final[Mapping[str, KeyPath]] = {
+    **{f"EVENTPIPE_{key.upper()}": (key,) for key in _TOP_LEVEL},
+    **{
+        f"EVENTPIPE_{key.upper()}": (section, key)
+        for section, model in _SECTIONS.items()
+        for key in model.model_fields
+    },
+}
+"""The environment variables of the table above, with the key that each one overrides."""
+
+_WHOLE_NUMBERS: Final = frozenset(
+    (section, key)
+    for section, model in _SECTIONS.items()
+    for key, field in model.model_fields.items()
+    if field.annotation in (int, int | None)
+)
+
+
+def read_settings(document: Document) -> tuple[Settings | None, list[Problem]]:
+    """The settings in `document`, or None and every problem of it."""
+    settings, problems = validate(Settings, document)
+    problems += problems_of(document, identity_findings(document))
+    sources = at(document.data, ("sources",))
+    for name in sources if isinstance(sources, dict) else ():
+        findings = source_findings(document, ("sources", name), declared_names(document) or ())
+        problems += problems_of(document, findings)
+    return (None if problems else settings), problems
+
+
+def with_environment(document: Document, environ: Mapping[str, str]) -> Document:
+    """`document` with the values that the variables of the table above give instead."""
+    for variable, path in VARIABLES.items():
+        if text := environ.get(variable):
+            whole = path in _WHOLE_NUMBERS and re.fullmatch(r"\s*[0-9]{1,18}\s*", text)
+            document = document.overridden(path, variable, int(text) if whole else text)
+    return document
