@@ -278,7 +278,7 @@ from judged"""
 
     @staticmethod
     def _value_coercion() -> str:
-        return " + (starts_with(coalesce(sent_value, ''), '\"'))::int"
+        return " + coalesce(starts_with(sent_value, '\"'), false)::int"
 
 
 def plan_targets(registry: Registry) -> frozenset[str]:

@@ -15,6 +15,7 @@ from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
 from eventpipe.intake.exports import Export
 from eventpipe.intake.framing import FRAME, LineCount, frames
+from eventpipe.intake.lake import parquet
 from eventpipe.intake.mapping import sent_from
 from eventpipe.intake.presets import BATCH_KEYS
 from eventpipe.intake.refusal import ExportRefused
@@ -22,7 +23,6 @@ from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import ENDINGS, Caps, Compression, ExportStream, read_whole
 from eventpipe.project.settings import LimitSettings
 from eventpipe.project.sources import SourceProfile
-from eventpipe.sql import literal
 
 # A JSON document is parsed in one piece; larger ones belong into JSON lines.
 DOCUMENT_BYTES = 256 << 20
@@ -228,7 +228,7 @@ def _parquet(
 ) -> Reading:
     if compression is not None:
         raise ExportRefused("file.format", "a Parquet file compresses by itself; export it without .gz or .zst")
-    table = f"read_parquet({literal(str(export.path))}, file_row_number = true)"
+    table = parquet([export.path], numbered=True)
     try:
         count = connection.execute(f"select count(*) from {table}").fetchone()
     except duckdb.Error as error:

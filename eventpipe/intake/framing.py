@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from eventpipe.intake.refusal import ExportRefused
@@ -20,9 +19,11 @@ from eventpipe.intake.refusal import ExportRefused
 LF, CR = 10, 13
 _BOM = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_LONGEST_MARK = 4
 
-# One row per non-blank line. `raw` may end with its line break. `fault` is a reason code or null: then `raw` holds
-# the line's bytes in base64 when it is not UTF-8. `deep` marks lines with enough brackets to exceed the depth limit.
+# One row per non-blank line. `raw` may end with its line break. `fault` is a reason code or null; with
+# `encoding.invalid` `raw` holds the line's bytes in base64: they are not UTF-8, or a NUL is among them. Of a line over
+# the limit only the beginning is kept. `deep` marks lines with enough brackets to exceed the depth limit.
 FRAME = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("fault", pa.string()), ("deep", pa.bool_())])
 
 
@@ -47,12 +48,8 @@ def frames(
 def whole_lines(chunks: Iterable[bytes], line_bytes: int) -> Iterator[bytes]:
     """Regroup chunks so that each ends at a line's end. A line far over the limit is cut short, never collected."""
     tail = b""
-    first = True
     skipping = False
-    for chunk in chunks:
-        if first:
-            chunk = _without_bom(chunk)
-            first = False
+    for chunk in _without_bom(chunks):
         if skipping:
             end = _first_break(chunk)
             if end < 0:
@@ -67,15 +64,25 @@ def whole_lines(chunks: Iterable[bytes], line_bytes: int) -> Iterator[bytes]:
         if cut:
             yield chunk[:cut]
         if len(tail) > line_bytes + 2:
-            tail, skipping = tail[: line_bytes + 1], True
+            # A CR at its end is the line's break, whatever the next chunk begins with.
+            ended = b"\r" if tail.endswith(b"\r") else b""
+            tail, skipping = tail[: line_bytes + 1] + ended, not ended
     if tail:
         yield tail
 
 
-def _without_bom(chunk: bytes) -> bytes:
-    if chunk.startswith(_OTHER_ENCODINGS) or b"\0" in chunk[:4]:
+def _without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks without a byte order mark, which may be spread over several of them."""
+    waiting = iter(chunks)
+    head = b""
+    for chunk in waiting:
+        head += chunk
+        if len(head) >= _LONGEST_MARK:
+            break
+    if head.startswith(_OTHER_ENCODINGS) or b"\0" in head[:_LONGEST_MARK]:
         raise ExportRefused("file.encoding", "the file is UTF-16 or UTF-32; export it as UTF-8")
-    return chunk.removeprefix(_BOM)
+    yield head.removeprefix(_BOM)
+    yield from waiting
 
 
 def _first_break(chunk: bytes) -> int:
@@ -103,16 +110,26 @@ def _frame(lines: bytes, counted: LineCount, line_bytes: int, depth: int) -> pa.
     starts = np.concatenate(([0], ends[:-1]))
     numbers = np.arange(counted.lines + 1, counted.lines + 1 + len(ends), dtype=np.int64)
     codes = np.frombuffer(lines, dtype=np.uint8)
-    blank = blank_lines(lines, codes, starts, ends)
-    long = (ends - starts) > line_bytes + 2
+    long = long_lines(lines, starts, ends, line_bytes)
+    blank = blank_lines(lines, codes, starts, ends) & ~long
     opening = (codes == ord("{")) | (codes == ord("["))
     deep = np.add.reduceat(opening, starts, dtype=np.int32) > depth
 
-    raw, fault = texts(lines, starts, ends, long)
+    raw, fault = texts(lines, starts, ends, long, line_bytes)
     batch = pa.record_batch([pa.array(numbers), raw, fault, pa.array(deep)], schema=FRAME)
     counted.lines += len(ends)
     counted.blank += int(blank.sum())
     return batch.filter(pa.array(~blank)) if blank.any() else batch
+
+
+def long_lines(
+    lines: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], line_bytes: int
+) -> NDArray[np.bool_]:
+    """Lines of more than `line_bytes` bytes, not counting their breaks."""
+    long: NDArray[np.bool_] = (ends - starts) > line_bytes
+    for index in np.flatnonzero(long):
+        long[index] = len(lines[starts[index] : ends[index]].rstrip(b"\r\n")) > line_bytes
+    return long
 
 
 def blank_lines(
@@ -126,37 +143,47 @@ def blank_lines(
 
 
 def texts(
-    lines: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], long: NDArray[np.bool_]
+    lines: bytes,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    long: NDArray[np.bool_],
+    line_bytes: int,
 ) -> tuple[pa.Array, pa.Array]:
     """The lines as Arrow text, and the fault of each."""
     count = len(ends)
     try:
         lines.decode("utf-8")
     except UnicodeDecodeError:
-        return _texts_one_by_one(lines, starts, ends, long)
+        return _texts_one_by_one(lines, starts, ends, long, line_bytes)
+    if b"\0" in lines or long.any():
+        return _texts_one_by_one(lines, starts, ends, long, line_bytes)
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     raw = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(lines))
-    if not long.any():
-        return raw, pa.nulls(count, pa.string())
-    return raw, pc.if_else(pa.array(long), "line.too_long", pa.scalar(None, pa.string()))
+    return raw, pa.nulls(count, pa.string())
 
 
 def _texts_one_by_one(
-    lines: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], long: NDArray[np.bool_]
+    lines: bytes,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    long: NDArray[np.bool_],
+    line_bytes: int,
 ) -> tuple[pa.Array, pa.Array]:
     raw: list[str] = []
     fault: list[str | None] = []
     for start, end, too_long in zip(starts, ends, long, strict=True):
         line = lines[start:end]
         if too_long:
-            # Cut short on purpose, perhaps inside a character.
-            raw.append(line.decode("utf-8", "ignore"))
+            # Cut short on purpose, always at the same byte, perhaps inside a character.
+            raw.append(line[: line_bytes + 1].decode("utf-8", "ignore").replace("\0", ""))
             fault.append("line.too_long")
             continue
         try:
-            raw.append(line.decode("utf-8"))
-            fault.append(None)
+            text = line.decode("utf-8")
         except UnicodeDecodeError:
-            raw.append(base64.b64encode(line.rstrip(b"\r\n")).decode("ascii"))
-            fault.append("encoding.invalid")
+            text = "\0"
+        # No database takes a NUL inside a text.
+        unclean = "\0" in text
+        raw.append(base64.b64encode(line.rstrip(b"\r\n")).decode("ascii") if unclean else text)
+        fault.append("encoding.invalid" if unclean else None)
     return pa.array(raw, pa.string()), pa.array(fault, pa.string())

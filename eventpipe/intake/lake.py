@@ -9,18 +9,40 @@ moment; rows that no manifest names are what a killed run left, and `sweep` remo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from eventpipe.errors import EventpipeError
+from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.exports import ExportKey, FileState
+from eventpipe.sql import literals
 
 Status = Literal["loaded", "refused"]
+
+LAKE_TYPES = {
+    "line": pa.int64(),
+    "index": pa.int64(),
+    "landed_on": pa.date32(),
+    "occurred_at": pa.timestamp("us", "UTC"),
+    "deleted_at": pa.timestamp("us", "UTC"),
+    "value": pa.decimal128(18, 4),
+    "flags": pa.list_(pa.string()),
+    "violations": pa.list_(pa.string()),
+    "reasons": pa.list_(pa.string()),
+    "coercions": pa.int64(),
+    "raw_is_base64": pa.bool_(),
+}
+"""The types of those LAKE_COLUMNS that are not text."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +90,11 @@ class Lake:
             yield _read(path)
 
     def manifest(self, key: ExportKey) -> Manifest | None:
-        path = self.folder(key) / f"{key.file}.json"
+        path = self._manifest_path(key)
         return _read(path) if path.exists() else None
+
+    def _manifest_path(self, key: ExportKey) -> Path:
+        return self.folder(key) / f"{file_stem(key.file)}.json"
 
     def data_path(self, manifest: Manifest) -> Path | None:
         return self.folder(manifest.key) / manifest.data if manifest.data else None
@@ -81,7 +106,7 @@ class Lake:
         if rows is not None and manifest.data is not None:
             _sync(rows)
             rows.replace(folder / manifest.data)
-        path = folder / f"{manifest.file}.json"
+        path = self._manifest_path(manifest.key)
         temporary = path.with_suffix(".json.tmp")
         temporary.write_text(_written(manifest), encoding="utf-8")
         _sync(temporary)
@@ -101,6 +126,27 @@ class Lake:
         for path in left:
             path.unlink()
         return len(left)
+
+
+def file_stem(file: str) -> str:
+    """What the lake's files of an export begin with: its name, or where that is long or holds characters that mean
+    something to a shell or a pattern, a plain beginning of it and a hash."""
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", file)[:120]
+    return file if plain == file else f"{plain}~{hashlib.sha256(file.encode()).hexdigest()[:12]}"
+
+
+def parquet(paths: Iterable[Path], *, numbered: bool = False) -> str:
+    """A SQL relation of these Parquet files and no others: characters of patterns in their paths are taken literally,
+    and folders like `env=prod` give no column. `numbered` adds `file_row_number`, from 0."""
+    exact = literals(re.sub(r"[*?\[]", r"[\g<0>]", str(path)) for path in paths)
+    number = ", file_row_number = true" if numbered else ""
+    return f"read_parquet([{exact}], hive_partitioning = false{number})"
+
+
+def write_no_rows(path: Path) -> None:
+    """A Parquet file with the lake's columns and no rows."""
+    columns = {column: pa.string() for column in LAKE_COLUMNS} | LAKE_TYPES
+    pq.write_table(pa.schema(list(columns.items())).empty_table(), path)
 
 
 def _written(manifest: Manifest) -> str:

@@ -18,7 +18,7 @@ from eventpipe.intake import normalise
 from eventpipe.intake.contract import Contract, Landing
 from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, find, settled
 from eventpipe.intake.formats import Reading, open_export
-from eventpipe.intake.lake import Lake, Manifest
+from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.project.folder import Project
@@ -112,7 +112,7 @@ class _Lander:
         profile = self._project.profiles[export.key.source]
         contract = Contract(profile, self._project.settings, self._project.registry)
         limits = self._project.settings.limits
-        rows = self._lake.folder(export.key) / f"{export.key.file}.parquet.tmp"
+        rows = self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
         connection = self._database.cursor()
         try:
             reading = open_export(export, profile, limits, connection)
@@ -154,7 +154,7 @@ class _Lander:
             accepted=accepted,
             rejected=rejected,
             blank=blank,
-            data=f"{export.key.file}.{self._version(export.key, reading)}.parquet",
+            data=f"{file_stem(export.key.file)}.{self._version(export.key, reading)}.parquet",
             judged_by=self._judged_by[export.key.source],
             state=export.state,
             loaded_at=self._now.isoformat(),
@@ -233,7 +233,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, rows: Path) -> tuple[int, int
     """Accepted rows, rejected rows, and lines that gave at least one row."""
     found = connection.execute(
         "select count(*) filter (status = 'accepted'), count(*) filter (status = 'rejected'),"
-        f" count(*) filter (index is null) + count(distinct line) filter (index is not null) from read_parquet({literal(str(rows))})"
+        f" count(*) filter (index is null) + count(distinct line) filter (index is not null) from {parquet([rows])}"
     ).fetchone()
     assert found is not None
     return (int(found[0]), int(found[1]), int(found[2]))

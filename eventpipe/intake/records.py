@@ -34,7 +34,7 @@ def from_lines(frames: str, depth: int, batch: Sequence[str] | None, explode: Se
     opened = f"""
         select line, fault, unnest(case when {listed} then {many} else {single} end) as element
         from (select line, raw, coalesce(fault, {missing}) as fault from ({checked}))"""
-    faulty = "coalesce(fault, case when left(element.doc, 1) <> '{' and element.index is not null then 'json.invalid' end)"
+    faulty = "coalesce(fault, case when element.index is not null and not starts_with(element.doc, '{') then 'json.invalid' end)"
     return (
         f"select line, element.index as index, element.doc as raw,"
         f" case when {faulty} is null then element.doc end as doc, {faulty} as fault from ({opened})"
@@ -66,6 +66,7 @@ def _beside(element: str, outer: str) -> str:
     inside = f"substr({element}, 2, length({element}) - 2)"
     around = f"substr({outer}, 2, length({outer}) - 2)"
     return (
-        f"case when left({element}, 1) <> '{{' then cast({element} as varchar)"
-        f" else '{{' || concat_ws(',', nullif({inside}, ''), nullif({around}, '')) || '}}' end"
+        f"case when starts_with({element}, '{{')"
+        f" then '{{' || concat_ws(',', nullif({inside}, ''), nullif({around}, '')) || '}}'"
+        f" else coalesce(cast({element} as varchar), 'null') end"
     )

@@ -1,0 +1,21 @@
+{% macro replace_touched(touched, keys) -%}
+    {#- Pre-hook of incremental models: take out the rows whose keys this run recomputes, so that appending is exact. -#}
+    {%- if is_incremental() -%}
+    delete from {{ this }}
+    where ({{ keys | join(", ") }}) in (select ({{ keys | join(", ") }}) from {{ touched }})
+    {%- else -%}
+    select 1
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro follow_moved_sets() -%}
+    {#- Pre-hook of events: an event follows its identifier set to the set's new contact. -#}
+    {%- if is_incremental() -%}
+    update {{ this }} as stored
+    set contact_id = moved.new_contact_id
+    from {{ source("run", "moved_sets") }} as moved
+    where stored.workspace_id = moved.workspace_id and stored.identifiers = moved.identifiers
+    {%- else -%}
+    select 1
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,68 @@
+{{ config(
+    materialized="incremental",
+    incremental_strategy="append",
+    pre_hook=replace_touched(ref("touched_contacts"), ["workspace_id", "contact_id"]),
+) }}
+
+with events as (
+    select
+        events.workspace_id,
+        events.contact_id,
+        events.identifiers,
+        events.occurred_at
+    from {{ ref("events") }} as events
+    inner join {{ ref("touched_contacts") }} as touched
+        on events.workspace_id = touched.workspace_id and events.contact_id = touched.contact_id
+    where events.deletion <> 'deleted'
+),
+
+sets as (
+    select
+        workspace_id,
+        identifiers,
+        min(occurred_at) as first_seen_at,
+        max(occurred_at) as last_seen_at,
+        count(*) as event_count
+    from events
+    group by workspace_id, identifiers
+),
+
+members as (
+    select
+        *,
+        unnest(from_json(identifiers, '[["VARCHAR"]]')) as member
+    from sets
+),
+
+identifiers as (
+    select
+        workspace_id,
+        member[1] as identifier_type,
+        member[2] as identifier_value,
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at,
+        sum(event_count)::bigint as event_count
+    from members
+    group by workspace_id, identifier_type, identifier_value
+)
+
+select
+    nodes.workspace_id,
+    nodes.contact_id,
+    nodes.identifier_type,
+    nodes.identifier_value,
+    types.is_known,
+    identifiers.first_seen_at,
+    identifiers.last_seen_at,
+    identifiers.event_count,
+    parameters.run_id
+from {{ source("identity", "identity_nodes") }} as nodes
+inner join {{ ref("touched_contacts") }} as touched
+    on nodes.workspace_id = touched.workspace_id and nodes.contact_id = touched.contact_id
+inner join {{ source("run", "identifier_types") }} as types on nodes.identifier_type = types.identifier_type
+inner join identifiers
+    on
+        nodes.workspace_id = identifiers.workspace_id
+        and nodes.identifier_type = identifiers.identifier_type
+        and nodes.identifier_value = identifiers.identifier_value
+cross join {{ source("run", "parameters") }} as parameters

@@ -1,0 +1,129 @@
+with versions as (
+    select
+        event_name,
+        raw_event_name,
+        source,
+        occurred_at,
+        status,
+        definition_version,
+        property_types,
+        coercions,
+        violations
+    from {{ ref("event_versions") }}
+    where status <> 'future'
+),
+
+rejected as (
+    select
+        event_name,
+        count(*) as rejected
+    from {{ ref("rejected_events") }}
+    where event_name is not null
+    group by event_name
+),
+
+named as (
+    select
+        event_name,
+        count(*) as accepted,
+        count(*) filter (where status = 'current') as events,
+        list_sort(list(distinct source)) as sources,
+        list_sort(list(distinct raw_event_name) filter (where raw_event_name <> event_name)) as spellings,
+        list_sort(list(distinct definition_version) filter (where definition_version is not null)) as definition_versions,
+        sum(coercions)::bigint as coercions,
+        count(*) filter (where violations is not null) as violating,
+        min(occurred_at) as first_seen_at,
+        max(occurred_at) as last_seen_at
+    from versions
+    group by event_name
+),
+
+shapes as (
+    select
+        event_name,
+        property_types,
+        count(*) as seen
+    from versions
+    where coalesce(property_types, '') <> ''
+    group by event_name, property_types
+),
+
+typed as (
+    select
+        event_name,
+        seen,
+        unnest(string_split(property_types, chr(31))) as property
+    from shapes
+),
+
+properties as (
+    select
+        event_name,
+        left(property, length(property) - 1) as name,
+        {{ json_type_name("right(property, 1)") }} as type,
+        sum(seen)::bigint as seen
+    from typed
+    group by event_name, name, type
+),
+
+property_names as (
+    select
+        event_name,
+        name,
+        list_sort(list(distinct type) filter (where type <> 'null')) as types,
+        sum(seen) filter (where type <> 'null') as filled
+    from properties
+    group by event_name, name
+),
+
+property_lists as (
+    select
+        property_names.event_name,
+        list(
+            {
+                'name': property_names.name,
+                'types': property_names.types,
+                'fill_rate': round(coalesce(property_names.filled, 0) / named.accepted, 4),
+            } order by property_names.name
+        ) as properties
+    from property_names
+    inner join named on property_names.event_name = named.event_name
+    group by property_names.event_name
+),
+
+-- Names that differ by case, blanks and separators only are drift: shown, never merged silently (spec 1, section 4).
+lookalikes as (
+    select
+        {{ name_skeleton("event_name") }} as skeleton,
+        list_sort(list(event_name)) as names
+    from named
+    group by skeleton
+    having count(*) > 1
+)
+
+select
+    parameters.workspace_id,
+    coalesce(named.event_name, rejected.event_name) as event_name,
+    definitions.description,
+    definitions.definition_version,
+    coalesce(named.definition_versions, []) as judged_by_versions,
+    coalesce(named.sources, []) as sources,
+    coalesce(named.spellings, []) as spellings,
+    coalesce(named.accepted, 0) as accepted,
+    coalesce(named.events, 0) as events,
+    coalesce(rejected.rejected, 0) as rejected,
+    coalesce(named.coercions, 0) as coercions,
+    coalesce(named.violating, 0) as violating,
+    named.first_seen_at,
+    named.last_seen_at,
+    coalesce(property_lists.properties, []) as properties,
+    coalesce(
+        list_filter(lookalikes.names, lambda name: name <> named.event_name), cast([] as varchar [])
+    ) as drift
+from named
+full join rejected on named.event_name = rejected.event_name
+cross join {{ source("run", "parameters") }} as parameters
+left join property_lists on named.event_name = property_lists.event_name
+left join lookalikes on {{ name_skeleton("named.event_name") }} = lookalikes.skeleton
+left join {{ source("run", "definitions") }} as definitions
+    on coalesce(named.event_name, rejected.event_name) = definitions.event_name

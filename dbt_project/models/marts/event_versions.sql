@@ -1,0 +1,25 @@
+{{ config(materialized="view") }}
+
+-- Events with one report are that report; all others keep every report in the history.
+with single as (
+    select
+        {{ report_columns() }},
+        1 as version_number,
+        'current' as status,
+        run_id
+    from {{ ref("events") }}
+    where version_count = 1
+),
+
+history as (
+    select
+        {{ report_columns() }},
+        version_number,
+        status,
+        run_id
+    from {{ ref("event_history") }}
+)
+
+select * from single
+union all
+select * from history

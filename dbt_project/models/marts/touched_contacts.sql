@@ -1,0 +1,43 @@
+{{ config(schema="work") }}
+
+-- Contacts whose events or identifiers this run changed, under their old and new ids. Grain: workspace_id and contact_id.
+with before as (
+    select
+        workspace_id,
+        contact_id
+    from {{ source("run", "reopened_events") }}
+),
+
+after as (
+    select
+        events.workspace_id,
+        events.contact_id
+    from {{ ref("events") }} as events
+    inner join {{ source("run", "parameters") }} as parameters on events.run_id = parameters.run_id
+),
+
+moved as (
+    select
+        workspace_id,
+        old_contact_id as contact_id
+    from {{ source("run", "moved_sets") }}
+    union all
+    select
+        workspace_id,
+        new_contact_id as contact_id
+    from {{ source("run", "moved_sets") }}
+),
+
+unioned as (
+    select * from before
+    union all
+    select * from after
+    union all
+    select * from moved
+)
+
+select distinct
+    workspace_id,
+    contact_id
+from unioned
+where contact_id is not null

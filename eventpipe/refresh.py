@@ -1,0 +1,249 @@
+"""One run of the pipeline: its stages in order, under the lease, recorded in the ops store.
+
+    land -> resolve -> identify -> model -> audit -> publish
+
+Each stage reads what the one before it wrote. The Dagster assets and the tests call these methods; nothing here knows
+Dagster. A run that stops anywhere leaves the published tables as they are, and the next run finishes the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from eventpipe import __version__
+from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
+from eventpipe.identity.resolve import Resolved, resolve
+from eventpipe.intake.exports import Selection
+from eventpipe.intake.land import Landed, land_exports
+from eventpipe.ops import lease as leases
+from eventpipe.ops import runs
+from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import Project
+from eventpipe.serving.publish import Published, publish
+from eventpipe.warehouse import plan as plans
+from eventpipe.warehouse.database import connect
+from eventpipe.warehouse.dbt import Dbt, Node
+
+LEASE_WAIT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is asked to do. `as_of` None is the time of the run; `again` judges landed exports anew."""
+
+    run_id: str
+    kind: runs.RunKind = "run"
+    as_of: datetime | None = None
+    full_refresh: bool = False
+    selection: Selection = Selection()
+    only_settled: bool = False
+    again: bool = False
+
+
+class Refresh:
+    """A run in progress; a context manager that holds the lease. `clock` gives aware UTC instants."""
+
+    def __init__(
+        self,
+        project: Project,
+        request: RunRequest,
+        clock: Callable[[], datetime],
+        *,
+        lease_wait: timedelta = LEASE_WAIT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.project = project
+        self.request = request
+        self._clock = clock
+        self._lease_wait = lease_wait
+        self._sleep = sleep
+        self._stack = ExitStack()
+        self._stages: list[runs.Stage] = []
+        self._counts = runs.Counts()
+        self._dbt = Dbt(project)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            self._store = opening.enter_context(OpsStore.open(self.project.ops))
+            self._lease = leases.acquire(
+                self._store, self.request.run_id, now=self._clock, wait=self._lease_wait, sleep=self._sleep
+            )
+            opening.callback(self._lease.release)
+            opening.enter_context(self._lease.keep_alive())
+            self.as_of = self.request.as_of or self._clock()
+            with self._lease.begin() as connection:
+                self._run = runs.start(
+                    connection,
+                    self._lease,
+                    kind=self.request.kind,
+                    as_of=self.as_of,
+                    full_refresh=self.request.full_refresh,
+                    eventpipe_version=__version__,
+                    now=self._clock(),
+                )
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._run.status == "running":
+                status = "held" if isinstance(error, AuditHeld) else "failed" if error else "published"
+                self._end(status, None if error is None else _paragraph(error))
+        finally:
+            self._stack.close()
+
+    @property
+    def stages(self) -> tuple[runs.Stage, ...]:
+        return tuple(self._stages)
+
+    @property
+    def counts(self) -> runs.Counts:
+        return self._counts
+
+    def land(self, on_landed: Callable[[Landed], None] = lambda landed: None) -> list[Landed]:
+        """Intake: new and changed exports into the lake."""
+        with self._stage("land") as stage:
+            landed = land_exports(
+                self.project,
+                self.request.selection,
+                self._clock(),
+                only_settled=self.request.only_settled,
+                again=self.request.again,
+                on_landed=on_landed,
+            )
+            self._counts = _counted(landed)
+            stage.rows = self._counts.lines_accepted + self._counts.lines_rejected
+        return landed
+
+    def resolve(self) -> plans.Plan:
+        """Plan what the run touches; which reports are one event, and which version of it counts."""
+        with self._stage("resolve"), self._warehouse() as connection:
+            plan = plans.make_plan(
+                connection,
+                self.project,
+                run_id=self.request.run_id,
+                as_of=self.as_of,
+                full_refresh=self.request.full_refresh,
+            )
+            self._dbt.run("tag:resolve")
+        return plan
+
+    def identify(self) -> Resolved:
+        """Which contact each touched identifier set belongs to."""
+        with self._stage("identify") as stage, self._warehouse() as connection:
+            resolved = resolve(connection, self.project.settings.identity)
+            stage.rows = resolved.identifiers
+        return resolved
+
+    def model(self) -> list[Node]:
+        """The tables that people read, in the working database."""
+        with self._stage("model"), self._warehouse() as connection:
+            nodes = self._dbt.run("tag:marts")
+            plans.remember(connection, self.project)
+        return nodes
+
+    def audit(self) -> list[Node]:
+        """Test what the run made. Errors: `AuditHeld` when a test of error severity fails."""
+        with self._stage("audit"), self._warehouse():
+            nodes = self._dbt.run("*", command="test")
+        failed = [node for node in nodes if node.status in ("fail", "error")]
+        if failed:
+            listed = ", ".join(f"{node.name} ({node.failures if node.failures is not None else 'error'})" for node in failed)
+            raise AuditHeld(
+                f"The audit held the publish back: {listed} failed. The last good tables are still served. "
+                f"Look at the tests' SQL in {self._dbt.target}/compiled, correct the cause and run again."
+            )
+        return nodes
+
+    def publish(self) -> Published:
+        """Put the new tables in place of the published ones, and end the run."""
+        started = time.monotonic()
+        with self._warehouse() as connection:
+            connection.execute("checkpoint")
+        ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
+        frame = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
+        comments = {column.name: column.description for column in runs.PUBLISHED_COLUMNS}
+        with self._lease.begin():
+            # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
+            published = publish(self.project, frame, comments)
+        self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
+        self._end("published", None)
+        return published
+
+    def everything(self) -> Published:
+        """All stages, in order."""
+        self.land()
+        self.resolve()
+        self.identify()
+        self.model()
+        self.audit()
+        return self.publish()
+
+    def _end(self, status: runs.RunStatus, error: str | None) -> None:
+        assert status != "running"
+        self._run = self._run.ended(
+            status, now=self._clock(), stages=self._stages, counts=self._counts, error=error
+        )
+        with self._lease.begin() as connection:
+            runs.finish(connection, self._lease, self._run)
+
+    @contextmanager
+    def _warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = connect(self.project)
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise StageFailed(
+                f"The working database refused a step: {_paragraph(error)} The published tables are untouched; "
+                "correct the cause and run again."
+            ) from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[_Stage]:
+        started = time.monotonic()
+        stage = _Stage()
+        try:
+            yield stage
+        finally:
+            self._stages.append(runs.Stage(name, round(time.monotonic() - started, 3), stage.rows))
+
+
+@dataclass
+class _Stage:
+    rows: int | None = None
+
+
+def _counted(landed: list[Landed]) -> runs.Counts:
+    outcomes = Counter(each.outcome for each in landed)
+    counts = runs.Counts(
+        exports_landed=outcomes["landed"] + outcomes["replaced"],
+        exports_unchanged=outcomes["unchanged"] + outcomes["waiting"],
+        exports_refused=outcomes["refused"],
+    )
+    for each in landed:
+        if each.manifest is not None and each.outcome in ("landed", "replaced"):
+            counts = replace(
+                counts,
+                lines_accepted=counts.lines_accepted + each.manifest.accepted,
+                lines_rejected=counts.lines_rejected + each.manifest.rejected,
+                lines_blank=counts.lines_blank + each.manifest.blank,
+            )
+    return counts
+
+
+def _paragraph(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:500]
+    return text if isinstance(error, EventpipeError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,1 @@
+"""The working database: opened by the pipeline only, planned per run, modelled by dbt."""

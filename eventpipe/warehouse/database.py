@@ -1,0 +1,54 @@
+"""Opening the working database (DuckDB) with the project's caps, reaching the project's folders and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from eventpipe.errors import StageFailed
+from eventpipe.project.folder import Project
+from eventpipe.sql import literal
+
+
+def connect(project: Project) -> duckdb.DuckDBPyConnection:
+    """The one instance of this process. dbt, run in the same process, shares it, settings included.
+
+    Errors: `StageFailed` when another process holds the file or the file is damaged.
+    """
+    project.state.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(str(project.warehouse))
+    except duckdb.Error as error:
+        raise StageFailed(_why(project.warehouse, error)) from error
+    engine = project.settings.engine
+    for setting in (
+        "TimeZone = 'UTC'",
+        "preserve_insertion_order = false",
+        f"memory_limit = {literal(engine.memory)}",
+        f"temp_directory = {literal(str(project.state / 'warehouse.tmp'))}",
+        f"max_temp_directory_size = {literal(engine.temp_space)}",
+        *([f"threads = {engine.threads}"] if engine.threads else []),
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+    ):
+        connection.execute(f"set global {setting}")
+    if connection.execute("select current_setting('enable_external_access')").fetchone() == (True,):
+        folders = (project.lake, project.state, project.warehouse.parent)
+        allowed = ", ".join(literal(f"{folder}/") for folder in folders)
+        connection.execute(f"set global allowed_directories = [{allowed}]")
+        connection.execute("set global enable_external_access = false")
+    return connection
+
+
+def _why(path: Path, error: duckdb.Error) -> str:
+    text = str(error).splitlines()[0]
+    if "lock" in text.lower():
+        return (
+            f"The working database {path} is open in another process. Only the pipeline opens it: close the other "
+            "program, or query analytics.duckdb instead."
+        )
+    return (
+        f"The working database {path} cannot be opened ({text[:200]}). It can be rebuilt from the lake: "
+        "delete it and run again."
+    )

@@ -1,0 +1,309 @@
+"""What a run touches, worked out once and left in the schema `run` for every later step.
+
+    run.parameters        one row: run_id, as_of, workspace_id
+    run.sources           source: on_conflict, authority, compat
+    run.identifier_types  identifier type: is_known, strength
+    run.definitions       event definition: description, version
+    run.exports           export: the ledger's columns, from the lake's manifests
+    run.changed_exports   export whose rows in the working database are outdated (gone, replaced)
+    run.new_rows          a view of the lake's rows that the working database does not hold yet
+    run.reopened          report of an event that must be resolved again, as it was stored
+    run.reopened_events   event_id of those
+
+A full rebuild is a run whose working database is empty: everything is new, nothing is stored, no other code runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from eventpipe.intake.contract import LAKE_COLUMNS
+from eventpipe.intake.lake import Lake, Manifest, write_no_rows
+from eventpipe.project.folder import Project
+from eventpipe.sql import literal, literals
+
+# Raise it when the stored shape or meaning of the working tables changes: the next run rebuilds.
+MODEL_VERSION = "1"
+
+_WORKING_SCHEMAS = ("main", "work", "run")
+# What a stored event or version keeps of its line in the lake: enough to be resolved again without reading it.
+REPORT_COLUMNS = tuple(
+    column for column in LAKE_COLUMNS if column not in ("status", "reasons", "raw", "raw_is_base64")
+)
+_EXPORT = "source, landed_on, file"
+_LEDGER_TYPES = {
+    "source": pl.String,
+    "landed_on": pl.Date,
+    "file": pl.String,
+    "sha256": pl.String,
+    "bytes": pl.Int64,
+    "lines": pl.Int64,
+    "accepted": pl.Int64,
+    "rejected": pl.Int64,
+    "blank": pl.Int64,
+    "status": pl.String,
+    "reason": pl.String,
+    "detail": pl.String,
+    "data": pl.String,
+    "loaded_at": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Figures of the plan: whether the run rebuilds, and why; exports and events touched."""
+
+    rebuild: str | None
+    new_exports: int
+    outdated_exports: int
+    reopened_events: int
+
+
+def make_plan(
+    connection: duckdb.DuckDBPyConnection,
+    project: Project,
+    *,
+    run_id: str,
+    as_of: datetime,
+    full_refresh: bool,
+) -> Plan:
+    """Write the schema `run`. Tables that a rebuild will make again are dropped here."""
+    connection.execute("create schema if not exists run; create schema if not exists work")
+    rebuild = _reason_to_rebuild(connection, project, as_of, full_refresh)
+    if rebuild:
+        _empty(connection)
+    lake = Lake(project.lake)
+    manifests = list(lake.manifests())
+    _parameters(connection, project, run_id, as_of)
+    _sources(connection, project)
+    _declared(connection, project)
+    _exports(connection, manifests)
+    _changes(connection)
+    new = _new_rows(connection, lake, manifests)
+    reopened = _reopened(connection)
+    # From here on the models change stored tables: until `remember`, a next run can only rebuild.
+    connection.execute("drop table if exists work.state")
+    return Plan(rebuild, new, _count(connection, "run.changed_exports"), reopened)
+
+
+def remember(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
+    """Record, when the models are done, which exports the working database now holds, and as of when."""
+    connection.execute("begin")
+    connection.execute(
+        f"create or replace table work.loaded_exports as select {_EXPORT}, data from run.exports where data is not null"
+    )
+    connection.execute(
+        "create or replace table work.state as"
+        f" select run_id, as_of, {literal(_fingerprint(project))} as fingerprint from run.parameters"
+    )
+    connection.execute("commit")
+
+
+def _reason_to_rebuild(
+    connection: duckdb.DuckDBPyConnection, project: Project, as_of: datetime, full_refresh: bool
+) -> str | None:
+    if full_refresh:
+        return "asked for"
+    if not _exists(connection, "work", "state"):
+        return "the working database is empty or an earlier run did not finish"
+    stored = connection.execute("select as_of, fingerprint from work.state").fetchone()
+    assert stored is not None
+    if stored[1] != _fingerprint(project):
+        return "the configuration or the models changed"
+    if as_of < stored[0]:
+        return "as_of lies before that of the last run"
+    return None
+
+
+def _fingerprint(project: Project) -> str:
+    """A hash of what the stored tables depend on beside the lake."""
+    content = {
+        "models": MODEL_VERSION,
+        "workspace": project.settings.workspace,
+        "timezone": project.settings.timezone,
+        "currency": project.settings.currency,
+        "identity": project.settings.identity.model_dump(mode="json"),
+        "sources": {
+            name: [profile.on_conflict, profile.authority, profile.compat] for name, profile in project.profiles.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _empty(connection: duckdb.DuckDBPyConnection) -> None:
+    found = connection.execute(
+        "select table_schema, table_name, table_type from information_schema.tables"
+        f" where table_schema in ({literals(_WORKING_SCHEMAS)}) order by table_type desc"
+    ).fetchall()
+    for schema, name, kind in found:
+        connection.execute(f'drop {"view" if kind == "VIEW" else "table"} if exists {schema}."{name}" cascade')
+
+
+def _parameters(connection: duckdb.DuckDBPyConnection, project: Project, run_id: str, as_of: datetime) -> None:
+    connection.execute(
+        "create or replace table run.parameters as select $1::varchar as run_id, $2::timestamptz as as_of,"
+        " $3::varchar as workspace_id",
+        [run_id, as_of, project.settings.workspace],
+    )
+
+
+def _sources(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
+    sources = pl.DataFrame(
+        {
+            "source": list(project.profiles),
+            "on_conflict": [profile.on_conflict for profile in project.profiles.values()],
+            "authority": [profile.authority for profile in project.profiles.values()],
+            "compat": [profile.compat for profile in project.profiles.values()],
+        },
+        schema={"source": pl.String, "on_conflict": pl.String, "authority": pl.Int64, "compat": pl.String},
+    )
+    _store(connection, "run.sources", sources)
+
+
+def _declared(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
+    types = project.settings.identity.types
+    identifiers = pl.DataFrame(
+        {
+            "identifier_type": [each.name for each in types],
+            "is_known": [each.known for each in types],
+            "strength": list(range(len(types))),
+        }
+    )
+    _store(connection, "run.identifier_types", identifiers)
+    definitions = pl.DataFrame(
+        [
+            {"event_name": each.name, "description": each.description, "definition_version": each.version}
+            for each in project.registry.definitions
+        ],
+        schema={"event_name": pl.String, "description": pl.String, "definition_version": pl.String},
+    )
+    _store(connection, "run.definitions", definitions)
+
+
+def _exports(connection: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest]) -> None:
+    rows = [{name: getattr(manifest, name) for name in _LEDGER_TYPES} for manifest in manifests]
+    _store(connection, "run.exports", pl.DataFrame(rows, schema=_LEDGER_TYPES))
+
+
+def _changes(connection: duckdb.DuckDBPyConnection) -> None:
+    if not _exists(connection, "work", "loaded_exports"):
+        connection.execute(f"create table work.loaded_exports as select {_EXPORT}, data from run.exports where false")
+    connection.execute(
+        f"create or replace table run.changed_exports as select {_EXPORT} from ("
+        f" select {_EXPORT}, data from work.loaded_exports"
+        f" except select {_EXPORT}, data from run.exports)"
+    )
+
+
+def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iterable[Manifest]) -> int:
+    loaded = {
+        (source, landed_on, file, data)
+        for source, landed_on, file, data in connection.execute("from work.loaded_exports").fetchall()
+    }
+    new = [
+        path
+        for manifest in manifests
+        if (path := lake.data_path(manifest)) is not None
+        and (manifest.source, manifest.landed_on, manifest.file, manifest.data) not in loaded
+    ]
+    columns = ", ".join(LAKE_COLUMNS)
+    rows = f"read_parquet([{literals(str(path) for path in new)}])" if new else f"read_parquet([{literal(_empty_lake(lake))}])"
+    connection.execute(f"create or replace view run.new_rows as select {columns} from {rows}")
+    return len(new)
+
+
+def _empty_lake(lake: Lake) -> str:
+    """A Parquet file without rows, for runs in which nothing landed: the models read the same columns."""
+    path = lake.root / "_no_rows.parquet"
+    if not path.exists():
+        temporary = Path(f"{path}.tmp")
+        write_no_rows(temporary)
+        temporary.replace(path)
+    return str(path)
+
+
+def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
+    """Stored events that new rows, outdated exports, passed time or a shared order touch, and their stored reports."""
+    columns = ", ".join(REPORT_COLUMNS)
+    if not _exists(connection, "main", "events"):
+        connection.execute(f"create or replace table run.reopened as select {columns} from run.new_rows where false")
+        connection.execute(
+            "create or replace table run.reopened_events as"
+            " select event_id, workspace_id, identifiers, null::varchar as contact_id from run.new_rows where false"
+        )
+        return 0
+    connection.execute(f"""
+        create or replace temp table touched as
+        select event_id from run.new_rows where status = 'accepted'
+        union
+        select event_id from main.events semi join run.changed_exports using ({_EXPORT})
+        union
+        select event_id from main.event_history semi join run.changed_exports using ({_EXPORT})
+        union
+        select event_id from main.event_history, run.parameters where status = 'future' and occurred_at <= as_of
+    """)
+    # One order is one event across sources: whoever shares an order with a touched report is judged again with it.
+    connection.execute("""
+        create or replace temp table touched_orders as
+        select workspace_id, event_name, order_key from run.new_rows where status = 'accepted' and order_key is not null
+        union
+        select workspace_id, event_name, order_key from main.events semi join touched using (event_id)
+        where order_key is not null
+        union
+        select workspace_id, event_name, order_key from main.event_history semi join touched using (event_id)
+        where order_key is not null
+    """)
+    connection.execute("""
+        create or replace temp table reopened_ids as
+        select event_id from main.events semi join touched using (event_id)
+        union
+        select event_id from main.events semi join touched_orders using (workspace_id, event_name, order_key)
+        union
+        select event_id from main.event_history semi join touched using (event_id)
+        union
+        select event_id from (from main.event_history where is_winner)
+        semi join touched_orders using (workspace_id, event_name, order_key)
+    """)
+    connection.execute("""
+        create or replace table run.reopened_events as
+        select ids.event_id, workspace_id, identifiers, contact_id
+        from reopened_ids as ids left join main.events using (event_id)
+    """)
+    connection.execute(f"""
+        create or replace table run.reopened as
+        select {columns} from (from main.events semi join reopened_ids using (event_id))
+        anti join run.changed_exports using ({_EXPORT})
+        where version_count = 1
+        union all
+        select {columns} from (from main.event_history semi join reopened_ids using (event_id))
+        anti join run.changed_exports using ({_EXPORT})
+    """)
+    connection.execute("drop table touched; drop table touched_orders; drop table reopened_ids")
+    return _count(connection, "run.reopened_events")
+
+
+def _store(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    connection.register("frame", frame.to_arrow())
+    connection.execute(f"create or replace table {table} as from frame")
+    connection.unregister("frame")
+
+
+def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    found = connection.execute(
+        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?", [schema, table]
+    ).fetchone()
+    return found is not None and bool(found[0])
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = connection.execute(f"select count(*) from {table}").fetchone()
+    assert found is not None
+    return int(found[0])

@@ -1,0 +1,244 @@
+"""JSON lines, documents and batch bodies (spec 1, section 2; spec 5, faults: line)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from eventpipe_tests.builders import accepted, event, export, judged, land, landed, ledger, lines, project, reasons
+
+FINE = event()
+NOT_JSON = {
+    "NaN": '{"event_name": "a", "properties": {"n": NaN}}',
+    "Infinity": '{"event_name": "a", "properties": {"n": [Infinity]}}',
+    "-Infinity": '{"event_name": "a", "properties": {"n": -Infinity}}',
+    "nan in other letters": '{"event_name": "a", "n":nAn}',
+    "trailing comma in an object": '{"event_name": "a",}',
+    "trailing comma in a list": '{"event_name": "a", "n": [1, ]}',
+    "trailing garbage": '{"event_name": "a"}}',
+    "two records": '{"event_name": "a"} {"event_name": "b"}',
+    "comment": '{"event_name": "a"} // note',
+    "single quotes": "{'event_name': 'a'}",
+    "cut short": '{"event_name": "a", "prop',
+    "NUL escape": '{"event_name": "a\\u0000b"}',
+    "NUL escape after a backslash": '{"event_name": "a\\\\\\u0000b"}',
+    "lone high surrogate": '{"event_name": "\\ud800"}',
+    "lone low surrogate": '{"event_name": "\\udc00x"}',
+    "control character": '{"event_name": "a\tb"}',
+    "leading zero": '{"n": 01}',
+    "text": '"event"',
+    "number": "42",
+    "null": "null",
+    "list": '[{"event_name": "a"}]',
+    "words": "yesterday nothing happened",
+}
+
+
+def nested(depth: int) -> str:
+    """An event whose brackets nest to this depth, its own pair and that of `properties` included."""
+    inner = "[" * (depth - 2) + "]" * (depth - 2)
+    return json.dumps(FINE)[:-1] + ', "properties": {"deep": ' + inner + "}}"
+
+
+@pytest.mark.parametrize("line", NOT_JSON.values(), ids=NOT_JSON.keys())
+def test_what_is_no_json_object_is_rejected_and_only_that_line(line: str, tmp_path: Path) -> None:
+    rows = judged(tmp_path, FINE, line, FINE)
+    assert reasons(rows) == [[], ["json.invalid"], []]
+    assert rows["raw"].to_list() == [None, line, None]
+    assert rows["line"].to_list() == [1, 2, 3]
+
+
+def test_what_only_looks_like_broken_json_is_accepted(tmp_path: Path) -> None:
+    inside = {
+        "nan": ":NaN",
+        "list": "[1, Infinity, ]",
+        "comma": ', } ,]"',
+        "nul": "a\\u0000b",
+        "brackets": "[[[[[[[[[[{{{{{{{{{{{{{{{{{{{{{{{{{{",
+        "pair": "😀",
+        "NaN,": 1,
+    }
+    row = accepted(judged(tmp_path, event(properties=inside)))
+    assert row["properties"] == inside
+
+
+def test_nesting_of_32_is_accepted_and_of_33_rejected(tmp_path: Path) -> None:
+    rows = judged(tmp_path, nested(32), nested(33), nested(500), FINE)
+    assert reasons(rows) == [[], ["json.depth"], ["json.depth"], []]
+
+
+def test_many_brackets_side_by_side_are_not_deep(tmp_path: Path) -> None:
+    accepted(judged(tmp_path, event(properties={"pairs": [{"a": []}] * 40})))
+
+
+def test_the_depth_limit_is_a_setting(tmp_path: Path) -> None:
+    assert reasons(judged(tmp_path, nested(5), nested(4), limits={"depth": 4})) == [["json.depth"], []]
+
+
+def test_of_a_key_given_twice_the_first_wins(tmp_path: Path) -> None:
+    line = (
+        '{"event_name": "first", "event_name": "second", "customer_id": "c1", "customer_id": "c2",'
+        ' "properties": {"plan": "basic", "other": 1, "plan": "pro"}}'
+    )
+    row = accepted(judged(tmp_path, line))
+    assert (row["event_name"], row["customer_id"]) == ("first", "c1")
+    assert row["properties"] == {"plan": "basic", "other": 1}
+    assert row["property_types"] == 'plan"\x1fother1'
+
+
+def test_a_key_given_twice_in_redo_data_costs_nothing(tmp_path: Path) -> None:
+    line = '{"eventName": "a", "customer": {"id": "c"}, "data": {"plan": "basic", "plan": "pro", "zero": 0}}'
+    assert accepted(judged(tmp_path, line, sources={"web": "redo"}))["properties"] == {"plan": "basic"}
+
+
+def test_a_line_over_one_mebibyte_is_rejected_and_one_of_that_size_is_not(tmp_path: Path) -> None:
+    def of_size(size: int) -> str:
+        return json.dumps(event(properties={"text": ""})).replace('""', '"' + "x" * (size - 103) + '"')
+
+    assert len(of_size(1 << 20)) == 1 << 20
+    rows = judged(tmp_path, FINE, of_size(1 << 20), of_size((1 << 20) + 1), FINE)
+    assert reasons(rows) == [[], [], ["line.too_long"], []]
+
+
+def test_a_line_that_is_not_utf8_keeps_its_bytes(tmp_path: Path) -> None:
+    bad = b'{"event_name": "caf\xe9"}'
+    rows = judged(tmp_path, FINE, bad, FINE)
+    assert reasons(rows) == [[], ["encoding.invalid"], []]
+    assert base64.b64decode(rows["raw"][1]) == bad
+    assert rows["raw_is_base64"].to_list() == [False, True, False]
+
+
+def test_the_raw_text_of_a_rejected_line_is_kept_without_its_break(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, b'  {"event_name":  "a"}  \r\n')
+    assert landed(made)["raw"].to_list() == ['  {"event_name":  "a"}  ']
+
+
+def test_lines_are_accepted_rejected_or_blank(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, lines(FINE, "", "not json", "  ", b"\xff", FINE, ""))
+    land(made)
+    manifest = ledger(made)["events.jsonl"]
+    assert (manifest.lines, manifest.accepted, manifest.rejected, manifest.blank) == (7, 2, 2, 3)
+
+
+# --- documents ---
+
+
+def test_a_json_array_is_read_as_its_elements(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    broken = event(event_name=None)
+    export(made, json.dumps([FINE, 7, None, broken, FINE], indent=2), name="events.json")
+    rows = landed(made)
+    assert rows["line"].to_list() == [1, 2, 3, 4, 5]
+    assert reasons(rows) == [[], ["json.invalid"], ["json.invalid"], ["event_name.missing"], []]
+    assert ledger(made)["events.json"].lines == 5
+
+
+def test_json_lines_named_json_are_read_as_lines(tmp_path: Path) -> None:
+    rows = judged(tmp_path, FINE, "broken", FINE, name="events.json")
+    assert reasons(rows) == [[], ["json.invalid"], []]
+
+
+@pytest.mark.parametrize("first", ['{"event_name": "a', '{"event_name": "a"}}', "", "{" + '"a":[' * 20_000])
+def test_json_lines_named_json_are_told_by_what_follows_a_broken_first_line(first: str, tmp_path: Path) -> None:
+    rows = judged(tmp_path, first, FINE, FINE, name="events.json")
+    assert reasons(rows)[-2:] == [[], []]
+
+
+def test_one_event_is_a_document_too(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, json.dumps(FINE, indent=2), name="events.json")
+    accepted(landed(made))
+
+
+@pytest.mark.parametrize("content", ["[{]", "[1, 2", '"text"', "12", "", " \n "], ids=repr)
+def test_a_document_that_is_none_is_refused_and_an_empty_one_reported(content: str, tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, content, name="events.json")
+    land(made)
+    manifest = ledger(made)["events.json"]
+    assert manifest.lines == 0
+    assert manifest.reason == ("file.document" if content.strip() else None)
+
+
+def test_a_document_in_utf16_or_not_in_utf8_is_refused(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, json.dumps([FINE]).encode("utf-16"), name="a.json")
+    export(made, '[{"event_name": "é"}]'.encode("latin-1"), name="b.json")
+    land(made)
+    assert {name: each.reason for name, each in ledger(made).items()} == {
+        "a.json": "file.encoding",
+        "b.json": "file.document",
+    }
+
+
+def test_a_byte_order_mark_before_a_document_is_no_part_of_it(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, b"\xef\xbb\xbf" + json.dumps([FINE]).encode(), name="events.json")
+    accepted(landed(made))
+
+
+# --- many events in one record ---
+
+
+@pytest.mark.parametrize("name", ["events.json", "events.jsonl"])
+def test_a_batch_body_is_read_as_its_elements_with_their_index(name: str, tmp_path: Path) -> None:
+    body = {"events": [FINE, event(event_name=None), 7, None, []], "workspace_id": "shop"}
+    rows = judged(tmp_path, body, name=name)
+    assert reasons(rows) == [[], ["event_name.missing"], *[["json.invalid"]] * 3]
+    assert rows["line"].to_list() == [1] * 5
+    assert rows["index"].to_list() == [0, 1, 2, 3, 4]
+    assert rows["workspace_id"][0] == "shop"
+
+
+def test_an_empty_batch_body_is_a_blank_line(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, [{"events": []}, FINE])
+    land(made)
+    manifest = ledger(made)["events.jsonl"]
+    assert (manifest.lines, manifest.accepted, manifest.blank) == (2, 1, 1)
+
+
+def test_batch_bodies_and_single_events_may_share_a_file(tmp_path: Path) -> None:
+    rows = judged(tmp_path, {"batch": [FINE_V2, FINE_V2]}, FINE_V2, sources={"web": "customerio"})
+    assert [(line, index) for line, index in rows.select("line", "index").rows()] == [(1, 0), (1, 1), (2, None)]
+    assert reasons(rows) == [[], [], []]
+
+
+FINE_V2 = {"type": "person", "identifiers": {"id": "c"}, "action": "event", "name": "a", "id": "1", "attributes": {}}
+
+
+def test_an_element_keeps_its_nulls_and_wins_over_the_fields_around_it(tmp_path: Path) -> None:
+    around = {"workspace_id": "outer", "deleted_at": "2026-01-05T00:00:00Z"}
+    inside = event(email="a@x.com", external_id="1", workspace_id="inner") | {"deleted_at": None}
+    rows = judged(tmp_path, {"events": [inside]} | around, sources={"web": "notifuse"})
+    assert accepted(rows)["workspace_id"] == "inner"
+    assert accepted(rows)["deletion"] == "restored"
+
+
+def test_explode_reads_each_element_of_a_list_with_the_other_fields_beside_it(tmp_path: Path) -> None:
+    source = {
+        "explode": "session.hits",
+        "map": {"event_name": "action", "customer_id": "user", "occurred_at": "at"},
+    }
+    record = {
+        "user": "c1",
+        "at": "2026-01-05T10:00:00Z",
+        "session": {"hits": [{"action": "a", "n": 1}, {"action": "b", "user": "c2"}, {}], "id": "s"},
+    }
+    rows = judged(tmp_path, record, {"user": "c3"}, sources={"web": source})
+    assert reasons(rows) == [[], [], ["event_name.missing"], ["explode.missing"]]
+    assert rows["event_name"].to_list() == ["a", "b", None, None]
+    assert rows["customer_id"].to_list() == ["c1", "c2", "c1", None]
+    assert json.loads(rows["properties"][0]) == {"n": 1, "session": {"id": "s"}}
+
+
+def test_numbers_keep_their_digits_in_a_batch_body(tmp_path: Path) -> None:
+    line = '{"events": [{"event_name": "a", "customer_id": 12345678901234567890123, "value": 149.99995}]}'
+    row = accepted(judged(tmp_path, line))
+    assert row["customer_id"] == "12345678901234567890123"
+    assert str(row["value"]) == "150.0000"
