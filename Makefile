@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BOOTSTRAPPED := $(VENV)/.bootstrapped
 UV := $(BIN)/uv pip
+PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11)
 # One set of versions for both Pythons, no addresses in the files.
 COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
@@ -49,7 +50,7 @@ demo: $(INSTALLED) ## make ./demo anew: sample exports, one run, two questions t
 			sum(value_sum) as net_value, max(last_at) as last_at \
 		from contact_goals join contacts using (workspace_id, contact_id) \
 		where goal_type = 'purchase' \
-		group by all \
+		group by currency, customer \
 		qualify row_number() over (partition by currency order by net_value desc) <= 3 \
 		order by currency, net_value desc"
 
@@ -65,7 +66,7 @@ soak: $(INSTALLED) ## the long random histories that `make test` leaves out
 lint: $(INSTALLED) ## ruff on the Python, sqlfluff on the dbt models
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/sqlfluff lint dbt_project
+	EVENTPIPE_WAREHOUSE_FILE=:memory: $(BIN)/sqlfluff lint dbt_project
 
 type: $(INSTALLED) ## mypy, strict
 	$(BIN)/mypy $(CODE)
@@ -86,13 +87,13 @@ clean: ## remove the demo, builds and caches; the virtual environment stays
 # A virtual environment that works and fits is kept; --clear only ever empties what is one.
 $(BOOTSTRAPPED): requirements/uv.txt
 	@if ! $(BIN)/python -c '$(FITS)' 2>/dev/null; then \
-		for python in $(or $(PYTHON),python3 python3.12 python3.11) none; do \
+		for python in $(PYTHONS) none; do \
 			if "$$python" -c '$(FITS)' 2>/dev/null; then break; fi; \
 		done; \
 		if [ "$$python" = none ]; then \
-			echo "eventpipe needs Python 3.11 or 3.12 with its venv and pip modules, and found neither" \
-				"($(or $(PYTHON),python3, python3.12, python3.11)). Install one (Debian and Ubuntu keep the" \
-				"modules in a package of their own, python3-venv), or name it: make install PYTHON=/path/to/python3.12" >&2; \
+			echo "eventpipe needs Python 3.11 or 3.12 with its modules venv and pip; none among: $(PYTHONS)." >&2; \
+			echo "Install one (Debian and Ubuntu keep the modules in a package of their own, python3-venv)," >&2; \
+			echo "or say where it is: make install PYTHON=/path/to/python3.12" >&2; \
 			exit 1; \
 		fi; \
 		echo "$$python -m venv $(VENV)"; \

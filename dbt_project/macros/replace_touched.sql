@@ -1,5 +1,6 @@
 {% macro replace_touched(touched, keys) -%}
-    {#- Pre-hook of incremental models: take out the rows whose keys this run recomputes, so that appending is exact. -#}
+    {#- Pre-hook of incremental models: take out the rows whose keys this run recomputes, so that appending is exact.
+        Given as text, so that it is rendered when the model runs: is_incremental() is not known before. -#}
     {%- if is_incremental() -%}
     delete from {{ this }}
     where ({{ keys | join(", ") }}) in (select ({{ keys | join(", ") }}) from {{ touched }})

@@ -13,6 +13,7 @@ from eventpipe.identity.blocked import blocked_sql
 from eventpipe.intake import normalise
 from eventpipe.intake.definitions import DefinitionSql
 from eventpipe.intake.document import Document
+from eventpipe.intake.second_look import SecondLook
 from eventpipe.intake.sent import Sent
 from eventpipe.project.codes import currencies
 from eventpipe.project.definitions import Registry
@@ -53,7 +54,9 @@ class Contract:
     settings: Settings
     registry: Registry
 
-    def judged(self, records: str, document: Document, sent: Sent, landing: Landing) -> str:
+    def judged(
+        self, records: str, document: Document, sent: Sent, landing: Landing, look: SecondLook
+    ) -> str:
         """The query that gives LAKE_COLUMNS for the query `records` (line, index, raw, doc, fault)."""
         profile = self.profile
         plan = DefinitionSql(self.registry, coerce=profile.coerce)
@@ -65,10 +68,12 @@ class Contract:
         scope = "event_name" if profile.key_scope == "event_name" else "''"
         name = "sent_event_name" if profile.name_rule == "notifuse" else normalise.trimmed("sent_event_name")
         coalesced = {
-            column: f"coalesce({normalise.trimmed('sent_' + column)}, {plan.mapped(column)})"
+            column: f"coalesce({normalise.trimmed('sent_' + column)}, {_filled(plan.mapped(column))})"
             for column in (*DEFAULT_IDENTIFIERS, "dedupe_key", "order_id", "goal_name", "goal_type", "currency")
         }
         reasons = self._reasons(latest, earliest)
+        if look.exceeding:
+            reasons.append((look.too_many("complete.line", "complete.index"), "'cardinality.exceeded'"))
         any_reason = " or ".join(f"coalesce({condition}, false)" for condition, _ in reasons)
         listed = ", ".join(f"case when {condition} then {code} end" for condition, code in reasons)
         return f"""
@@ -94,7 +99,7 @@ sent as (
         {sent.goal_name} as sent_goal_name,
         {_given_json(sent.value)} as sent_value,
         {sent.currency} as sent_currency,
-        cast({sent.properties} as json) as properties,
+        cast({look.properties(sent.properties)} as json) as properties,
         cast({sent.extra} as json) as extra,
         cast({sent.traits} as json) as traits,
         {sent.deletion} as deletion,
@@ -106,7 +111,10 @@ named as (
     select sent.*, {name} as trimmed_name, known.definition, coalesce(known.event_name, {name}) as event_name
     from sent left join {plan.names()} on known.sent = {name} and sent.kind not in ('identify', 'alias')
 ),
-valued as (select *, {plan.values()} as p from named),
+listed as (select *, {plan.values()} as p from named),
+declared as (select *, {plan.declared_values()} as v from listed),
+spelled as (select *, {plan.texts()} as t from declared),
+valued as (select *, {plan.coerced_flags()} as c from spelled),
 mapped as (
     select *,
         {", ".join(f"{expression} as mapped_{column}" for column, expression in coalesced.items())},
@@ -125,11 +133,11 @@ normal as (
         {normalise.email("folded_email")} as email,
         {normalise.phone("mapped_phone", profile.default_region) if sent.phone != "null" or "phone" in plan_targets(self.registry) else "null::varchar"} as phone,
         mapped_anonymous_id as anonymous_id,
-        {"".join(f"{normalise.trimmed(identifier('sent_' + name))} as {identifier(name)}, " for name in others)}
+        {"".join(f"coalesce({normalise.trimmed(identifier('sent_' + name))}, {_filled(plan.mapped(name))}) as {identifier('other_' + name)}, " for name in others)}
         {"".join(self._previous(name) for name, _ in sent.previous)}
         coalesce(mapped_goal_type, goal_of_definition) as goal_type,
         coalesce(mapped_goal_name, goal_name_of_definition) as goal_name,
-        nullif(mapped_value ->> '$', '') as value_text,
+        {_exactly("mapped_value", "raw")} as value_text,
         {normalise.currency("mapped_currency")} as written_currency
     from mapped
 ),
@@ -231,7 +239,7 @@ from judged"""
         if self.profile.identifier_rule == "exactly_one":
             found.append((f"{read} and given > 1", "'identifier.ambiguous'"))
         if not self.profile.coerce:
-            found.append((f"{read} and starts_with(mapped_value, '\"')", "'value.invalid'"))
+            found.append((f"{read} and starts_with(mapped_value, '\"') and value is not null", "'value.invalid'"))
         return found
 
     def _set(self, others: list[str], previous: list[str]) -> str:
@@ -244,7 +252,8 @@ from judged"""
         for name in self.settings.identity.names:
             if name not in (*DEFAULT_IDENTIFIERS, *others):
                 continue
-            for column in [name, *(["previous_id_" + name] if name in previous else [])]:
+            own = "other_" + name if name in others else name
+            for column in [own, *(["previous_id_" + name] if name in previous else [])]:
                 value = identifier(column)
                 prefix = literal(f'["{name}",')
                 members.append(
@@ -300,6 +309,23 @@ def _is_currency(code: str) -> str:
 def _given_json(value: str) -> str:
     """A JSON value, null where it is JSON null or an empty string."""
     return f"case when {value} not in ('null', '\"\"') then {value} end"
+
+
+def _filled(text: str) -> str:
+    """A property's text; null where it is empty."""
+    return "null" if text == "null" else f"nullif(trim({text}), '')"
+
+
+def _exactly(value: str, raw: str) -> str:
+    """A JSON value as text. A parser reads numbers as doubles, so one that fills a double is looked up as it was sent."""
+    text = f"cast({value} as varchar)"
+    unquoted = f"({value} ->> '$')"
+    digits = f"regexp_extract_all({raw}, '-?[0-9]+\\.[0-9]+')"
+    sent = f"list_filter({digits}, lambda d: try_cast(d as double) = try_cast({text} as double))[1]"
+    return (
+        f"case when starts_with({value}, '\"') then {normalise.trimmed(unquoted)}"
+        f" when length({text}) > 14 then coalesce({sent}, {text}) else {text} end"
+    )
 
 
 def _types(properties: str) -> str:

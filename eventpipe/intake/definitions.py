@@ -1,34 +1,48 @@
 """Event definitions (spec 1, section 4) as SQL: which definition an event falls under, what it makes of properties.
 
-Every event's declared properties are read in one parse into the list column `p`; its positions are fixed here.
+Every event's declared properties are read in one parse into list columns, one entry per declared property and in its
+definition's order: `v` the JSON values (the name's, else an alias's), `t` the same as text, `c` whether the value has
+another JSON type than declared but reads as it without loss. `p` holds names and aliases apart. The expressions that
+follow refer to those columns and stay short: planning them for every export is a cost of its own.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from eventpipe.intake import normalise
 from eventpipe.project.definitions import EventDefinition, PropertyDefinition, Registry
-from eventpipe.sql import json_path, literal, literals
+from eventpipe.project.vocabulary import DEDUPE_FIELDS, PROPERTY_TARGETS
+from eventpipe.sql import identifier, json_path, literal, literals
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A declared property and the positions (from 1) of its name and aliases in `p`."""
+    """A declared property: its number in its definition (from 1), and where its name and aliases stand in `p`."""
 
     declared: PropertyDefinition
+    number: int
     positions: tuple[int, ...]
 
     @property
-    def value(self) -> str:
-        """The property's JSON text; null where it is absent or null. The name comes before its aliases."""
+    def found(self) -> str:
+        """The property's JSON text out of `p`; null where it is absent or null. The name comes before its aliases."""
         given = ", ".join(f"nullif(p[{position}], 'null')" for position in self.positions)
         return f"coalesce({given})" if len(self.positions) > 1 else given
 
     @property
+    def value(self) -> str:
+        return f"v[{self.number}]"
+
+    @property
     def text(self) -> str:
-        return f"({self.value} ->> '$')"
+        return f"t[{self.number}]"
+
+    @property
+    def coerced(self) -> str:
+        return f"c[{self.number}]"
 
 
 class DefinitionSql:
@@ -55,6 +69,21 @@ class DefinitionSql:
             lambda number: f"json_extract(properties, [{', '.join(self._paths(number))}])" if self._places[number] else None,
             otherwise="null::json[]",
         )
+
+    def declared_values(self) -> str:
+        """The list `v`."""
+        return self._case(self._list(lambda place: place.found), "null::json[]")
+
+    @staticmethod
+    def texts() -> str:
+        """The list `t`."""
+        return "list_transform(v, lambda x: case when starts_with(x, '\"') then x ->> '$' else cast(x as varchar) end)"
+
+    def coerced_flags(self) -> str:
+        """The list `c`."""
+        if not self._coerce:
+            return "null::boolean[]"
+        return self._case(self._list(lambda place: _reads_as_declared(place) or "false"), "null::boolean[]")
 
     def version(self) -> str:
         """The version of the definition that judges the event; null where none does."""
@@ -98,10 +127,12 @@ class DefinitionSql:
             if on is None:
                 return None
             place = next((p for p in self._places[number] if p.declared.name == on), None)
-            column = on if on in ("order_id", "dedupe_key") else None
+            column = _column(on) if on in DEDUPE_FIELDS else None
             if place is None:
                 return column
-            return f"coalesce({place.text}, {place.declared.maps_to})" if place.declared.maps_to else place.text
+            given = f"nullif(trim({place.text}), '')"
+            filled = place.declared.maps_to
+            return f"coalesce({given}, cast({_column(filled)} as varchar))" if filled else given
 
         return self._case(one, "null")
 
@@ -110,13 +141,8 @@ class DefinitionSql:
         return self._case(self._violations_of, "null::varchar[]")
 
     def coercions(self) -> str:
-        """How many properties were read from text that holds their type, or from an alias's spelling of a type."""
-
-        def one(number: int) -> str | None:
-            counted = [f"coalesce(({c})::int, 0)" for p in self._places[number] if (c := self._coerced(p))]
-            return " + ".join(counted) or None
-
-        return self._case(one, "0")
+        """How many properties were read from another JSON type than declared."""
+        return "coalesce(len(list_filter(c, lambda coerced: coerced)), 0)" if self._coerce else "0"
 
     def canonical_properties(self) -> str:
         """`properties` with declared names and types: aliases renamed, coerced values converted."""
@@ -137,7 +163,7 @@ class DefinitionSql:
             name = place.declared.name
             if place.declared.required:
                 filled = place.declared.maps_to
-                absent = f"{place.value} is null" + (f" and sent_{filled} is null" if filled else "")
+                absent = f"{place.value} is null" + (f" and {_column(filled)} is null" if filled else "")
                 checks.append(f"case when {absent} then {literal('property.required:' + name)} end")
             checks.append(
                 f"case when {place.value} is not null and not {self._typed(place)}"
@@ -155,35 +181,27 @@ class DefinitionSql:
 
     def _typed(self, place: _Place) -> str:
         natural = _natural(place)
-        lossless = self._coerced(place)
-        return f"({natural} or coalesce({lossless}, false))" if lossless else f"({natural})"
+        return f"({natural} or coalesce({place.coerced}, false))" if self._coerce else f"({natural})"
 
-    def _coerced(self, place: _Place) -> str | None:
-        """True where the value has another JSON type but reads as the declared one without loss."""
-        if not self._coerce:
-            return None
-        quoted = f"starts_with({place.value}, '\"')"
-        match place.declared.type:
-            case "number":
-                return f"{quoted} and {normalise.number(normalise.trimmed(place.text))}"
-            case "boolean":
-                return f"{quoted} and lower({place.text}) in ('true', 'false')"
-            case "string":
-                return f"not starts_with({place.value}, '\"') and not starts_with({place.value}, '{{') and not starts_with({place.value}, '[')"
-            case "array" | "object":
-                opening = "[" if place.declared.type == "array" else "{"
-                return f"{quoted} and starts_with({place.text}, '{opening}') and json_valid({place.text})"
-            case _:
-                return None
+    def _list(self, entry: Callable[[_Place], str]) -> Callable[[int], str | None]:
+        """A list with one entry per declared property of a definition."""
+
+        def one(number: int) -> str | None:
+            entries = [entry(place) for place in self._places[number]]
+            return f"[{', '.join(entries)}]" if entries else None
+
+        return one
 
     def _changes(self, place: _Place) -> Iterator[str]:
         """Members of the merge patch: a converted or renamed value, and null for each alias that was used."""
-        coerced = self._coerced(place)
+        coerced = place.coerced if self._coerce and _reads_as_declared(place) else ""
         name, *aliases = place.positions
         key = literal(_quoted(place.declared.name) + ":")
-        converted = f"to_json({place.text})" if place.declared.type == "string" else f"lower(trim({place.text}))"
-        if place.declared.type in ("array", "object"):
-            converted = place.text
+        converted = {
+            "string": f"to_json({place.text})",
+            "number": _as_json_number(normalise.trimmed(place.text)),
+            "boolean": f"lower({place.text})",
+        }.get(place.declared.type, place.text)
         as_declared = f"case when {coerced} then {converted} else {place.value} end" if coerced else place.value
         needed = " or ".join(filter(None, [coerced, f"p[{name}] is null and {place.value} is not null" if aliases else ""]))
         if needed:
@@ -207,10 +225,27 @@ class DefinitionSql:
 
 def _places(definition: EventDefinition) -> Iterator[_Place]:
     position = 1
-    for declared in definition.properties:
+    for number, declared in enumerate(definition.properties, start=1):
         count = 1 + len(declared.aliases)
-        yield _Place(declared, tuple(range(position, position + count)))
+        yield _Place(declared, number, tuple(range(position, position + count)))
         position += count
+
+
+def _reads_as_declared(place: _Place) -> str | None:
+    """True where the value has another JSON type but reads as the declared one without loss; None where none can."""
+    quoted = f"starts_with({place.value}, '\"')"
+    match place.declared.type:
+        case "number":
+            return f"{quoted} and {normalise.number(normalise.trimmed(place.text))}"
+        case "boolean":
+            return f"{quoted} and lower({place.text}) in ('true', 'false')"
+        case "string":
+            return f"not regexp_matches({place.value}, '^[\"{{\\[]')"
+        case "array" | "object":
+            opening = "[" if place.declared.type == "array" else "{"
+            return f"{quoted} and starts_with({place.text}, '{opening}') and json_valid({place.text})"
+        case _:
+            return None
 
 
 def _natural(place: _Place) -> str:
@@ -224,4 +259,16 @@ def _natural(place: _Place) -> str:
 
 
 def _quoted(key: str) -> str:
-    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(key, ensure_ascii=False)
+
+
+def _as_json_number(text: str) -> str:
+    """Text that holds a number, as JSON writes it: `+5`, `.5`, `5.` and `007` are none there."""
+    return f"case when json_valid({text}) then {text} else cast(cast({text} as double) as varchar) end"
+
+
+def _column(target: str) -> str:
+    """Where the contract keeps a canonical field after mapping: the value as JSON, everything else as text."""
+    if target == "value":
+        return "sent_value"
+    return identifier(("mapped_" if target in PROPERTY_TARGETS else "other_") + target)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from eventpipe.intake.framing import FRAME, LineCount, blank_lines, line_ends, texts, whole_lines
+from eventpipe.intake.framing import FRAME, LineCount, blank_lines, line_ends, long_lines, texts, whole_lines
 from eventpipe.intake.refusal import ExportRefused
 
 _BLANKS = re.compile(rb"[ \t]+")
@@ -146,10 +146,11 @@ class DelimitedReader:
             return None, pending
         record_starts = starts[first_of_record]
         record_ends = np.append(record_starts[1:], len(lines))
-        blank = blank_lines(lines, codes, record_starts, record_ends)
+        long = long_lines(lines, record_starts, record_ends, self._line_bytes)
+        blank = blank_lines(lines, codes, record_starts, record_ends) & ~long
         self._counted.lines += len(record_starts)
         self._counted.blank += int(blank.sum())
-        return self._parsed(lines, record_starts, record_ends, numbers, blank), pending
+        return self._parsed(lines, record_starts, record_ends, numbers, blank, long), pending
 
     def _record_starts(
         self,
@@ -201,8 +202,9 @@ class DelimitedReader:
         ends: NDArray[np.int64],
         numbers: NDArray[np.int64],
         blank: NDArray[np.bool_],
+        long: NDArray[np.bool_],
     ) -> pa.RecordBatch | None:
-        raw, fault = texts(lines, starts, ends, (ends - starts) > self._line_bytes + 2)
+        raw, fault = texts(lines, starts, ends, long, self._line_bytes)
         readable = ~blank & np.asarray(fault.is_null())
         if readable.all():
             text = lines

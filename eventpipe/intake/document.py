@@ -46,18 +46,20 @@ class Document:
         return json.dumps(tree or {"-": "JSON"}, ensure_ascii=False)
 
     def _field(self, path: Path, kind: _Kind) -> str:
-        known = self._leaves.get(path)
-        if known is None and self._clashes(path):
-            # One struct cannot hold `a` beside `a.b`, nor `ID` beside `id`: such a path is read on its own.
-            function = "json_extract_string" if kind == "VARCHAR" else "json_extract"
-            value = f"nullif({function}(doc, {json_path(path)}), 'null')"
-            return value
-        if known is None:
-            self._leaves[path] = kind
         reference = "j" + "".join("." + identifier(key) for key in path)
-        if known is not None and known != kind:
-            return f"({reference} ->> '$')" if known == "JSON" else f"to_json({reference})"
-        return reference
+        known = self._leaves.get(path)
+        if known is None and not self._clashes(path):
+            self._leaves[path] = kind
+            return reference
+        if known == kind:
+            return reference
+        if known == "JSON":
+            return f"({reference} ->> '$')"
+        # One struct cannot hold `a` beside `a.b`, nor `ID` beside `id`, and a text has lost its JSON type: such a path
+        # is read on its own.
+        if kind == "VARCHAR":
+            return f"json_extract_string(doc, {json_path(path)})"
+        return f"nullif(json_extract(doc, {json_path(path)}), 'null')"
 
     def _clashes(self, path: Path) -> bool:
         folded = tuple(key.lower() for key in path)

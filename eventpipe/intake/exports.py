@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ class ExportKey:
 
 @dataclass(frozen=True)
 class FileState:
-    """What the file system says of a file; equal states mean unchanged content (as git takes it)."""
+    """What the file system says of a file, or of what a link leads to; equal states mean unchanged content (as git
+    takes it)."""
 
     size: int
     modified_ns: int
@@ -40,7 +42,10 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        seen = path.lstat()
+        try:
+            seen = path.stat()
+        except FileNotFoundError:
+            seen = path.lstat()
         return cls(seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
 
 
@@ -78,7 +83,11 @@ def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterat
             for path in sorted(day_folder.iterdir()):
                 if _NOT_EXPORTS.search(path.name) or (path.is_dir() and not path.is_symlink()):
                     continue
-                yield Export(ExportKey(source, day, path.name), path, FileState.of(path), _leads_out(path, exports))
+                try:
+                    state, link = FileState.of(path), _leads_out(path, exports)
+                except FileNotFoundError:
+                    continue  # taken away since the folder was listed
+                yield Export(ExportKey(source, day, _written(path.name)), path, state, link)
 
 
 def strangers(exports: Path, sources: frozenset[str]) -> list[str]:
@@ -103,6 +112,11 @@ def settled(export: Export, settle: timedelta, now: datetime) -> bool:
     if export.path.with_name(export.path.name + ".done").exists():
         return True
     return now.timestamp() - export.state.modified_ns / 1e9 >= settle.total_seconds()
+
+
+def _written(name: str) -> str:
+    """A file name as text: bytes that are not UTF-8 are spelled out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _day(name: str) -> date | None:

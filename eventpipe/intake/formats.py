@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -39,6 +40,7 @@ class Reading:
     stream: ExportStream
     counted: LineCount | None
     refusal: list[ExportRefused] = field(default_factory=list)
+    read_alone: Callable[[], object] = lambda: None
 
     @property
     def sha256(self) -> str:
@@ -52,6 +54,7 @@ class Reading:
         """Raise what made the scan stop, if it was the reader."""
         if self.refusal:
             raise self.refusal[0]
+        self.read_alone()
 
     def finish(self) -> None:
         """Read the file's rest into the digest where the engine read it by itself."""
@@ -111,9 +114,11 @@ def _scanned(
     return "frames"
 
 
-def _of_json(profile: SourceProfile, file: str, lines: str, limits: LimitSettings) -> tuple[str, Document, Sent]:
+def _of_json(
+    profile: SourceProfile, file: str, lines: str, limits: LimitSettings, columns: Collection[str] = ()
+) -> tuple[str, Document, Sent]:
     document = Document()
-    sent = sent_from(profile, document, file, tabular=False)
+    sent = sent_from(profile, document, file, columns)
     batch = (BATCH_KEYS[profile.preset],) if profile.preset else None
     explode = tuple(profile.explode.split(".")) if profile.explode else None
     return records.from_lines(lines, limits.depth, batch, explode), document, sent
@@ -166,21 +171,25 @@ def _json(
 
 
 def _is_json_lines(path: Path, compression: Compression | None, limits: LimitSettings) -> bool:
-    """Whether the first line is a JSON object by itself and more follows."""
+    """Whether the first line is a JSON object by itself and more follows, as far as the first lines tell."""
     head = b""
     for chunk in ExportStream(path, compression, _caps(limits)):
         head += chunk
-        if len(head) > 2 * limits.line_bytes or b"\n" in head.lstrip():
+        if len(head) > 2 * limits.line_bytes:
             break
     lines = head.removeprefix(b"\xef\xbb\xbf").strip().splitlines()
-    if not lines or not lines[0].startswith(b"{"):
+    if len(lines) < 2:
         return False
+    # A broken first line with a whole one after it: lines, too. Where a document's second line is an object of its own,
+    # its first has only opened something.
+    return _is_object(lines[0]) or (_is_object(lines[1]) and not lines[0].rstrip().endswith((b"[", b"{", b",", b":")))
+
+
+def _is_object(line: bytes) -> bool:
     try:
-        json.loads(lines[0])
-    except ValueError:
-        # A broken first line, with a whole one after it: lines, too. A document's second line is no object.
-        return len(lines) > 1 and lines[0].rstrip().endswith(b"}") and lines[1].startswith(b"{")
-    return len(lines) > 1 or len(head) > 2 * limits.line_bytes
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -210,12 +219,13 @@ def _csv(
     counted = LineCount()
     refusal: list[ExportRefused] = []
     options = profile.csv
-    dialect = Dialect(options.delimiter, options.quote, options.header, options.whitespace)
+    tabs = ".tsv" in export.path.suffixes[-2:] and "delimiter" not in options.model_fields_set
+    dialect = Dialect("\t" if tabs else options.delimiter, options.quote, options.header, options.whitespace)
     reader = DelimitedReader(stream, dialect, counted, line_bytes=limits.line_bytes)
     schema = reader.open()
     lines = _scanned(connection, schema, reader.frames(), refusal)
     document = Document()
-    sent = sent_from(profile, document, export.key.file, tabular=True)
+    sent = sent_from(profile, document, export.key.file, reader.names)
     return Reading(records.from_columns(lines, reader.names), document, sent, stream, counted, refusal)
 
 
@@ -229,16 +239,29 @@ def _parquet(
     if compression is not None:
         raise ExportRefused("file.format", "a Parquet file compresses by itself; export it without .gz or .zst")
     table = parquet([export.path], numbered=True)
-    try:
-        count = connection.execute(f"select count(*) from {table}").fetchone()
-    except duckdb.Error as error:
-        raise ExportRefused("file.corrupt", f"the Parquet file cannot be opened ({str(error).splitlines()[0][:120]})") from error
-    assert count is not None
+
+    def asked(query: str) -> list[tuple[Any, ...]]:
+        try:
+            return connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            detail = f"the Parquet file cannot be read ({str(error).splitlines()[0][:120]})"
+            raise ExportRefused("file.corrupt", detail) from error
+
+    [(count,)] = asked(f"select count(*) from {table}")
+    columns = [name for name, *_ in asked(f"describe from {table}")]
     lines = (
         "(select file_row_number + 1 as line, null::varchar as fault, true as deep,"
         f" cast(json_merge_patch('{{}}', to_json(columns_)) as varchar) as raw from (select file_row_number,"
         f" struct_pack(*columns(* exclude (file_row_number))) as columns_ from {table}))"
     )
-    query, document, sent = _of_json(profile, export.key.file, lines, limits)
+    query, document, sent = _of_json(profile, export.key.file, lines, limits, columns)
     stream = ExportStream(export.path, None, _caps(limits))
-    return Reading(query, document, sent, stream, LineCount(lines=int(count[0])))
+    return Reading(
+        query,
+        document,
+        sent,
+        stream,
+        LineCount(lines=int(count)),
+        # A damaged page shows only in the engine's own scan: the same one, without what is made of it.
+        read_alone=lambda: asked(f"select max(hash(t)) from {table} as t"),
+    )

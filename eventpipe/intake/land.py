@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, fi
 from eventpipe.intake.formats import Reading, open_export
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.second_look import SecondLook, look_again
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal
@@ -95,6 +97,9 @@ class _Lander:
         except ExportChanged:
             return Landed(export.key, "waiting", known)
         except ExportRefused as refusal:
+            if _changed(export):
+                # What was read of it is no whole file, so the refusal says nothing.
+                return Landed(export.key, "waiting", known)
             manifest, rows = self._refused(export, refusal), None
         self._lake.commit(manifest, rows)
         outcome: Outcome = "refused" if manifest.status == "refused" else "replaced" if known else "landed"
@@ -109,23 +114,16 @@ class _Lander:
     def _load(self, export: Export) -> tuple[Manifest, Path]:
         if export.link:
             raise ExportRefused("file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead")
-        profile = self._project.profiles[export.key.source]
-        contract = Contract(profile, self._project.settings, self._project.registry)
-        limits = self._project.settings.limits
+        if export.path.name.encode("utf-8", "replace") != os.fsencode(export.path.name):
+            raise ExportRefused("file.unreadable", "its name is not UTF-8; rename the file")
         rows = self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
         connection = self._database.cursor()
         try:
-            reading = open_export(export, profile, limits, connection)
-            landing = Landing(export.key.source, export.key.landed_on, export.key.file)
-            query = contract.judged(reading.records, reading.document, reading.sent, landing)
-            try:
-                connection.execute(f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd)")
-            except duckdb.Error:
-                # What the reader raised inside the scan is the reason; the engine's message only wraps it.
-                reading.raise_refusal()
-                raise
-            reading.finish()
-            if FileState.of(export.path) != export.state:
+            reading = self._judge(export, connection, rows, SecondLook())
+            look = look_again(connection, parquet([rows]), self._project.settings.limits, self._project.registry)
+            if look is not None:
+                reading = self._judge(export, connection, rows, look)
+            if _changed(export):
                 raise ExportChanged(str(export.key))
             counts = _counts(connection, rows)
         except (ExportRefused, ExportChanged):
@@ -160,6 +158,25 @@ class _Lander:
             loaded_at=self._now.isoformat(),
         )
         return manifest, rows
+
+    def _judge(
+        self, export: Export, connection: duckdb.DuckDBPyConnection, rows: Path, look: SecondLook
+    ) -> Reading:
+        """Write the judged rows of the whole export."""
+        settings = self._project.settings
+        profile = self._project.profiles[export.key.source]
+        contract = Contract(profile, settings, self._project.registry)
+        reading = open_export(export, profile, settings.limits, connection)
+        landing = Landing(export.key.source, export.key.landed_on, export.key.file)
+        query = contract.judged(reading.records, reading.document, reading.sent, landing, look)
+        try:
+            connection.execute(f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd)")
+        except duckdb.Error:
+            # What the reader raised inside the scan is the reason; the engine's message only wraps it.
+            reading.raise_refusal()
+            raise
+        reading.finish()
+        return reading
 
     def _refused(self, export: Export, refusal: ExportRefused) -> Manifest:
         digest, size = "", export.state.size
@@ -227,6 +244,13 @@ class _Lander:
         ):
             connection.execute(f"set {setting}")
         return connection
+
+
+def _changed(export: Export) -> bool:
+    try:
+        return FileState.of(export.path) != export.state
+    except FileNotFoundError:
+        return True
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, rows: Path) -> tuple[int, int, int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 
 import sqlglot
 from sqlglot import exp
 
 from eventpipe.intake.document import Document
-from eventpipe.intake.presets import as_object, sent_by
+from eventpipe.intake.presets import as_object, known_kind, sent_by
 from eventpipe.intake.sent import Sent
 from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField
 from eventpipe.project.sources import SourceProfile
@@ -18,14 +19,14 @@ from eventpipe.sql import literal
 _JSON_FIELDS = ("properties", "extra", "traits")
 _TEXT_FIELDS = (
     "event_name workspace_id occurred_at customer_id email phone anonymous_id dedupe_key order_id goal_type goal_name "
-    "currency kind deleted_at"
+    "currency deleted_at"
 ).split()
 
 
-def sent_from(profile: SourceProfile, document: Document, file: str, *, tabular: bool) -> Sent:
-    """The expressions of a source. In `tabular` formats a field name is a column's name, else a dotted path."""
+def sent_from(profile: SourceProfile, document: Document, file: str, columns: Collection[str] = ()) -> Sent:
+    """The expressions of a source. A field is named by one of the `columns` that the export has, else by a dotted path."""
     sent = sent_by(profile.preset, document, file) if profile.preset else Sent()
-    reader = _Reader(document, tabular=tabular)
+    reader = _Reader(document, columns)
     changes: dict[str, object] = {}
     others: dict[str, str] = {}
     for name, entry in profile.map.items():
@@ -33,6 +34,10 @@ def sent_from(profile: SourceProfile, document: Document, file: str, *, tabular:
             changes[name] = as_object(reader.json(entry))
         elif name == "value":
             changes[name] = reader.json(entry)
+        elif name == "kind":
+            changes[name] = known_kind(reader.text(entry))
+        elif name == "previous_id":
+            changes["previous"] = (*sent.previous, ("anonymous_id", reader.text(entry)))
         elif name in _TEXT_FIELDS:
             changes[name] = reader.text(entry)
             if isinstance(entry, FieldPath) and entry.format:
@@ -48,12 +53,12 @@ def sent_from(profile: SourceProfile, document: Document, file: str, *, tabular:
 
 
 class _Reader:
-    def __init__(self, document: Document, *, tabular: bool) -> None:
+    def __init__(self, document: Document, columns: Collection[str]) -> None:
         self._document = document
-        self._tabular = tabular
+        self._columns = columns
 
     def path(self, field: str) -> tuple[str, ...]:
-        return (field,) if self._tabular else tuple(field.split("."))
+        return (field,) if field in self._columns else tuple(field.split("."))
 
     def text(self, entry: FieldMap) -> str:
         match entry:

@@ -16,12 +16,13 @@ from eventpipe.sql import literal
 # What Unicode calls white space; DuckDB's own trim() knows the blank only.
 _SPACE = " \t\n\r\x0b\x0c\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _EMAIL = r"[^\s@<>(),;:\"\[\]\\]+@[^\s@<>(),;:\"\[\]\\.]+(\.[^\s@<>(),;:\"\[\]\\.]+)+"
-_DECIMAL_TEXT = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+# No double is out of reach of 100 digits and an exponent of two.
+_DECIMAL_TEXT = r"[+-]?([0-9]{1,100}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"
 _EPOCH = r"-?[0-9]{1,17}(\.[0-9]{1,9})?"
 _DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 # Hours end at 23: `24:00:00` has two readings and is refused. DuckDB itself refuses 30 February and second 60.
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
-_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_OFFSET = r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
 _LOCAL = rf"{_DATE}([T ]{_TIME})?"
 # Also ISO 8601: lower case letters, a comma for the point, no seconds, a blank before the offset.
 _LOOSE = rf"{_DATE}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{{1,9}})?)?( ?([Zz]|{_OFFSET}))?"

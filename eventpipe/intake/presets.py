@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from eventpipe.intake.document import Document
 from eventpipe.intake.sent import Sent
-from eventpipe.sql import literal
+from eventpipe.project.vocabulary import KINDS
+from eventpipe.sql import literal, one_of
 
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
@@ -39,15 +40,21 @@ def as_object(value: str) -> str:
     )
 
 
+def known_kind(text: str) -> str:
+    """One of the kinds there are; what is called anything else, or nothing, happened: it is tracked."""
+    same = " ".join(f"when {literal(kind)} then {literal(kind)}" for kind in KINDS)
+    return f"case lower({text}) {same} when 'merge' then 'alias' else 'track' end"
+
+
 def _coalesce(expressions: Sequence[str]) -> str:
     return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
 
 
 def _named(pairs: Sequence[tuple[str, str]]) -> str:
     """A JSON object of those values that are there; null when none is."""
-    given = _coalesce([value for _, value in pairs])
+    given = " or ".join(f"{value} is not null" for _, value in pairs)
     members = ", ".join(f"{literal(name)}, {value}" for name, value in pairs)
-    return f"case when {given} is not null then json_merge_patch('{{}}', json_object({members})) end"
+    return f"case when {given} then json_merge_patch('{{}}', json_object({members})) end"
 
 
 def _without(document: str, key: str) -> str:
@@ -130,12 +137,8 @@ def _customerio(document: Document, file: str) -> Sent:
     named = _PIPELINES_FILE.search(file)
     from_file = next((part for part in named.groups() if part), "track") if named else "track"
     from_file = {"identifie": "identify", "aliase": "alias"}.get(from_file, from_file)
-    call = f"lower(coalesce({document.text(('action',))}, {document.text(('type',))}, {literal(from_file)}))"
     # v2 says type: person beside the action; v1 says type: event.
-    kind = (
-        f"case {call} when 'identify' then 'identify' when 'merge' then 'alias' when 'alias' then 'alias'"
-        f" when 'page' then 'page' when 'screen' then 'screen' else 'track' end"
-    )
+    kind = known_kind(f"coalesce({document.text(('action',))}, {document.text(('type',))}, {literal(from_file)})")
     attributes = _first_object(document, "attributes")
     identifies = f"{kind} = 'identify'"
     traits = (
@@ -189,16 +192,20 @@ def _canonical(document: Document, file: str) -> Sent:
     plain = ("workspace_id", "occurred_at", "customer_id", "email", "phone", "anonymous_id")
     text = {name: document.text((name,)) for name in (*plain, "dedupe_key", "order_id", "goal_type", "goal_name")}
     state = document.text(("deletion",))
+    kind = known_kind(document.text(("kind",)))
     return Sent(
         **text,
-        event_name=_first(document, "event_name"),
-        kind=f"coalesce({document.text(('kind',))}, 'track')",
+        event_name=f"coalesce({_first(document, 'event_name')}, nullif({kind}, 'track'))",
+        kind=kind,
         value=document.json(("value",)),
         currency=_first(document, "currency"),
         properties=_first_object(document, "properties"),
         extra=_first_object(document, "extra"),
         traits=_first_object(document, "traits"),
-        deletion=f"coalesce(case when {state} in ('deleted', 'restored') then {state} end, {_deletion(document, 'deleted_at')})",
+        deletion=(
+            f"case when {one_of(state, ('unchanged', 'deleted', 'restored'))} then {state}"
+            f" else {_deletion(document, 'deleted_at')} end"
+        ),
         deleted_at=_first(document, "deleted_at"),
     )
 

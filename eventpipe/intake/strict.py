@@ -27,7 +27,7 @@ def fault(raw: str, deep: str, depth: int) -> str:
 
 
 def _deeper(bare: str, depth: int) -> str:
-    """True when brackets nest deeper than `depth`: each round takes away the innermost pairs."""
-    brackets = f"regexp_replace({bare}, '[^\\[\\]{{}}]', '', 'g')"
-    peeled = f"list_reduce(list_prepend({brackets}, list_transform(range({depth}), lambda i: '')), lambda text, _: replace(replace(text, '[]', ''), '{{}}', ''))"
-    return f"{peeled} <> ''"
+    """True when brackets nest deeper than `depth`: each round takes away the innermost pairs, of one kind by then."""
+    brackets = f"translate(regexp_replace({bare}, '[^\\[\\]{{}}]', '', 'g'), '{{}}', '[]')"
+    rounds = f"list_prepend({brackets}, list_transform(range({depth}), lambda i: ''))"
+    return f"list_reduce({rounds}, lambda text, _: replace(text, '[]', '')) <> ''"

@@ -6,9 +6,22 @@ import base64
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from eventpipe_tests.builders import accepted, event, export, judged, land, landed, ledger, lines, project, reasons
+from eventpipe_tests.builders import (
+    accepted,
+    event,
+    export,
+    judged,
+    land,
+    landed,
+    ledger,
+    lines,
+    only,
+    project,
+    reasons,
+)
 
 FINE = event()
 NOT_JSON = {
@@ -43,12 +56,21 @@ def nested(depth: int) -> str:
     return json.dumps(FINE)[:-1] + ', "properties": {"deep": ' + inner + "}}"
 
 
-@pytest.mark.parametrize("line", NOT_JSON.values(), ids=NOT_JSON.keys())
-def test_what_is_no_json_object_is_rejected_and_only_that_line(line: str, tmp_path: Path) -> None:
-    rows = judged(tmp_path, FINE, line, FINE)
-    assert reasons(rows) == [[], ["json.invalid"], []]
-    assert rows["raw"].to_list() == [None, line, None]
-    assert rows["line"].to_list() == [1, 2, 3]
+@pytest.fixture(scope="module")
+def rows_of_not_json(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """Each of NOT_JSON on a line of its own, with an event before and after it."""
+    return judged(tmp_path_factory.mktemp("not_json"), *(each for line in NOT_JSON.values() for each in (FINE, line)), FINE)
+
+
+@pytest.mark.parametrize("what", NOT_JSON)
+def test_what_is_no_json_object_is_rejected(what: str, rows_of_not_json: pl.DataFrame) -> None:
+    row = only(rows_of_not_json.filter(pl.col("line") == 2 + 2 * list(NOT_JSON).index(what)))
+    assert row["reasons"] == ["json.invalid"]
+    assert row["raw"] == NOT_JSON[what]
+
+
+def test_a_rejected_line_costs_no_other(rows_of_not_json: pl.DataFrame) -> None:
+    assert rows_of_not_json["status"].to_list() == ["accepted", "rejected"] * len(NOT_JSON) + ["accepted"]
 
 
 def test_what_only_looks_like_broken_json_is_accepted(tmp_path: Path) -> None:
@@ -96,9 +118,9 @@ def test_a_key_given_twice_in_redo_data_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_line_over_one_mebibyte_is_rejected_and_one_of_that_size_is_not(tmp_path: Path) -> None:
     def of_size(size: int) -> str:
-        return json.dumps(event(properties={"text": ""})).replace('""', '"' + "x" * (size - 103) + '"')
+        empty = json.dumps(event(properties={"text": ""}))
+        return empty.replace('""', f'"{"x" * (size - len(empty))}"')
 
-    assert len(of_size(1 << 20)) == 1 << 20
     rows = judged(tmp_path, FINE, of_size(1 << 20), of_size((1 << 20) + 1), FINE)
     assert reasons(rows) == [[], [], ["line.too_long"], []]
 
@@ -143,7 +165,7 @@ def test_json_lines_named_json_are_read_as_lines(tmp_path: Path) -> None:
     assert reasons(rows) == [[], ["json.invalid"], []]
 
 
-@pytest.mark.parametrize("first", ['{"event_name": "a', '{"event_name": "a"}}', "", "{" + '"a":[' * 20_000])
+@pytest.mark.parametrize("first", ['{"event_name": "a', '{"event_name": "a"}}', "", '{"a":' * 20_000 + "1"])
 def test_json_lines_named_json_are_told_by_what_follows_a_broken_first_line(first: str, tmp_path: Path) -> None:
     rows = judged(tmp_path, first, FINE, FINE, name="events.json")
     assert reasons(rows)[-2:] == [[], []]

@@ -1,7 +1,7 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook=replace_touched(ref("touched_contacts"), ["workspace_id", "contact_id"]),
+    pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
 ) }}
 
 with goals as (

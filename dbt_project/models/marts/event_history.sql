@@ -1,7 +1,7 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook=replace_touched(source("run", "reopened_events"), ["event_id"]),
+    pre_hook="{{ replace_touched(source('run', 'reopened_events'), ['event_id']) }}",
 ) }}
 
 -- Reports that the table events does not show as they were sent: all of repeated events, those of superseded events,

@@ -1,7 +1,10 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook=[replace_touched(source("run", "reopened_events"), ["event_id"]), follow_moved_sets()],
+    pre_hook=[
+        "{{ replace_touched(source('run', 'reopened_events'), ['event_id']) }}",
+        "{{ follow_moved_sets() }}",
+    ],
 ) }}
 
 with resolved as (

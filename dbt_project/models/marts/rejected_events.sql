@@ -1,7 +1,7 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook=replace_touched(source("run", "changed_exports"), ["source", "landed_on", "file"]),
+    pre_hook="{{ replace_touched(source('run', 'changed_exports'), ['source', 'landed_on', 'file']) }}",
 ) }}
 
 select

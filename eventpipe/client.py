@@ -1,0 +1,315 @@
+"""The published tables from Python, read-only (spec 1, section 7).
+
+    from eventpipe.client import connect
+
+    with connect("myshop") as shop:
+        shop.timeline("ada@example.com")        # a polars frame; .to_pandas() for pandas users
+        shop.sql("select count(*) from events")
+
+What is opened is `analytics.duckdb` as the last good run left it. It is closed off: nothing can be written, and no
+query reads or writes any other file (spec 5, security). A connection goes on reading the tables it was opened on when
+a run replaces them; connect again for the new ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from eventpipe.errors import EventpipeError, UsageError
+from eventpipe.project.folder import Project, load_project
+from eventpipe.sql import literal, literals
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CONTACT_ID = "contact_id"
+_SUGGESTIONS = 3
+_READS = frozenset(
+    {
+        duckdb.StatementType.SELECT,
+        duckdb.StatementType.EXPLAIN,
+        duckdb.StatementType.CALL,
+        duckdb.StatementType.PRAGMA,
+    }
+)
+# What the engine says of the text of a query, as opposed to what happens while it runs.
+_WRONG_QUERY = (
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.InvalidInputException,
+    duckdb.NotImplementedException,
+)
+
+
+class QueryFailed(EventpipeError):
+    """A query that was well-formed stopped while it ran: a value it could not convert, memory, temporary space."""
+
+
+class UnknownContact(EventpipeError):
+    """No contact, or more than one, answers to an identifier."""
+
+
+@dataclass(frozen=True)
+class ContactKey:
+    """A contact, and the identifier that it was found by (`type` is `contact_id` where that was given)."""
+
+    workspace_id: str
+    contact_id: str
+    type: str
+    value: str
+
+
+def connect(directory: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Client:
+    """The published tables of the project in `directory`, else in EVENTPIPE_PROJECT, else in the current folder.
+
+    Raises UsageError where there is no project or nothing is published yet, ConfigurationError where its files are
+    wrong.
+    """
+    project = load_project(None if directory is None else Path(directory), os.environ if environ is None else environ)
+    return Client(project)
+
+
+class Client:
+    """An open connection to the published tables; a context manager."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._connection = open_published(project)
+
+    def sql(self, query: str) -> pl.DataFrame:
+        """The rows of one query.
+
+        Raises UsageError when it is no query or names what does not exist, QueryFailed when it stops while it runs.
+        """
+        return self._frame(query)
+
+    def contact(self, identifier: str, type: str | None = None) -> pl.DataFrame:
+        """The row of `contacts` for who is known by `identifier` (any type, or a contact_id).
+
+        Raises UnknownContact when nobody, or more than one contact, is known by it; `type` narrows it down.
+        """
+        key = find_contact(self._connection, self._project, identifier, type)
+        return self._frame(f"from contacts where {_is(key)}")
+
+    def timeline(self, identifier: str, type: str | None = None) -> pl.DataFrame:
+        """The rows of `contact_timeline` for who is known by `identifier`, newest first. Raises as `contact` does."""
+        key = find_contact(self._connection, self._project, identifier, type)
+        return self._frame(timeline_sql(key))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _frame(self, query: str) -> pl.DataFrame:
+        with _explained():
+            return execute(self._connection, query).pl()
+
+
+def open_published(project: Project) -> duckdb.DuckDBPyConnection:
+    """The published file, read-only and closed off. Raises UsageError when nothing is published yet."""
+    if not project.analytics.exists():
+        raise UsageError(
+            f"{project.root} has published nothing yet: there is no {project.analytics}. "
+            "Put exports into its folder exports/ and start `eventpipe run`."
+        )
+    engine = project.settings.engine
+    settings = {
+        "enable_external_access": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        # A table name never means a variable of the calling program.
+        "python_enable_replacements": "false",
+        "memory_limit": engine.memory,
+        "temp_directory": str(project.state / "query.tmp"),
+        "max_temp_directory_size": engine.temp_space,
+        **({"threads": str(engine.threads)} if engine.threads else {}),
+    }
+    try:
+        connection = duckdb.connect(str(project.analytics), read_only=True, config=dict(settings))
+        # Connections of one process to one file share an instance, which the first of them locked.
+        if connection.execute("select current_setting('lock_configuration')").fetchone() == (False,):
+            connection.execute("set global TimeZone = 'UTC'")
+            connection.execute("set global lock_configuration = true")
+    except duckdb.Error as error:
+        raise EventpipeError(
+            f"The published tables {project.analytics} cannot be opened ({_first_line(error)}). If another program "
+            "writes to that file, close it; `eventpipe run` publishes it anew."
+        ) from error
+    return connection
+
+
+def execute(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
+    """Runs a query and returns the connection, to fetch its rows from.
+
+    Raises UsageError when it is no query or names what does not exist, QueryFailed when it stops while it runs.
+    """
+    with _explained():
+        statements = connection.extract_statements(query)
+        # Some queries (pivot) become several statements, which make temporary things first.
+        *preparing, last = statements or [None]
+        reads = last is not None and last.type in _READS
+        if not reads or any(each.type is not duckdb.StatementType.CREATE for each in preparing):
+            raise UsageError(
+                "That is not one query. Give one statement that reads: select, with, from, describe, summarize, "
+                "show or explain. The published tables cannot be changed."
+            )
+        for statement in preparing:
+            connection.execute(statement)
+        return connection.execute(last)
+
+
+def find_contact(
+    connection: duckdb.DuckDBPyConnection, project: Project, identifier: str, type: str | None = None
+) -> ContactKey:
+    """The contact that is known by `identifier`: one of its identifiers, as intake would normalise it, or its id.
+
+    Raises UnknownContact when nobody or more than one contact is, UsageError for a type that is not declared.
+    """
+    names = (*project.settings.identity.names, CONTACT_ID)
+    if type is not None and type not in names:
+        raise UsageError(f"There is no identifier type {type!r} in this project: take one of {', '.join(names)}.")
+    candidates = [each for each in _normalised(project, identifier) if type in (None, each[0])]
+    wanted = ", ".join(f"({literal(kind)}, {literal(value)})" for kind, value in candidates) or "(null, null)"
+    found = connection.execute(
+        f"""
+        with wanted (type, value) as (values {wanted})
+        select workspace_id, contact_id, type, value
+        from contact_identifiers join wanted on identifier_type = type and identifier_value = value
+        union
+        select workspace_id, contact_id, type, value
+        from contacts join wanted on type = {literal(CONTACT_ID)} and contact_id = value
+        order by all
+        """
+    ).fetchall()
+    keys = [ContactKey(*row) for row in found]
+    if not keys:
+        raise UnknownContact(_nobody(connection, identifier, type, names))
+    if len({(key.workspace_id, key.contact_id) for key in keys}) > 1:
+        listed = ", ".join(f"{key.contact_id} by {key.type}" for key in keys)
+        raise UnknownContact(
+            f"{identifier!r} is known of more than one contact: {listed}. Give the contact's id, or the type with --type."
+        )
+    return keys[0]
+
+
+def timeline_sql(key: ContactKey, limit: int | None = None) -> str:
+    """The query for a contact's timeline, newest first."""
+    return (
+        f"from contact_timeline where {_is(key)}"
+        " order by occurred_at desc, event_id, version_number desc, entry_type"
+        + ("" if limit is None else f" limit {limit}")
+    )
+
+
+def identifiers_sql(key: ContactKey) -> str:
+    """The query for what a contact is known by, the last seen first."""
+    return (
+        f"from contact_identifiers where {_is(key)} order by last_seen_at desc, identifier_type, identifier_value"
+    )
+
+
+def _is(key: ContactKey) -> str:
+    return f"workspace_id = {literal(key.workspace_id)} and contact_id = {literal(key.contact_id)}"
+
+
+def _normalised(project: Project, identifier: str) -> list[tuple[str, str]]:
+    """(type, value) for all that `identifier` may stand for, by the rules of intake."""
+    from eventpipe.intake import normalise  # late: phone numbers and Arrow cost half a second that `query` need not pay
+
+    regions = sorted({profile.default_region or "" for profile in project.profiles.values()} | {""})
+    rules = [(CONTACT_ID, normalise.trimmed("given"))]
+    for name in project.settings.identity.names:
+        if name == "email":
+            rules.append((name, normalise.email("folded")))
+        elif name == "phone":
+            rules += [(name, normalise.phone("given", region or None)) for region in regions]
+        else:
+            rules.append((name, normalise.trimmed("given")))
+    with duckdb.connect() as connection:
+        normalise.register(connection)
+        values = connection.execute(
+            f"select {', '.join(rule for _, rule in rules)}"
+            f" from (select given, {normalise.folded('given')} as folded from (select $1::varchar as given))",
+            [identifier],
+        ).fetchone()
+    assert values is not None
+    return [(kind, value) for (kind, _), value in zip(rules, values, strict=True) if value is not None]
+
+
+def _nobody(
+    connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]
+) -> str:
+    close = _close_to(connection, identifier, type)
+    meant = f" Did you mean {' or '.join(close)}?" if close else f" It was looked for as {', '.join([type] if type else names)}."
+    return f"No contact is known by {identifier!r} in the published tables.{meant}"
+
+
+def _close_to(connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None) -> list[str]:
+    """Identifiers that a few slips of the keyboard turn into the given one."""
+    text = " ".join(identifier.split()).lower()[:100]
+    slips = max(1, min(4, len(text) // 4))
+    rows = connection.execute(
+        f"""
+        select distinct identifier_value, damerau_levenshtein(lower(identifier_value), $1) as slips
+        from contact_identifiers
+        where abs(length(identifier_value) - length($1)) <= $2 and slips <= $2
+            and {"true" if type is None else f"identifier_type in ({literals([type])})"}
+        order by slips, identifier_value
+        limit {_SUGGESTIONS}
+        """,
+        [text, slips],
+    ).fetchall()
+    return [value for value, _ in rows]
+
+
+class _explained:
+    """Turns what the engine says of a query into this module's errors."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            raise EventpipeError(f"The engine failed: {_paragraph(error)}") from error
+        if isinstance(error, _WRONG_QUERY):
+            raise UsageError(f"The query is refused. {_paragraph(error)}") from error
+        if isinstance(error, duckdb.Error):
+            raise QueryFailed(f"The query stopped. {_paragraph(error)}") from error
+
+
+def _paragraph(error: BaseException) -> str:
+    """The engine's words without its drawing of where in the query."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())[:1000]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
+
+
+def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The rows of every published table, by name."""
+    names: list[Any] = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
+    ).fetchall()
+    counted = " union all ".join(f"select {literal(name)} as name, count(*) as rows from main.{name}" for (name,) in names)
+    return dict(connection.execute(counted).fetchall()) if names else {}
