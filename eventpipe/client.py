@@ -75,7 +75,9 @@ def connect(directory: str | Path | None = None, environ: Mapping[str, str] | No
     Raises UsageError where there is no project or nothing is published yet, ConfigurationError where its files are
     wrong.
     """
-    project = load_project(None if directory is None else Path(directory), os.environ if environ is None else environ)
+    project = load_project(
+        None if directory is None else Path(directory), os.environ if environ is None else environ
+    )
     return Client(project)
 
 
@@ -185,7 +187,9 @@ def find_contact(
     """
     names = (*project.settings.identity.names, CONTACT_ID)
     if type is not None and type not in names:
-        raise UsageError(f"There is no identifier type {type!r} in this project: take one of {', '.join(names)}.")
+        raise UsageError(
+            f"There is no identifier type {type!r} in this project: take one of {', '.join(names)}."
+        )
     candidates = [each for each in _normalised(project, identifier) if type in (None, each[0])]
     wanted = ", ".join(f"({literal(kind)}, {literal(value)})" for kind, value in candidates) or "(null, null)"
     found = connection.execute(
@@ -221,9 +225,7 @@ def timeline_sql(key: ContactKey, limit: int | None = None) -> str:
 
 def identifiers_sql(key: ContactKey) -> str:
     """The query for what a contact is known by, the last seen first."""
-    return (
-        f"from contact_identifiers where {_is(key)} order by last_seen_at desc, identifier_type, identifier_value"
-    )
+    return f"from contact_identifiers where {_is(key)} order by last_seen_at desc, identifier_type, identifier_value"
 
 
 def _is(key: ContactKey) -> str:
@@ -232,7 +234,9 @@ def _is(key: ContactKey) -> str:
 
 def _normalised(project: Project, identifier: str) -> list[tuple[str, str]]:
     """(type, value) for all that `identifier` may stand for, by the rules of intake."""
-    from eventpipe.intake import normalise  # late: phone numbers and Arrow cost half a second that `query` need not pay
+    from eventpipe.intake import (
+        normalise,
+    )  # late: phone numbers and Arrow cost half a second that `query` need not pay
 
     regions = sorted({profile.default_region or "" for profile in project.profiles.values()} | {""})
     rules = [(CONTACT_ID, normalise.trimmed("given"))]
@@ -258,7 +262,11 @@ def _nobody(
     connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]
 ) -> str:
     close = _close_to(connection, identifier, type)
-    meant = f" Did you mean {' or '.join(close)}?" if close else f" It was looked for as {', '.join([type] if type else names)}."
+    meant = (
+        f" Did you mean {' or '.join(close)}?"
+        if close
+        else f" It was looked for as {', '.join([type] if type else names)}."
+    )
     return f"No contact is known by {identifier!r} in the published tables.{meant}"
 
 
@@ -311,5 +319,7 @@ def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     names: list[Any] = connection.execute(
         "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
     ).fetchall()
-    counted = " union all ".join(f"select {literal(name)} as name, count(*) as rows from main.{name}" for (name,) in names)
+    counted = " union all ".join(
+        f"select {literal(name)} as name, count(*) as rows from main.{name}" for (name,) in names
+    )
     return dict(connection.execute(counted).fetchall()) if names else {}

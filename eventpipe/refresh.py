@@ -159,7 +159,9 @@ class Refresh:
             nodes = self._dbt.run("*", command="test")
         failed = [node for node in nodes if node.status in ("fail", "error")]
         if failed:
-            listed = ", ".join(f"{node.name} ({node.failures if node.failures is not None else 'error'})" for node in failed)
+            listed = ", ".join(
+                f"{node.name} ({node.failures if node.failures is not None else 'error'})" for node in failed
+            )
             raise AuditHeld(
                 f"The audit held the publish back: {listed} failed. The last good tables are still served. "
                 f"Look at the tests' SQL in {self._dbt.target}/compiled, correct the cause and run again."
@@ -177,7 +179,9 @@ class Refresh:
         with self._lease.begin():
             # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
             published = publish(self.project, frame, comments)
-        self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
+        self._stages.append(
+            runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values()))
+        )
         self._end("published", None)
         return published
 

@@ -103,7 +103,9 @@ def _write(connection: duckdb.DuckDBPyConnection, solution: Solution, names: lis
     connection.register("nodes", solution.nodes.to_arrow())
     connection.register("solved", solution.sets.to_arrow())
     types = "[" + ", ".join(literal(name) for name in names) + "]"
-    contact = "md5(concat_ws(chr(0), 'contact', {0}.workspace_id, {1}[{0}.strength + 1], {0}.identifier_value))"
+    contact = (
+        "md5(concat_ws(chr(0), 'contact', {0}.workspace_id, {1}[{0}.strength + 1], {0}.identifier_value))"
+    )
     connection.execute(f"""
         create or replace temp table new_nodes as
         select n.workspace_id, {types}[n.strength + 1] as identifier_type, n.identifier_value, n.first_seen_at,
@@ -125,9 +127,13 @@ def _write(connection: duckdb.DuckDBPyConnection, solution: Solution, names: lis
     connection.execute("""
         delete from work.identity_sets
         where (workspace_id, identifiers) in (select (workspace_id, identifiers) from affected)""")
-    connection.execute("delete from work.identity_nodes where component in (select component from touched_components)")
+    connection.execute(
+        "delete from work.identity_nodes where component in (select component from touched_components)"
+    )
     connection.execute("insert into work.identity_sets by name from new_sets")
-    connection.execute("insert into work.identity_nodes by name select * exclude (node, strength) from new_nodes")
+    connection.execute(
+        "insert into work.identity_nodes by name select * exclude (node, strength) from new_nodes"
+    )
     for relation in ("nodes", "solved"):
         connection.unregister(relation)
     for table in ("affected", "members", "touched_components", "new_nodes", "new_sets"):

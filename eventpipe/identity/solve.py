@@ -54,7 +54,9 @@ def solve(sets: pl.DataFrame, members: pl.DataFrame, limits: Limits) -> Solution
     identifier_value); strength 0 is the strongest type. Every set has at least one member.
     """
     nodes, members = _numbered(sets, members)
-    order = sets.sort("first_occurred_at", "identifiers", "workspace_id").select("set", place=pl.int_range(pl.len()))
+    order = sets.sort("first_occurred_at", "identifiers", "workspace_id").select(
+        "set", place=pl.int_range(pl.len())
+    )
     members = members.join(order, on="set").sort("place", "strength", "node")
     place = members["place"].to_numpy()
     node = members["node"].to_numpy()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -28,7 +29,7 @@ from eventpipe.sql import literals
 
 Status = Literal["loaded", "refused"]
 
-_STEM_BYTES = 180
+_STEM_CHARACTERS = 120
 
 LAKE_TYPES = {
     "line": pa.int64(),
@@ -130,19 +131,22 @@ class Lake:
 
 
 def file_stem(file: str) -> str:
-    """What the lake's files of an export begin with: its name, or, so that longer ones can be made of it, the beginning
-    of a long name and a hash."""
-    name = file.encode()
-    if len(name) <= _STEM_BYTES:
-        return file
-    return f"{name[:_STEM_BYTES].decode(errors='ignore')}~{hashlib.sha256(name).hexdigest()[:12]}"
+    """What the lake's files of an export begin with: its name, or where that is long or has characters that the engine
+    takes for a pattern, a plain beginning of it and a hash."""
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", file)[:_STEM_CHARACTERS]
+    return file if plain == file else f"{plain}~{hashlib.sha256(file.encode()).hexdigest()[:12]}"
+
+
+def exactly(path: Path) -> str:
+    """A path for the engine, which takes some characters in it for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def parquet(paths: Iterable[Path], *, numbered: bool = False) -> str:
-    """A SQL relation of these Parquet files, where folders named like `env=prod` give no column. `numbered` adds
-    `file_row_number`, from 0."""
+    """A SQL relation of these Parquet files and no others, where folders named like `env=prod` give no column.
+    `numbered` adds `file_row_number`, from 0."""
     number = ", file_row_number = true" if numbered else ""
-    return f"read_parquet([{literals(map(str, paths))}], hive_partitioning = false{number})"
+    return f"read_parquet([{literals(map(exactly, paths))}], hive_partitioning = false{number})"
 
 
 def write_no_rows(path: Path) -> None:

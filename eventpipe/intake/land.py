@@ -19,12 +19,12 @@ from eventpipe.intake import normalise
 from eventpipe.intake.contract import Contract, Landing
 from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, find, settled
 from eventpipe.intake.formats import Reading, open_export
-from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
+from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
 from eventpipe.intake.second_look import SecondLook, look_again
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.project.folder import Project
-from eventpipe.sql import literal
+from eventpipe.sql import literal, literals
 
 # Part of `judged_by`: raise it when the same export and configuration would give other rows.
 INTAKE_VERSION = "1"
@@ -229,7 +229,8 @@ class _Lander:
         normalise.register(connection)
         self._project.state.mkdir(parents=True, exist_ok=True)
         folders = (self._project.exports, self._project.lake, self._project.state)
-        allowed = ", ".join(literal(f"{folder}/") for folder in folders)
+        # A path is checked as it is written: a pattern's characters in a folder's name are also written otherwise.
+        spellings = dict.fromkeys(f"{spelled}/" for folder in folders for spelled in (folder, exactly(folder)))
         for setting in (
             "TimeZone = 'UTC'",
             "preserve_insertion_order = false",
@@ -237,7 +238,7 @@ class _Lander:
             f"temp_directory = {literal(str(self._project.state / 'intake.tmp'))}",
             f"max_temp_directory_size = {literal(engine.temp_space)}",
             *([f"threads = {engine.threads}"] if engine.threads else []),
-            f"allowed_directories = [{allowed}]",
+            f"allowed_directories = [{literals(spellings)}]",
             "autoinstall_known_extensions = false",
             "enable_external_access = false",
             "lock_configuration = true",

@@ -53,7 +53,9 @@ class Dbt:
 
         Errors: `StageFailed` when a model fails; failing tests are returned, not raised.
         """
-        from dbt.cli.main import dbtRunner  # imported late: it costs a second that other commands need not pay
+        from dbt.cli.main import (
+            dbtRunner,
+        )  # imported late: it costs a second that other commands need not pay
 
         self.target.mkdir(parents=True, exist_ok=True)
         os.environ["EVENTPIPE_WAREHOUSE_FILE"] = str(self._project.warehouse)

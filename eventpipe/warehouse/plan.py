@@ -2,7 +2,7 @@
 
     run.parameters        one row: run_id, as_of, workspace_id
     run.sources           source: on_conflict, authority, compat
-    run.identifier_types  identifier type: is_known, strength
+    run.identifier_types  identifier type: is_known, strength, most per contact
     run.definitions       event definition: description, version
     run.exports           export: the ledger's columns, from the lake's manifests
     run.changed_exports   export whose rows in the working database are outdated (gone, replaced)
@@ -132,7 +132,8 @@ def _fingerprint(project: Project) -> str:
         "currency": project.settings.currency,
         "identity": project.settings.identity.model_dump(mode="json"),
         "sources": {
-            name: [profile.on_conflict, profile.authority, profile.compat] for name, profile in project.profiles.items()
+            name: [profile.on_conflict, profile.authority, profile.compat]
+            for name, profile in project.profiles.items()
         },
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -144,10 +145,14 @@ def _empty(connection: duckdb.DuckDBPyConnection) -> None:
         f" where table_schema in ({literals(_WORKING_SCHEMAS)}) order by table_type desc"
     ).fetchall()
     for schema, name, kind in found:
-        connection.execute(f'drop {"view" if kind == "VIEW" else "table"} if exists {schema}."{name}" cascade')
+        connection.execute(
+            f'drop {"view" if kind == "VIEW" else "table"} if exists {schema}."{name}" cascade'
+        )
 
 
-def _parameters(connection: duckdb.DuckDBPyConnection, project: Project, run_id: str, as_of: datetime) -> None:
+def _parameters(
+    connection: duckdb.DuckDBPyConnection, project: Project, run_id: str, as_of: datetime
+) -> None:
     connection.execute(
         "create or replace table run.parameters as select $1::varchar as run_id, $2::timestamptz as as_of,"
         " $3::varchar as workspace_id",
@@ -175,6 +180,7 @@ def _declared(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
             "identifier_type": [each.name for each in types],
             "is_known": [each.known for each in types],
             "strength": list(range(len(types))),
+            "most": [each.limit for each in types],
         }
     )
     _store(connection, "run.identifier_types", identifiers)
@@ -195,7 +201,9 @@ def _exports(connection: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest
 
 def _changes(connection: duckdb.DuckDBPyConnection) -> None:
     if not _exists(connection, "work", "loaded_exports"):
-        connection.execute(f"create table work.loaded_exports as select {_EXPORT}, data from run.exports where false")
+        connection.execute(
+            f"create table work.loaded_exports as select {_EXPORT}, data from run.exports where false"
+        )
     connection.execute(
         f"create or replace table run.changed_exports as select {_EXPORT} from ("
         f" select {_EXPORT}, data from work.loaded_exports"
@@ -215,7 +223,11 @@ def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iter
         and (manifest.source, manifest.landed_on, manifest.file, manifest.data) not in loaded
     ]
     columns = ", ".join(LAKE_COLUMNS)
-    rows = f"read_parquet([{literals(str(path) for path in new)}])" if new else f"read_parquet([{literal(_empty_lake(lake))}])"
+    rows = (
+        f"read_parquet([{literals(str(path) for path in new)}])"
+        if new
+        else f"read_parquet([{literal(_empty_lake(lake))}])"
+    )
     connection.execute(f"create or replace view run.new_rows as select {columns} from {rows}")
     return len(new)
 
@@ -234,7 +246,9 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
     """Stored events that new rows, outdated exports, passed time or a shared order touch, and their stored reports."""
     columns = ", ".join(REPORT_COLUMNS)
     if not _exists(connection, "main", "events"):
-        connection.execute(f"create or replace table run.reopened as select {columns} from run.new_rows where false")
+        connection.execute(
+            f"create or replace table run.reopened as select {columns} from run.new_rows where false"
+        )
         connection.execute(
             "create or replace table run.reopened_events as"
             " select event_id, workspace_id, identifiers, null::varchar as contact_id from run.new_rows where false"
@@ -298,7 +312,8 @@ def _store(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
 
 def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
     found = connection.execute(
-        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?", [schema, table]
+        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
+        [schema, table],
     ).fetchone()
     return found is not None and bool(found[0])
 

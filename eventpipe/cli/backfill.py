@@ -1,0 +1,118 @@
+"""`eventpipe backfill`: lands dates again, then updates every table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eventpipe.cli.options import DayParser, DebugOption, JsonOption, ProjectOption, new_run_id, now, open_project
+from eventpipe.cli.terminal import err, print_json
+from eventpipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from eventpipe.intake.land import Landed
+    from eventpipe.ops.backfills import Backfill, Backfills
+    from eventpipe.project.folder import Project
+
+CHUNK_DAYS = 7
+"""Landing dates between two points that an interrupted backfill goes on from."""
+
+
+def backfill(
+    first: Annotated[date, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date.")],
+    last: Annotated[date, typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date.")],
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Land all days again, those of an interrupted backfill too.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    _debug: DebugOption = False,
+) -> None:
+    """Land dates again from the exports, judged by today's definitions, then update every table.
+
+    An interrupted backfill of the same dates goes on where it stopped.
+    """
+    if first > last:
+        raise UsageError(f"A backfill from {first} to {last} has no day: give the earlier date as --from.")
+    opened = open_project(project)
+
+    from eventpipe.cli.launch import launch
+    from eventpipe.cli.report import RunReport
+    from eventpipe.intake.exports import Selection
+    from eventpipe.refresh import RunRequest
+
+    request = RunRequest(new_run_id("backfill"), kind="backfill", selection=Selection(first, last))
+    with _writing(opened, f"{request.run_id}-land") as backfills:
+        current = backfills.open_or_resume(first, last, now=now(), restart=restart)
+        skipped = current.done
+        if skipped:
+            _say_skipped(current)
+        landed = list(_land_again(opened, backfills, current))
+    outcome = launch(opened, request, lambda landed: None)
+    with _writing(opened, f"{request.run_id}-end") as backfills:
+        backfills.finish(current.backfill_id, now=now())
+    # What the update looked at once more is told by the days that it found landed.
+    seen = {each.key for each in landed}
+    report = RunReport.of(opened, request.run_id, [*landed, *(each for each in outcome.landed if each.key not in seen)])
+    if json:
+        days = {"days": len(current.days), "skipped": list(skipped), "landed_again": len(current.days) - len(skipped)}
+        print_json({"backfill": {"from": first, "to": last, **days}, **report.as_dict()})
+    else:
+        report.show()
+
+
+def chunks(days: Sequence[date], size: int = CHUNK_DAYS) -> Iterator[tuple[date, ...]]:
+    """`days` in order, cut into stretches of at most `size` days that follow each other without a gap."""
+    stretch: list[date] = []
+    for day in days:
+        if stretch and (len(stretch) == size or day - stretch[-1] != timedelta(days=1)):
+            yield tuple(stretch)
+            stretch = []
+        stretch.append(day)
+    if stretch:
+        yield tuple(stretch)
+
+
+def _land_again(project: Project, backfills: Backfills, current: Backfill) -> Iterator[Landed]:
+    from eventpipe.cli.progress import LandingProgress, count_exports
+    from eventpipe.intake.exports import Selection
+    from eventpipe.intake.land import land_exports
+
+    stretches = list(chunks(current.remaining))
+    total = sum(count_exports(project, Selection(days[0], days[-1])) for days in stretches)
+    with LandingProgress(total) as progress:
+        for days in stretches:
+            yield from land_exports(
+                project, Selection(days[0], days[-1]), now(), again=True, on_landed=progress.landed
+            )
+            backfills.mark_done(current.backfill_id, *days)
+
+
+def _say_skipped(current: Backfill) -> None:
+    err().print(
+        f"Going on with the backfill of {current.started_at:%Y-%m-%d %H:%M:%S %Z}: {len(current.done)} of its "
+        f"{len(current.days)} days were landed again already ({current.done[0]} to {current.done[-1]}) and are skipped. "
+        "To land them once more, start with --restart.",
+        soft_wrap=True,
+    )
+
+
+@contextmanager
+def _writing(project: Project, holder: str) -> Iterator[Backfills]:
+    """The backfills of the project, while nobody else writes to it."""
+    from eventpipe.ops import lease as leases
+    from eventpipe.ops.backfills import Backfills
+    from eventpipe.ops.store import OpsStore
+    from eventpipe.refresh import LEASE_WAIT
+
+    with OpsStore.open(project.ops) as store:
+        lease = leases.acquire(store, holder, now=now, wait=LEASE_WAIT)
+        try:
+            with lease.keep_alive():
+                yield Backfills(lease)
+        finally:
+            lease.release()

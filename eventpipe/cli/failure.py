@@ -1,0 +1,97 @@
+"""How a command fails: one readable paragraph on stderr, with `--json` also an object on stdout, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+import eventpipe
+from eventpipe.cli.terminal import err, inert, print_json
+from eventpipe.errors import ConfigurationError, EventpipeError, Problem
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The options that decide how a failure is told."""
+
+    json: bool
+    debug: bool
+
+
+def switches(arguments: Sequence[str]) -> Switches:
+    """Read from the bare arguments: a failure to parse them is told by them too."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return Switches("--json" in options, "--debug" in options)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, as it is told. `problems` are those of the project's files."""
+
+    kind: str
+    message: str
+    exit_code: int
+    problems: tuple[Problem, ...]
+    error: BaseException
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Any exception that ended a command."""
+        kind = type(error).__name__
+        match error:
+            case ConfigurationError():
+                count = len(error.problems)
+                message = f"{count} problem{'s' * (count != 1)} in the project's files; nothing was read or done."
+                return cls(kind, message, error.exit_code, error.problems, error)
+            case EventpipeError():
+                return cls(kind, str(error), error.exit_code, (), error)
+            case typer.TyperException():
+                return cls("UsageError", _usage(error), 2, (), error)
+            case KeyboardInterrupt() | typer.Abort():
+                return cls("Interrupted", "Interrupted. Nothing is half done: start again to go on.", INTERRUPTED, (), error)
+            case _:
+                return cls(kind, _unexpected(error), 1, (), error)
+
+    def show(self, switches: Switches) -> None:
+        """Writes the failure out; the traceback only with `--debug`."""
+        if switches.debug and not isinstance(self.error, typer.TyperException):
+            traceback.print_exception(self.error, file=sys.stderr)
+        paragraph = self.message if self.kind == "Interrupted" else f"Error: {self.message}"
+        text = "\n".join([inert(" ".join(paragraph.split())), *(inert(str(problem)) for problem in self.problems)])
+        err().print(text, markup=False, highlight=False, soft_wrap=True, style="red" if not self.problems else None)
+        if switches.json:
+            print_json({"error": self._as_object()})
+
+    def _as_object(self) -> dict[str, object]:
+        told: dict[str, object] = {"type": self.kind, "message": self.message, "exit_code": self.exit_code}
+        if self.problems:
+            told["problems"] = [
+                {"file": each.file, "line": each.line, "key": each.key, "message": each.message}
+                for each in self.problems
+            ]
+        return told
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "eventpipe"
+    return f"{error.format_message().rstrip('.')}. See `{command} --help`."
+
+
+def _unexpected(error: BaseException) -> str:
+    """A fault of the program. Its own message may hold personal data, so it is shown with --debug only."""
+    package = str(Path(eventpipe.__file__).parent)
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    place = f" in {Path(ours[-1].filename).relative_to(package)}:{ours[-1].lineno}" if ours else ""
+    return (
+        f"eventpipe itself failed: {type(error).__name__}{place}. The published tables are as they were. Run the command "
+        "again with --debug to see all of it, and report it."
+    )

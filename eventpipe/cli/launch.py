@@ -1,0 +1,21 @@
+"""The one place where the command line starts the Dagster job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from eventpipe.cli.options import now
+
+if TYPE_CHECKING:
+    from eventpipe.defs.launch import RefreshOutcome
+    from eventpipe.intake.land import Landed
+    from eventpipe.project.folder import Project
+    from eventpipe.refresh import RunRequest
+
+
+def launch(project: Project, request: RunRequest, on_landed: Callable[[Landed], None]) -> RefreshOutcome:
+    """Runs the job `refresh` in this process (spec 1, section 7). Raises what a stage raises."""
+    from eventpipe.defs.launch import run_refresh  # late: Dagster takes more than a second to import
+
+    return run_refresh(project, request, now, on_landed=on_landed)

@@ -1,0 +1,71 @@
+"""The options that commands share, and what they are turned into."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import typer
+
+from eventpipe.project.folder import Project, load_project
+
+
+def _folder(context: typer.Context, named: str | None) -> str | None:
+    return named if named is not None else context.find_root().obj
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date: write it as 2026-01-31") from None
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no instant: write it as 2026-01-31 or 2026-01-31T18:00:00Z"
+        ) from None
+
+
+ProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        callback=_folder,
+        help="The project folder. [default: EVENTPIPE_PROJECT, else the current folder]",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+DayParser = _day
+InstantParser = _instant
+
+
+def open_project(folder: str | None) -> Project:
+    """The project that `--project`, the environment or the current folder names. Raises as `load_project` does."""
+    return load_project(None if folder is None else Path(folder), os.environ)
+
+
+def now() -> datetime:
+    """The clock, which only the command line reads."""
+    return datetime.now(UTC)
+
+
+def new_run_id(kind: str) -> str:
+    """An id that no run has, and that sorts by time."""
+    return f"{kind}-{now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+
+
+def aware(instant: datetime | None, project: Project) -> datetime | None:
+    """An instant written without an offset is in the project's timezone."""
+    if instant is None or instant.tzinfo is not None:
+        return instant
+    return instant.replace(tzinfo=ZoneInfo(project.settings.timezone))

@@ -1,0 +1,65 @@
+"""`eventpipe run`: lands what is new, updates and publishes every table."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+from eventpipe.cli.options import (
+    DayParser,
+    DebugOption,
+    InstantParser,
+    JsonOption,
+    ProjectOption,
+    aware,
+    new_run_id,
+    open_project,
+)
+from eventpipe.cli.terminal import print_json
+from eventpipe.errors import UsageError
+
+
+def run(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=InstantParser,
+            metavar="T",
+            help="The instant to compute for: events after it count nowhere. A date is its first instant. [default: now]",
+        ),
+    ] = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild every table from the lake.")] = False,
+    first: Annotated[
+        date | None, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date to look at.")
+    ] = None,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date to look at.")
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    _debug: DebugOption = False,
+) -> None:
+    """Land what is new, update and publish every table: the Dagster job `refresh`, in this process."""
+    if first is not None and last is not None and first > last:
+        raise UsageError(f"There is no day from {first} to {last}: give the earlier date as --from.")
+    opened = open_project(project)
+
+    from eventpipe.cli.launch import launch
+    from eventpipe.cli.progress import LandingProgress, count_exports
+    from eventpipe.cli.report import RunReport
+    from eventpipe.intake.exports import Selection
+    from eventpipe.refresh import RunRequest
+
+    selection = Selection(first, last)
+    request = RunRequest(
+        new_run_id("run"), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection
+    )
+    with LandingProgress(count_exports(opened, selection)) as progress:
+        outcome = launch(opened, request, progress.landed)
+    report = RunReport.of(opened, request.run_id, outcome.landed)
+    if json:
+        print_json(report.as_dict())
+    else:
+        report.show()

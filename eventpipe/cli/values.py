@@ -1,0 +1,73 @@
+"""Values of the tables as text, as JSON and as cells of a CSV file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+
+# What a spreadsheet takes for the beginning of a formula (spec 5, faults); the wide forms are read like the narrow ones.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+
+class JsonText(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+def plain(value: object) -> str:
+    """A value as people read it: instants in ISO 8601, lists and structs as JSON, nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple | dict):
+        return json_text(value)
+    return str(value)
+
+
+def csv_cell(value: object) -> str:
+    """As `plain`; text that a spreadsheet would run as a formula is made text by an apostrophe before it."""
+    text = plain(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+
+
+def json_text(value: object, indent: int | None = None, depth: int = 0) -> str:
+    """A value as JSON. Decimals are numbers with all their digits, instants are ISO 8601 text, NaN and infinity null."""
+    if isinstance(value, JsonText):
+        return str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f") if value.is_finite() else "null"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
+    if isinstance(value, Mapping):
+        parts = (f"{json_text(str(key))}: {json_text(each, indent, depth + 1)}" for key, each in value.items())
+        return _enclosed("{", parts, "}", indent, depth)
+    if isinstance(value, list | tuple):
+        return _enclosed("[", (json_text(each, indent, depth + 1) for each in value), "]", indent, depth)
+    if value is None or isinstance(value, bool | int | float | str):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value.isoformat() if isinstance(value, datetime) else plain(value), ensure_ascii=False)
+
+
+def _enclosed(opening: str, parts: Iterator[str], closing: str, indent: int | None, depth: int) -> str:
+    listed = list(parts)
+    if not listed:
+        return opening + closing
+    if indent is None:
+        return opening + ", ".join(listed) + closing
+    inner, outer = "\n" + " " * indent * (depth + 1), "\n" + " " * indent * depth
+    return opening + inner + ("," + inner).join(listed) + outer + closing
