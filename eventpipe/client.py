@@ -6,25 +6,27 @@
         shop.timeline("ada@example.com")        # a polars frame; .to_pandas() for pandas users
         shop.sql("select count(*) from events")
 
-What is opened is `analytics.duckdb` as the last good run left it. It is closed off: nothing can be written, and no
-query reads or writes any other file (spec 5, security). A connection goes on reading the tables it was opened on when
-a run replaces them; connect again for the new ones.
+What is opened is `analytics.duckdb` as the last good run left it. It is closed off: nothing can be written,
+and no query reads or writes any other file (spec 5, security). A connection goes on reading the tables it was
+opened on when a run replaces them; connect again for the new ones.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.project.folder import Project, load_project
-from eventpipe.sql import literal, literals
+from eventpipe.sql import identifier as quoted
+from eventpipe.sql import literal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +54,9 @@ _WRONG_QUERY = (
 
 
 class QueryFailed(EventpipeError):
-    """A query that was well-formed stopped while it ran: a value it could not convert, memory, temporary space."""
+    """A query that was well-formed stopped while it ran: a value it could not convert, memory, temporary
+    space.
+    """
 
 
 class UnknownContact(EventpipeError):
@@ -70,10 +74,11 @@ class ContactKey:
 
 
 def connect(directory: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Client:
-    """The published tables of the project in `directory`, else in EVENTPIPE_PROJECT, else in the current folder.
+    """The published tables of the project in `directory`, else in EVENTPIPE_PROJECT, else in the current
+    folder.
 
-    Raises UsageError where there is no project or nothing is published yet, ConfigurationError where its files are
-    wrong.
+    Raises UsageError where there is no project or nothing is published yet, ConfigurationError where its
+    files are wrong.
     """
     project = load_project(
         None if directory is None else Path(directory), os.environ if environ is None else environ
@@ -91,7 +96,8 @@ class Client:
     def sql(self, query: str) -> pl.DataFrame:
         """The rows of one query.
 
-        Raises UsageError when it is no query or names what does not exist, QueryFailed when it stops while it runs.
+        Raises UsageError when it is no query or names what does not exist, QueryFailed when it stops while it
+        runs.
         """
         return self._frame(query)
 
@@ -101,10 +107,12 @@ class Client:
         Raises UnknownContact when nobody, or more than one contact, is known by it; `type` narrows it down.
         """
         key = find_contact(self._connection, self._project, identifier, type)
-        return self._frame(f"from contacts where {_is(key)}")
+        return self._frame(contact_sql(key))
 
     def timeline(self, identifier: str, type: str | None = None) -> pl.DataFrame:
-        """The rows of `contact_timeline` for who is known by `identifier`, newest first. Raises as `contact` does."""
+        """The rows of `contact_timeline` for who is known by `identifier`, newest first. Raises as `contact`
+        does.
+        """
         key = find_contact(self._connection, self._project, identifier, type)
         return self._frame(timeline_sql(key))
 
@@ -121,7 +129,7 @@ class Client:
         self.close()
 
     def _frame(self, query: str) -> pl.DataFrame:
-        with _explained():
+        with explained():
             return execute(self._connection, query).pl()
 
 
@@ -152,8 +160,8 @@ def open_published(project: Project) -> duckdb.DuckDBPyConnection:
             connection.execute("set global lock_configuration = true")
     except duckdb.Error as error:
         raise EventpipeError(
-            f"The published tables {project.analytics} cannot be opened ({_first_line(error)}). If another program "
-            "writes to that file, close it; `eventpipe run` publishes it anew."
+            f"The published tables {project.analytics} cannot be opened ({_first_line(error)}). If another "
+            "program writes to that file, close it; `eventpipe run` publishes it anew."
         ) from error
     return connection
 
@@ -161,27 +169,49 @@ def open_published(project: Project) -> duckdb.DuckDBPyConnection:
 def execute(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
     """Runs a query and returns the connection, to fetch its rows from.
 
-    Raises UsageError when it is no query or names what does not exist, QueryFailed when it stops while it runs.
+    Raises UsageError when it is no query or names what does not exist, QueryFailed when it stops while it
+    runs.
     """
-    with _explained():
+    with explained():
         statements = connection.extract_statements(query)
         # Some queries (pivot) become several statements, which make temporary things first.
-        *preparing, last = statements or [None]
-        reads = last is not None and last.type in _READS
-        if not reads or any(each.type is not duckdb.StatementType.CREATE for each in preparing):
+        preparing, last = statements[:-1], statements[-1:]
+        reads = all(each.type in _READS for each in last)
+        if not last or not reads or any(each.type is not duckdb.StatementType.CREATE for each in preparing):
             raise UsageError(
-                "That is not one query. Give one statement that reads: select, with, from, describe, summarize, "
-                "show or explain. The published tables cannot be changed."
+                "That is not one query. Give one statement that reads: select, with, from, describe, "
+                "summarize, show or explain. The published tables cannot be changed."
             )
-        for statement in preparing:
+        for statement in statements:
             connection.execute(statement)
-        return connection.execute(last)
+        return connection
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns what the engine says of a query, also while rows are fetched, into UsageError or QueryFailed."""
+    try:
+        yield
+    except _WRONG_QUERY as error:
+        raise UsageError(f"The query is refused. {_paragraph(error)}") from error
+    except duckdb.Error as error:
+        raise QueryFailed(f"The query stopped. {_paragraph(error)}") from error
+
+
+def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The rows of every published table, by name."""
+    found = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
+    ).fetchall()
+    counted = [f"select {literal(name)}, count(*) from main.{quoted(name)}" for (name,) in found]
+    return dict(connection.execute(" union all ".join(counted)).fetchall()) if counted else {}
 
 
 def find_contact(
     connection: duckdb.DuckDBPyConnection, project: Project, identifier: str, type: str | None = None
 ) -> ContactKey:
-    """The contact that is known by `identifier`: one of its identifiers, as intake would normalise it, or its id.
+    """The contact that is known by `identifier`: one of its identifiers, as intake would normalise it, or its
+    id.
 
     Raises UnknownContact when nobody or more than one contact is, UsageError for a type that is not declared.
     """
@@ -209,9 +239,15 @@ def find_contact(
     if len({(key.workspace_id, key.contact_id) for key in keys}) > 1:
         listed = ", ".join(f"{key.contact_id} by {key.type}" for key in keys)
         raise UnknownContact(
-            f"{identifier!r} is known of more than one contact: {listed}. Give the contact's id, or the type with --type."
+            f"{identifier!r} is known of more than one contact: {listed}. Give the contact's id, or the type "
+            "with --type."
         )
     return keys[0]
+
+
+def contact_sql(key: ContactKey) -> str:
+    """The query for a contact's row."""
+    return f"from contacts where {_is(key)}"
 
 
 def timeline_sql(key: ContactKey, limit: int | None = None) -> str:
@@ -225,7 +261,8 @@ def timeline_sql(key: ContactKey, limit: int | None = None) -> str:
 
 def identifiers_sql(key: ContactKey) -> str:
     """The query for what a contact is known by, the last seen first."""
-    return f"from contact_identifiers where {_is(key)} order by last_seen_at desc, identifier_type, identifier_value"
+    order = "last_seen_at desc, identifier_type, identifier_value"
+    return f"from contact_identifiers where {_is(key)} order by {order}"
 
 
 def _is(key: ContactKey) -> str:
@@ -234,9 +271,8 @@ def _is(key: ContactKey) -> str:
 
 def _normalised(project: Project, identifier: str) -> list[tuple[str, str]]:
     """(type, value) for all that `identifier` may stand for, by the rules of intake."""
-    from eventpipe.intake import (
-        normalise,
-    )  # late: phone numbers and Arrow cost half a second that `query` need not pay
+    # Late: phone numbers and Arrow cost half a second that a query need not pay.
+    from eventpipe.intake import normalise
 
     regions = sorted({profile.default_region or "" for profile in project.profiles.values()} | {""})
     rules = [(CONTACT_ID, normalise.trimmed("given"))]
@@ -279,30 +315,13 @@ def _close_to(connection: duckdb.DuckDBPyConnection, identifier: str, type: str 
         select distinct identifier_value, damerau_levenshtein(lower(identifier_value), $1) as slips
         from contact_identifiers
         where abs(length(identifier_value) - length($1)) <= $2 and slips <= $2
-            and {"true" if type is None else f"identifier_type in ({literals([type])})"}
+            and {"true" if type is None else f"identifier_type = {literal(type)}"}
         order by slips, identifier_value
         limit {_SUGGESTIONS}
         """,
         [text, slips],
     ).fetchall()
     return [value for value, _ in rows]
-
-
-class _explained:
-    """Turns what the engine says of a query into this module's errors."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, duckdb.FatalException | duckdb.InternalException):
-            raise EventpipeError(f"The engine failed: {_paragraph(error)}") from error
-        if isinstance(error, _WRONG_QUERY):
-            raise UsageError(f"The query is refused. {_paragraph(error)}") from error
-        if isinstance(error, duckdb.Error):
-            raise QueryFailed(f"The query stopped. {_paragraph(error)}") from error
 
 
 def _paragraph(error: BaseException) -> str:
@@ -312,14 +331,3 @@ def _paragraph(error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0][:200]
-
-
-def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """The rows of every published table, by name."""
-    names: list[Any] = connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
-    ).fetchall()
-    counted = " union all ".join(
-        f"select {literal(name)} as name, count(*) as rows from main.{name}" for (name,) in names
-    )
-    return dict(connection.execute(counted).fetchall()) if names else {}

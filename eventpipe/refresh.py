@@ -3,7 +3,8 @@
     land -> resolve -> identify -> model -> audit -> publish
 
 Each stage reads what the one before it wrote. The Dagster assets and the tests call these methods; nothing here knows
-Dagster. A run that stops anywhere leaves the published tables as they are, and the next run finishes the work.
+Dagster. A run that stops anywhere leaves the published tables as they are, and the next run finishes the work; one
+that ends well before the publish, because no more was asked of it, is recorded as `partial`.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Refresh:
         *,
         lease_wait: timedelta = LEASE_WAIT,
         sleep: Callable[[float], None] = time.sleep,
+        dbt: Dbt | None = None,
     ) -> None:
         self.project = project
         self.request = request
@@ -69,7 +71,9 @@ class Refresh:
         self._stack = ExitStack()
         self._stages: list[runs.Stage] = []
         self._counts = runs.Counts()
-        self._dbt = Dbt(project)
+        self._dbt = dbt or Dbt(project)
+        self.nodes: dict[str, Node] = {}
+        """What became of the models and tests that this run has run, by their dbt id."""
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -98,7 +102,8 @@ class Refresh:
     ) -> None:
         try:
             if self._run.status == "running":
-                status = "held" if isinstance(error, AuditHeld) else "failed" if error else "published"
+                status: runs.RunStatus = "partial" if error is None else "failed"
+                status = "held" if isinstance(error, AuditHeld) else status
                 self._end(status, None if error is None else _paragraph(error))
         finally:
             self._stack.close()
@@ -128,7 +133,7 @@ class Refresh:
 
     def resolve(self) -> plans.Plan:
         """Plan what the run touches; which reports are one event, and which version of it counts."""
-        with self._stage("resolve"), self._warehouse() as connection:
+        with self._stage("resolve"), self.warehouse() as connection:
             plan = plans.make_plan(
                 connection,
                 self.project,
@@ -136,27 +141,27 @@ class Refresh:
                 as_of=self.as_of,
                 full_refresh=self.request.full_refresh,
             )
-            self._dbt.run("tag:resolve")
+            self._ran(self._dbt.run("tag:resolve"))
         return plan
 
     def identify(self) -> Resolved:
         """Which contact each touched identifier set belongs to."""
-        with self._stage("identify") as stage, self._warehouse() as connection:
+        with self._stage("identify") as stage, self.warehouse() as connection:
             resolved = resolve(connection, self.project.settings.identity)
             stage.rows = resolved.identifiers
         return resolved
 
     def model(self) -> list[Node]:
         """The tables that people read, in the working database."""
-        with self._stage("model"), self._warehouse() as connection:
-            nodes = self._dbt.run("tag:marts")
+        with self._stage("model"), self.warehouse() as connection:
+            nodes = self._ran(self._dbt.run("tag:marts"))
             plans.remember(connection, self.project)
         return nodes
 
     def audit(self) -> list[Node]:
         """Test what the run made. Errors: `AuditHeld` when a test of error severity fails."""
-        with self._stage("audit"), self._warehouse():
-            nodes = self._dbt.run("*", command="test")
+        with self._stage("audit"), self.warehouse():
+            nodes = self._ran(self._dbt.run("*", command="test"))
         failed = [node for node in nodes if node.status in ("fail", "error")]
         if failed:
             listed = ", ".join(
@@ -171,7 +176,7 @@ class Refresh:
     def publish(self) -> Published:
         """Put the new tables in place of the published ones, and end the run."""
         started = time.monotonic()
-        with self._warehouse() as connection:
+        with self.warehouse() as connection:
             connection.execute("checkpoint")
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
         frame = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
@@ -202,8 +207,13 @@ class Refresh:
         with self._lease.begin() as connection:
             runs.finish(connection, self._lease, self._run)
 
+    def _ran(self, nodes: list[Node]) -> list[Node]:
+        self.nodes.update((node.unique_id, node) for node in nodes)
+        return nodes
+
     @contextmanager
-    def _warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The working database, for the length of the block; its faults are raised as `StageFailed`."""
         connection = connect(self.project)
         try:
             yield connection

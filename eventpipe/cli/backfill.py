@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eventpipe.cli.options import DayParser, DebugOption, JsonOption, ProjectOption, new_run_id, now, open_project
+from eventpipe.cli.options import (
+    DayParser,
+    DebugOption,
+    JsonOption,
+    ProjectOption,
+    new_run_id,
+    now,
+    open_project,
+)
 from eventpipe.cli.terminal import err, print_json
 from eventpipe.errors import UsageError
 
@@ -23,7 +31,9 @@ CHUNK_DAYS = 7
 
 
 def backfill(
-    first: Annotated[date, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date.")],
+    first: Annotated[
+        date, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date.")
+    ],
     last: Annotated[date, typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date.")],
     restart: Annotated[
         bool, typer.Option("--restart", help="Land all days again, those of an interrupted backfill too.")
@@ -52,14 +62,20 @@ def backfill(
         if skipped:
             _say_skipped(current)
         landed = list(_land_again(opened, backfills, current))
-    outcome = launch(opened, request, lambda landed: None)
+    outcome = launch(opened, request, lambda _: None)
     with _writing(opened, f"{request.run_id}-end") as backfills:
         backfills.finish(current.backfill_id, now=now())
     # What the update looked at once more is told by the days that it found landed.
     seen = {each.key for each in landed}
-    report = RunReport.of(opened, request.run_id, [*landed, *(each for each in outcome.landed if each.key not in seen)])
+    report = RunReport.of(
+        opened, request.run_id, [*landed, *(each for each in outcome.landed if each.key not in seen)]
+    )
     if json:
-        days = {"days": len(current.days), "skipped": list(skipped), "landed_again": len(current.days) - len(skipped)}
+        days = {
+            "days": len(current.days),
+            "skipped": list(skipped),
+            "landed_again": len(current.days) - len(skipped),
+        }
         print_json({"backfill": {"from": first, "to": last, **days}, **report.as_dict()})
     else:
         report.show()
@@ -94,9 +110,9 @@ def _land_again(project: Project, backfills: Backfills, current: Backfill) -> It
 
 def _say_skipped(current: Backfill) -> None:
     err().print(
-        f"Going on with the backfill of {current.started_at:%Y-%m-%d %H:%M:%S %Z}: {len(current.done)} of its "
-        f"{len(current.days)} days were landed again already ({current.done[0]} to {current.done[-1]}) and are skipped. "
-        "To land them once more, start with --restart.",
+        f"Going on with the backfill of {current.started_at:%Y-%m-%d %H:%M:%S %Z}: {len(current.done)} of "
+        f"its {len(current.days)} days were landed again already ({current.done[0]} to {current.done[-1]}) "
+        "and are skipped. To land them once more, start with --restart.",
         soft_wrap=True,
     )
 

@@ -1,4 +1,6 @@
-"""How a command fails: one readable paragraph on stderr, with `--json` also an object on stdout, and an exit code."""
+"""How a command fails: one readable paragraph on stderr, with `--json` also an object on stdout, and an exit
+code.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +51,22 @@ class Failure:
         match error:
             case ConfigurationError():
                 count = len(error.problems)
-                message = f"{count} problem{'s' * (count != 1)} in the project's files; nothing was read or done."
+                message = (
+                    f"{count} problem{'s' * (count != 1)} in the project's files; nothing was read or done."
+                )
                 return cls(kind, message, error.exit_code, error.problems, error)
             case EventpipeError():
                 return cls(kind, str(error), error.exit_code, (), error)
             case typer.TyperException():
                 return cls("UsageError", _usage(error), 2, (), error)
             case KeyboardInterrupt() | typer.Abort():
-                return cls("Interrupted", "Interrupted. Nothing is half done: start again to go on.", INTERRUPTED, (), error)
+                return cls(
+                    "Interrupted",
+                    "Interrupted. What was finished stays; start again to go on.",
+                    INTERRUPTED,
+                    (),
+                    error,
+                )
             case _:
                 return cls(kind, _unexpected(error), 1, (), error)
 
@@ -65,8 +75,12 @@ class Failure:
         if switches.debug and not isinstance(self.error, typer.TyperException):
             traceback.print_exception(self.error, file=sys.stderr)
         paragraph = self.message if self.kind == "Interrupted" else f"Error: {self.message}"
-        text = "\n".join([inert(" ".join(paragraph.split())), *(inert(str(problem)) for problem in self.problems)])
-        err().print(text, markup=False, highlight=False, soft_wrap=True, style="red" if not self.problems else None)
+        text = "\n".join(
+            [inert(" ".join(paragraph.split())), *(inert(str(problem)) for problem in self.problems)]
+        )
+        err().print(
+            text, markup=False, highlight=False, soft_wrap=True, style="red" if not self.problems else None
+        )
         if switches.json:
             print_json({"error": self._as_object()})
 
@@ -89,9 +103,11 @@ def _usage(error: typer.TyperException) -> str:
 def _unexpected(error: BaseException) -> str:
     """A fault of the program. Its own message may hold personal data, so it is shown with --debug only."""
     package = str(Path(eventpipe.__file__).parent)
-    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    ours = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)
+    ]
     place = f" in {Path(ours[-1].filename).relative_to(package)}:{ours[-1].lineno}" if ours else ""
     return (
-        f"eventpipe itself failed: {type(error).__name__}{place}. The published tables are as they were. Run the command "
-        "again with --debug to see all of it, and report it."
+        f"eventpipe itself failed: {type(error).__name__}{place}. The published tables are as they were. Run "
+        "the command again with --debug to see all of it, and report it."
     )

@@ -1,7 +1,7 @@
 """`eventpipe`: the commands, and how the program ends.
 
-Starting must be quick: a module here imports nothing heavy (Dagster, dbt, polars, SQLAlchemy) outside the command that
-needs it.
+Starting must be quick: a module here imports nothing heavy (Dagster, dbt, polars, SQLAlchemy) outside the
+command that needs it.
 """
 
 from __future__ import annotations
@@ -47,13 +47,17 @@ def run() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Runs one command and returns the exit code (spec 1, section 7).
 
-    0 good; 1 failed; 2 wrong usage or configuration, nothing done; 3 the audit held the publish back. A command that
-    is interrupted ends with 130, one whose reader went away with 141, as a shell reports those signals.
+    0 good; 1 failed; 2 wrong usage or configuration, nothing done; 3 the audit held the publish back. A
+    command that is interrupted ends with 130, one whose reader went away with 141, as a shell reports those
+    signals.
     """
     try:
         code = app(list(arguments), prog_name="eventpipe", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ):  # typer leaves by SystemExit when, and only when, the pipe is closed
         return _reader_went_away()
     except (Exception, KeyboardInterrupt) as error:
         failure = Failure.of(error)
@@ -87,6 +91,8 @@ def root(
 
 
 def _reader_went_away() -> int:
-    """Nobody reads on (`eventpipe query ... | head`): end without a word, also when Python flushes at its own end."""
+    """Nobody reads on (`eventpipe query ... | head`): end without a word, also when Python flushes at its own
+    end.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE_CLOSED

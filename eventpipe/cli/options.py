@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import typer
 
-from eventpipe.project.folder import Project, load_project
+if TYPE_CHECKING:
+    from eventpipe.project.folder import Project
 
 
 def _folder(context: typer.Context, named: str | None) -> str | None:
@@ -40,7 +41,7 @@ ProjectOption = Annotated[
         "--project",
         metavar="DIR",
         callback=_folder,
-        help="The project folder. [default: EVENTPIPE_PROJECT, else the current folder]",
+        help="The project folder. Default: EVENTPIPE_PROJECT, else the current folder.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -50,7 +51,11 @@ InstantParser = _instant
 
 
 def open_project(folder: str | None) -> Project:
-    """The project that `--project`, the environment or the current folder names. Raises as `load_project` does."""
+    """The project that `--project`, the environment or the current folder names. Raises as `load_project`
+    does.
+    """
+    from eventpipe.project.folder import load_project  # late: `--help` reads no project
+
     return load_project(None if folder is None else Path(folder), os.environ)
 
 

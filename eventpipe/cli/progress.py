@@ -6,6 +6,16 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
 from eventpipe.cli.terminal import err, inert
 from eventpipe.intake.exports import Selection, find
 
@@ -64,9 +74,7 @@ class LandingProgress:
         (self._bar.console if self._bar is not None else self._console).print(inert(line), soft_wrap=True)
 
 
-def _bar(console, exports):  # type: ignore[no-untyped-def]
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+def _bar(console: Console, exports: int) -> Progress:
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

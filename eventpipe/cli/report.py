@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any
 from eventpipe.cli.terminal import inert, out, table
 from eventpipe.client import open_published, row_counts
 from eventpipe.errors import EventpipeError
+from eventpipe.intake.land import Landed, Outcome
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 
 if TYPE_CHECKING:
-    from eventpipe.intake.land import Landed
     from eventpipe.intake.lake import Manifest
     from eventpipe.project.folder import Project
 
-_OUTCOMES = ("landed", "replaced", "unchanged", "refused", "waiting")
+_OUTCOMES: tuple[Outcome, ...] = ("landed", "replaced", "unchanged", "refused", "waiting")
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run that published: its record, what became of each export that it looked at, rows of each table."""
+    """A run that published: its record, what became of each export that it looked at, what it landed, rows of
+    each published table.
+    """
 
     run: runs.Run
     exports: Mapping[str, int]
+    counts: runs.Counts
     refused: tuple[Manifest, ...]
     tables: Mapping[str, int]
 
@@ -43,7 +46,10 @@ class RunReport:
         return cls(
             run,
             {outcome: outcomes[outcome] for outcome in _OUTCOMES},
-            tuple(each.manifest for each in landed if each.outcome == "refused" and each.manifest is not None),
+            _counts(landed, outcomes),
+            tuple(
+                each.manifest for each in landed if each.outcome == "refused" and each.manifest is not None
+            ),
             tables,
         )
 
@@ -56,7 +62,7 @@ class RunReport:
             "status": self.run.status,
             "full_refresh": self.run.full_refresh,
             "stages": [asdict(stage) for stage in self.run.stages],
-            "counts": asdict(self.run.counts),
+            "counts": asdict(self.counts),
             "exports": dict(self.exports),
             "refused": [refusal(manifest) for manifest in self.refused],
             "tables": dict(self.tables),
@@ -65,16 +71,17 @@ class RunReport:
     def show(self) -> None:
         """The report on stdout."""
         console = out()
-        counts, seconds = self.run.counts, sum(stage.seconds for stage in self.run.stages)
+        seconds = sum(stage.seconds for stage in self.run.stages)
         console.print(
-            f"Run {self.run.run_id} is {self.run.status}, as of {self.run.as_of:%Y-%m-%d %H:%M:%S %Z}, in {seconds:.1f} s.",
+            f"Run {self.run.run_id} is {self.run.status}, as of {self.run.as_of:%Y-%m-%d %H:%M:%S %Z}, in "
+            f"{seconds:.1f} s.",
             soft_wrap=True,
         )
         told = [f"{count:,} {outcome}" for outcome, count in self.exports.items() if count]
         console.print(f"Exports: {', '.join(told) or 'none'}.", soft_wrap=True)
         console.print(
-            f"Lines landed: {counts.lines_accepted:,} accepted, {counts.lines_rejected:,} rejected, "
-            f"{counts.lines_blank:,} blank.",
+            f"Lines landed: {self.counts.lines_accepted:,} accepted, {self.counts.lines_rejected:,} "
+            f"rejected, {self.counts.lines_blank:,} blank.",
             soft_wrap=True,
         )
         stages = [(each.name, f"{each.seconds:.2f}", _count(each.rows)) for each in self.run.stages]
@@ -83,8 +90,23 @@ class RunReport:
         console.print(table(("published table", "rows"), rows, right=(1,)))
         for manifest in self.refused:
             console.print(
-                inert(f"Refused: {manifest.key}: {manifest.reason}: {manifest.detail}"), style="yellow", soft_wrap=True
+                inert(f"Refused: {manifest.key}: {manifest.reason}: {manifest.detail}"),
+                style="yellow",
+                soft_wrap=True,
             )
+
+
+def _counts(landed: Sequence[Landed], outcomes: Mapping[Outcome, int]) -> runs.Counts:
+    """As a run counts them; a backfill's chunks are part of it here."""
+    manifests = [each.manifest for each in landed if each.manifest and each.outcome in ("landed", "replaced")]
+    return runs.Counts(
+        exports_landed=outcomes["landed"] + outcomes["replaced"],
+        exports_unchanged=outcomes["unchanged"] + outcomes["waiting"],
+        exports_refused=outcomes["refused"],
+        lines_accepted=sum(manifest.accepted for manifest in manifests),
+        lines_rejected=sum(manifest.rejected for manifest in manifests),
+        lines_blank=sum(manifest.blank for manifest in manifests),
+    )
 
 
 def refusal(manifest: Manifest) -> dict[str, object]:

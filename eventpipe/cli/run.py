@@ -27,15 +27,22 @@ def run(
         typer.Option(
             parser=InstantParser,
             metavar="T",
-            help="The instant to compute for: events after it count nowhere. A date is its first instant. [default: now]",
+            help=(
+                "The instant to compute for: events after it count nowhere. A date is its first instant. "
+                "Default: now."
+            ),
         ),
     ] = None,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild every table from the lake.")] = False,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Rebuild every table from the lake.")
+    ] = False,
     first: Annotated[
-        date | None, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date to look at.")
+        date | None,
+        typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date to look at."),
     ] = None,
     last: Annotated[
-        date | None, typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date to look at.")
+        date | None,
+        typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date to look at."),
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,

@@ -1,4 +1,4 @@
-"""Writing to the terminal: consoles, tables, JSON. Text from data is inert: no markup, no control characters."""
+"""Writing to the terminal: consoles, tables, JSON. Text from data is inert: no markup, no control codes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    made = Table(box=SIMPLE, pad_edge=False, show_edge=False, show_header=any(columns))
     numbers = set(right)
     for position, column in enumerate(columns):
         made.add_column(

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 
-# What a spreadsheet takes for the beginning of a formula (spec 5, faults); the wide forms are read like the narrow ones.
+# What a spreadsheet takes for the beginning of a formula (spec 5, faults); the wide forms are read like the
+# narrow ones.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
@@ -46,7 +47,9 @@ def csv_cell(value: object) -> str:
 
 
 def json_text(value: object, indent: int | None = None, depth: int = 0) -> str:
-    """A value as JSON. Decimals are numbers with all their digits, instants are ISO 8601 text, NaN and infinity null."""
+    """A value as JSON. Decimals are numbers with all their digits, instants are ISO 8601 text, NaN and
+    infinity null.
+    """
     if isinstance(value, JsonText):
         return str(value)
     if isinstance(value, Decimal):
@@ -54,7 +57,9 @@ def json_text(value: object, indent: int | None = None, depth: int = 0) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
     if isinstance(value, Mapping):
-        parts = (f"{json_text(str(key))}: {json_text(each, indent, depth + 1)}" for key, each in value.items())
+        parts = (
+            f"{json_text(str(key))}: {json_text(each, indent, depth + 1)}" for key, each in value.items()
+        )
         return _enclosed("{", parts, "}", indent, depth)
     if isinstance(value, list | tuple):
         return _enclosed("[", (json_text(each, indent, depth + 1) for each in value), "]", indent, depth)

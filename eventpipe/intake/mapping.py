@@ -100,6 +100,7 @@ class _Reader:
     def _expression(self, entry: SqlField) -> str:
         tree = sqlglot.parse_one(entry.expression, read="duckdb")
         for column in list(tree.find_all(exp.Column)):
-            column.replace(exp.Var(this=self._document.text(self.path(column.name))))
+            # The engine moves the cast of a struct's field to where the field is read, which is outside of try().
+            column.replace(exp.Var(this=f"({self._document.text(self.path(column.name))} || '')"))
         # A value that the expression cannot compute (a cast that fails) is null and judged as such.
         return f"try({tree.sql(dialect='duckdb')})"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 RunKind = Literal["run", "backfill"]
-RunStatus = Literal["running", "published", "failed", "held"]
+RunStatus = Literal["running", "published", "partial", "failed", "held"]
 _LONGEST_ERROR = 2000  # characters
 
 
@@ -49,7 +49,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `held`: the audit kept the publish back. `error` is one paragraph for a person."""
+    """One run. `held`: the audit kept the publish back. `partial`: it was asked for some stages only and
+    published nothing. `error` is one paragraph for a person.
+    """
 
     run_id: str
     kind: RunKind
@@ -65,7 +67,7 @@ class Run:
 
     def ended(
         self,
-        status: Literal["published", "failed", "held"],
+        status: Literal["published", "partial", "failed", "held"],
         *,
         now: datetime,
         stages: Sequence[Stage] = (),
@@ -155,7 +157,11 @@ PUBLISHED_COLUMNS = (
     PublishedColumn("workspace_id", "text", "Workspace of the project."),
     PublishedColumn("run_id", "text", "Key: the id of the run."),
     PublishedColumn("run_kind", "text", "run, or backfill."),
-    PublishedColumn("run_status", "text", "running, published, failed, or held (by the audit)."),
+    PublishedColumn(
+        "run_status",
+        "text",
+        "running, published, partial (asked for some stages only), failed, or held (by the audit).",
+    ),
     PublishedColumn("run_started_at", "timestamp", "When it got the lease and began (UTC)."),
     PublishedColumn(
         "run_ended_at", "timestamp", "When it ended, or was found dead by the next run (UTC); null: running."

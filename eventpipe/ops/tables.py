@@ -42,7 +42,7 @@ runs = Table(
     Column("eventpipe_version", Text, nullable=False),
     Column("full_refresh", Boolean, nullable=False),
     CheckConstraint("kind in ('run', 'backfill')", name="kind"),
-    CheckConstraint("status in ('running', 'published', 'failed', 'held')", name="status"),
+    CheckConstraint("status in ('running', 'published', 'partial', 'failed', 'held')", name="status"),
     Index("ix_runs_started_at", "started_at"),
 )
 

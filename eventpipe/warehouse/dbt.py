@@ -6,8 +6,10 @@ one installed dbt project side by side.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +47,7 @@ class Dbt:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._manifest: Manifest | None = None
+        self._parsed: Manifest | None = None
         self.target = project.state / "dbt" / "target"
 
     def run(self, *select: str, command: str = "run") -> list[Node]:
@@ -53,22 +55,9 @@ class Dbt:
 
         Errors: `StageFailed` when a model fails; failing tests are returned, not raised.
         """
-        from dbt.cli.main import (
-            dbtRunner,
-        )  # imported late: it costs a second that other commands need not pay
-
-        self.target.mkdir(parents=True, exist_ok=True)
-        os.environ["EVENTPIPE_WAREHOUSE_FILE"] = str(self._project.warehouse)
-        os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
-        runner = dbtRunner(manifest=self._manifest)
-        result = runner.invoke([command, *self._options(), "--select", *select])
-        if self._manifest is None:
-            self._manifest = self._parsed(runner)
-        if result.exception is not None or result.result is None:
-            raise StageFailed(
-                f"dbt {command} could not start: {str(result.exception).strip()[:500]} (log: {self._project.state}/dbt/logs)"
-            )
-        nodes = [_node(each) for each in result.result.results]
+        manifest = self._parse()
+        result = self._invoke(manifest, command, "--select", *select)
+        nodes = [_node(each) for each in result.results]
         failed = [node for node in nodes if node.kind == "model" and node.status != "success"]
         if failed:
             first = failed[0]
@@ -78,8 +67,40 @@ class Dbt:
             )
         return nodes
 
-    def _parsed(self, runner: Any) -> Manifest | None:
-        return runner.manifest if isinstance(getattr(runner, "manifest", None), object) else None
+    def manifest(self) -> Path:
+        """The parsed dbt project as a file, dbt's manifest.json. Parsing it takes seconds, once per dbt project.
+
+        Errors: `StageFailed` when the dbt project cannot be parsed.
+        """
+        path = self.target.parent / f"manifest.{_fingerprint()}.json"
+        if not path.exists():
+            # Under a name of its own first: others may be about to read it.
+            temporary = path.with_suffix(f".{os.getpid()}.tmp")
+            self._parse().write(str(temporary))
+            for older in path.parent.glob("manifest.*.json"):
+                older.unlink(missing_ok=True)
+            temporary.replace(path)
+        return path
+
+    def _parse(self) -> Manifest:
+        if self._parsed is None:
+            parsed: Manifest = self._invoke(None, "parse")
+            self._parsed = parsed
+        return self._parsed
+
+    def _invoke(self, manifest: Manifest | None, command: str, *arguments: str) -> Any:
+        from dbt.cli.main import dbtRunner  # late: it costs a second that other commands need not pay
+
+        self.target.mkdir(parents=True, exist_ok=True)
+        os.environ["EVENTPIPE_WAREHOUSE_FILE"] = str(self._project.warehouse)
+        os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+        result = dbtRunner(manifest=manifest).invoke([command, *self._options(), *arguments])
+        if result.exception is not None or result.result is None:
+            raise StageFailed(
+                f"dbt {command} could not start: {str(result.exception).strip()[:500]} "
+                f"(log: {self._project.state}/dbt/logs)"
+            )
+        return result.result
 
     def _options(self) -> list[str]:
         return [
@@ -110,6 +131,16 @@ def _node(result: Any) -> Node:
         message=result.message,
         severity=str(getattr(config, "severity", "error")).lower(),
     )
+
+
+def _fingerprint() -> str:
+    """A hash of the dbt project's files and of the versions that read them."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
+    root = project_dir()
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".sql", ".yml") and "target" not in path.relative_to(root).parts:
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _one_line(message: str | None) -> str:

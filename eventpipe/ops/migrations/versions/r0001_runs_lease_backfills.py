@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", name="pk_runs"),
         sa.CheckConstraint("kind in ('run', 'backfill')", name=op.f("ck_runs_kind")),
         sa.CheckConstraint(
-            "status in ('running', 'published', 'failed', 'held')", name=op.f("ck_runs_status")
+            "status in ('running', 'published', 'partial', 'failed', 'held')", name=op.f("ck_runs_status")
         ),
     )
     op.create_index("ix_runs_started_at", "runs", ["started_at"])

@@ -1,0 +1,152 @@
+"""`eventpipe contact`: who somebody is, and what they did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
+from eventpipe.cli.terminal import inert, out, print_json, table
+from eventpipe.cli.values import JsonText, plain
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from eventpipe.client import ContactKey
+
+app = typer.Typer(help="Who somebody is, and what they did.", no_args_is_help=False)
+
+_DETAIL = 70  # characters of properties or changes on a line of the timeline
+
+Row = dict[str, Any]
+
+
+@app.callback()
+def contact() -> None:
+    """Who somebody is, and what they did."""
+
+
+@app.command()
+def show(
+    identifier: Annotated[
+        str, typer.Argument(metavar="IDENTIFIER", help="An identifier of any type, or a contact_id.")
+    ],
+    type: Annotated[
+        str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Entries of the timeline at most.")] = 50,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    _debug: DebugOption = False,
+) -> None:
+    """Show a contact: identifiers, traits, and the timeline, newest first."""
+    opened = open_project(project)
+
+    from eventpipe.client import contact_sql, find_contact, identifiers_sql, open_published, timeline_sql
+
+    with open_published(opened) as connection:
+        key = find_contact(connection, opened, identifier, type)
+        profile = next(iter(_rows(connection, contact_sql(key))), {})
+        identifiers = _rows(connection, identifiers_sql(key))
+        timeline = _rows(connection, timeline_sql(key, limit))
+        entries = _rows(connection, f"select count(*) as entries from ({timeline_sql(key)})")[0]["entries"]
+    if json:
+        print_json(
+            {
+                "matched": {"type": key.type, "value": key.value},
+                "contact": profile or {"workspace_id": key.workspace_id, "contact_id": key.contact_id},
+                "identifiers": identifiers,
+                "timeline": timeline,
+                "timeline_entries": entries,
+            }
+        )
+    else:
+        _show(key, profile, identifiers, timeline, entries)
+
+
+def _show(key: ContactKey, profile: Row, identifiers: list[Row], timeline: list[Row], entries: int) -> None:
+    console = out()
+    console.print(
+        inert(f"Contact {key.contact_id} in workspace {key.workspace_id}, found by {key.type} {key.value}"),
+        soft_wrap=True,
+    )
+    facts = [
+        (name, plain(profile[name]))
+        for name in (
+            "customer_id",
+            "email",
+            "phone",
+            "is_anonymous",
+            "first_seen_at",
+            "last_seen_at",
+            "event_count",
+            "last_intent",
+            "traits",
+        )
+        if profile.get(name) is not None
+    ]
+    console.print(table(("", ""), facts))
+    console.print(
+        table(
+            ("identifier", "value", "first seen", "last seen", "events"),
+            [
+                [
+                    plain(each[name])
+                    for name in (
+                        "identifier_type",
+                        "identifier_value",
+                        "first_seen_at",
+                        "last_seen_at",
+                        "event_count",
+                    )
+                ]
+                for each in identifiers
+            ],
+            right=(4,),
+        )
+    )
+    console.print(
+        table(
+            ("occurred at", "entry", "event", "source", "goal", "value", "details"),
+            [
+                [
+                    plain(each["occurred_at"]),
+                    plain(each["entry_type"]),
+                    plain(each["event_name"]),
+                    plain(each["source"]),
+                    " ".join(
+                        plain(each[name]) for name in ("goal_type", "goal_name") if each[name] is not None
+                    ),
+                    " ".join(
+                        plain(each[name]) for name in ("value", "currency") if each["value"] is not None
+                    ),
+                    _short(plain(each["changes"] or each["properties"])),
+                ]
+                for each in timeline
+            ],
+            right=(5,),
+        )
+    )
+    if len(timeline) < entries:
+        console.print(
+            f"The newest {len(timeline)} of {entries:,} entries; --limit N shows N.", soft_wrap=True
+        )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    from eventpipe.client import execute
+
+    result = execute(connection, query)
+    columns = [(each[0], str(each[1])) for each in result.description or []]
+    return [
+        {
+            name: JsonText(value) if kind == "JSON" and value is not None else value
+            for (name, kind), value in zip(columns, row, strict=True)
+        }
+        for row in result.fetchall()
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _DETAIL else text[: _DETAIL - 1] + "…"

@@ -1,0 +1,271 @@
+"""`eventpipe status`: what is landed, rejected and published, and what ran."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, open_project
+from eventpipe.cli.terminal import inert, out, print_json, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from eventpipe.intake.lake import Manifest
+    from eventpipe.ops.lease import Tenure
+    from eventpipe.ops.runs import Run
+    from eventpipe.project.folder import Project
+
+_REASONS = 10
+_REFUSED = 10
+
+
+@dataclass(frozen=True)
+class SourceExports:
+    """What lies in the lake of one source."""
+
+    source: str
+    loaded: int
+    refused: int
+    lines: int
+    accepted: int
+    rejected: int
+    blank: int
+    first_landed_on: str | None
+    last_landed_on: str | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published file: the run that wrote it, its instant, the rows of its tables, the rejected lines by
+    reason.
+    """
+
+    run_id: str | None
+    as_of: str | None
+    tables: Mapping[str, int]
+    rejected_by_reason: Mapping[str, int]
+
+
+def status(
+    last_runs: Annotated[int, typer.Option("--runs", min=0, help="How many of the last runs to show.")] = 5,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    _debug: DebugOption = False,
+) -> None:
+    """Show what ran, what is landed, rejected and published, and what nobody reads."""
+    opened = open_project(project)
+
+    from eventpipe.cli.report import refusal
+    from eventpipe.intake.exports import Selection, find, strangers
+    from eventpipe.intake.lake import Lake
+
+    sources = frozenset(opened.profiles)
+    manifests = list(Lake(opened.lake).manifests())
+    landed = {manifest.key for manifest in manifests}
+    waiting = sum(1 for export in find(opened.exports, sources, Selection()) if export.key not in landed)
+    runs, tenure = _ops(opened, last_runs)
+    exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests)
+    refused = [manifest for manifest in manifests if manifest.status == "refused"]
+    published = _published(opened)
+    unread = strangers(opened.exports, sources)
+    if json:
+        print_json(
+            {
+                "project": str(opened.root),
+                "workspace": opened.settings.workspace,
+                "lease": _lease(tenure),
+                "runs": [asdict(run) for run in runs],
+                "exports": [asdict(each) for each in exports],
+                "not_landed": waiting,
+                "refused": [refusal(manifest) for manifest in refused],
+                "published": None if published is None else asdict(published),
+                "unread_folders": unread,
+            }
+        )
+        return
+    console = out()
+    console.print(inert(f"Project {opened.root}, workspace {opened.settings.workspace}"), soft_wrap=True)
+    console.print(_who_writes(tenure), soft_wrap=True)
+    _show_runs(runs)
+    _show_exports(exports, refused, waiting, unread)
+    _show_published(published)
+
+
+def by_source(sources: Iterable[str], manifests: Sequence[Manifest]) -> list[SourceExports]:
+    """One entry per source, those without exports too."""
+    found = []
+    for source in sources:
+        of_source = [manifest for manifest in manifests if manifest.source == source]
+        days = sorted(manifest.landed_on.isoformat() for manifest in of_source)
+        found.append(
+            SourceExports(
+                source,
+                loaded=sum(manifest.status == "loaded" for manifest in of_source),
+                refused=sum(manifest.status == "refused" for manifest in of_source),
+                lines=sum(manifest.lines for manifest in of_source),
+                accepted=sum(manifest.accepted for manifest in of_source),
+                rejected=sum(manifest.rejected for manifest in of_source),
+                blank=sum(manifest.blank for manifest in of_source),
+                first_landed_on=days[0] if days else None,
+                last_landed_on=days[-1] if days else None,
+            )
+        )
+    return found
+
+
+def _ops(project: Project, limit: int) -> tuple[list[Run], Tenure | None]:
+    if not project.ops.exists():  # looking makes nothing
+        return [], None
+    from eventpipe.ops import lease, runs
+    from eventpipe.ops.store import OpsStore
+
+    with OpsStore.open(project.ops) as store:
+        return runs.recent(store, limit), lease.current(store)
+
+
+def _published(project: Project) -> Published | None:
+    from eventpipe.client import execute, open_published, row_counts
+
+    if not project.analytics.exists():
+        return None
+    with open_published(project) as connection:
+        last = execute(
+            connection,
+            "select run_id, as_of from runs where run_status = 'published' order by run_started_at desc "
+            "limit 1",
+        ).fetchone()
+        reasons = execute(
+            connection,
+            "select reason, count(*) as lines from (select unnest(reasons) as reason from rejected_events)"
+            f" group by reason order by lines desc, reason limit {_REASONS}",
+        ).fetchall()
+        tables = row_counts(connection)
+    return Published(last[0] if last else None, last[1].isoformat() if last else None, tables, dict(reasons))
+
+
+def _lease(tenure: Tenure | None) -> dict[str, Any] | None:
+    if tenure is None or tenure.holder is None or tenure.process is None:
+        return None
+    return {
+        "holder": tenure.holder,
+        "host": tenure.process.host,
+        "pid": tenure.process.pid,
+        "since": tenure.acquired_at,
+        "expires_at": tenure.expires_at,
+    }
+
+
+def _who_writes(tenure: Tenure | None) -> str:
+    if tenure is None or tenure.holder is None or tenure.process is None:
+        return "No run is writing."
+    from eventpipe.ops.process import this_process
+
+    dead = tenure.process.is_gone(this_process()) or (
+        tenure.expires_at is not None and tenure.expires_at <= now()
+    )
+    return f"{tenure} is writing." if not dead else f"{tenure} ended without a word: the next run takes over."
+
+
+def _show_runs(runs: Sequence[Run]) -> None:
+    if not runs:
+        out().print(
+            "No run yet. Put exports into the folder exports/ and start `eventpipe run`.", soft_wrap=True
+        )
+        return
+    rows = [
+        (
+            run.run_id,
+            run.status,
+            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+            "" if run.ended_at is None else f"{(run.ended_at - run.started_at).total_seconds():.1f}",
+            f"{run.as_of:%Y-%m-%d %H:%M:%S}",
+            f"{run.counts.exports_landed:,}",
+            f"{run.counts.exports_refused:,}",
+            f"{run.counts.lines_accepted:,}",
+            f"{run.counts.lines_rejected:,}",
+        )
+        for run in runs
+    ]
+    columns = (
+        "run",
+        "status",
+        "started (UTC)",
+        "seconds",
+        "as of (UTC)",
+        "exports",
+        "refused",
+        "accepted",
+        "rejected",
+    )
+    console = out()
+    console.print(table(columns, rows, right=(3, 5, 6, 7, 8)))
+    if runs[0].error is not None:
+        console.print(inert(f"The last run: {runs[0].error}"), style="yellow", soft_wrap=True)
+
+
+def _show_exports(
+    exports: Sequence[SourceExports], refused: Sequence[Manifest], waiting: int, unread: Sequence[str]
+) -> None:
+    console = out()
+    columns = (
+        "source",
+        "exports",
+        "refused",
+        "lines",
+        "accepted",
+        "rejected",
+        "blank",
+        "first day",
+        "last day",
+    )
+    rows = [
+        (
+            each.source,
+            *(
+                f"{count:,}"
+                for count in (each.loaded, each.refused, each.lines, each.accepted, each.rejected, each.blank)
+            ),
+            each.first_landed_on or "",
+            each.last_landed_on or "",
+        )
+        for each in exports
+    ]
+    console.print(table(columns, rows, right=range(1, 7)))
+    if waiting:
+        console.print(
+            f"Not landed yet: {waiting:,} exports. Start `eventpipe run`.", style="yellow", soft_wrap=True
+        )
+    for manifest in refused[:_REFUSED]:
+        console.print(
+            inert(f"Refused: {manifest.key}: {manifest.reason}: {manifest.detail}"),
+            style="yellow",
+            soft_wrap=True,
+        )
+    if len(refused) > _REFUSED:
+        console.print(
+            f"... and {len(refused) - _REFUSED:,} more refused exports (--json lists all).", soft_wrap=True
+        )
+    for folder in unread:
+        console.print(
+            inert(
+                f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, or no date (YYYY-MM-DD)."
+            ),
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def _show_published(published: Published | None) -> None:
+    console = out()
+    if published is None:
+        console.print("Nothing is published yet.", soft_wrap=True)
+        return
+    if published.rejected_by_reason:
+        rows = [(reason, f"{lines:,}") for reason, lines in published.rejected_by_reason.items()]
+        console.print(table(("rejected because of", "lines"), rows, right=(1,)))
+    console.print(f"Published by run {published.run_id}, as of {published.as_of}:", soft_wrap=True)
+    rows = [(name, f"{count:,}") for name, count in published.tables.items()]
+    console.print(table(("table", "rows"), rows, right=(1,)))

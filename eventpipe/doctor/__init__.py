@@ -1,0 +1,1 @@
+"""Are the promises of spec 5 kept on this project?"""
