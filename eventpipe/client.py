@@ -177,7 +177,7 @@ def execute(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBP
         # Some queries (pivot) become several statements, which make temporary things first.
         preparing, last = statements[:-1], statements[-1:]
         reads = all(each.type in _READS for each in last)
-        if not last or not reads or any(each.type is not duckdb.StatementType.CREATE for each in preparing):
+        if not last or not reads or any(each.type != duckdb.StatementType.CREATE for each in preparing):
             raise UsageError(
                 "That is not one query. Give one statement that reads: select, with, from, describe, "
                 "summarize, show or explain. The published tables cannot be changed."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +93,8 @@ def lake_rows(project: Project) -> pl.DataFrame:
     if not paths:
         paths = [project.state / "no_rows.parquet"]
         write_no_rows(paths[0])
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        return connection.execute(
-            f"select * from {parquet(paths)} order by source, landed_on, file, line, index"
-        ).pl()
+    query = f"select * from {parquet(paths)} order by source, landed_on, file, line, index"
+    return _reader().execute(query).pl()
 
 
 def landed(project: Project, *, now: datetime = NOW) -> pl.DataFrame:
@@ -139,10 +138,15 @@ def reasons(rows: pl.DataFrame) -> list[list[str]]:
 
 def quiet_since(path: Path, seconds: float, *, now: datetime = NOW) -> None:
     """Sets a file's time of modification to so many seconds before `now`."""
-    import os
-
     at = (now - timedelta(seconds=seconds)).timestamp()
     os.utime(path, (at, at))
+
+
+@cache
+def _reader() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
 
 def _line(record: object) -> bytes:

@@ -3,15 +3,14 @@
     regexp_replace(lower({{ name }}), '[\s._/:-]+', '', 'g')
 {%- endmacro %}
 
-{% macro json_type_name(first_character) -%}
-    {#- The JSON type of a value by its first character. -#}
-    case {{ first_character }}
-        when '"' then 'string'
-        when '[' then 'array'
-        when '{' then 'object'
-        when 't' then 'boolean'
-        when 'f' then 'boolean'
-        when 'n' then 'null'
+{% macro json_type_name(engine_type) -%}
+    {#- The JSON type behind the engine's name for it. -#}
+    case {{ engine_type }}
+        when 'VARCHAR' then 'string'
+        when 'ARRAY' then 'array'
+        when 'OBJECT' then 'object'
+        when 'BOOLEAN' then 'boolean'
+        when 'NULL' then 'null'
         else 'number'
     end
 {%- endmacro %}

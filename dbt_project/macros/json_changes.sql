@@ -1,19 +1,16 @@
 {% macro json_changes(old, new) -%}
-    {#- {"key": {"old": ..., "new": ...}} for each top-level key that two JSON objects do not share; null when equal. -#}
+    {#- {"key": {"old": ..., "new": ...}} for each top-level key that two JSON objects do not share; null when equal.
+        Keys are data: a JSON pointer takes every one of them as it is, where a path would read "*" as all of them. -#}
+    {%- set pointer = "'/' || replace(replace(k, '~', '~0'), '/', '~1')" -%}
     nullif(
         '{' || array_to_string(
             list_transform(
                 list_filter(
-                    list_sort(list_distinct(list_concat(
-                        coalesce(json_keys({{ old }}), []), coalesce(json_keys({{ new }}), [])
-                    ))),
-                    lambda k: json_extract({{ old }}, '$."' || replace(k, '"', '\"') || '"')
-                        is distinct from json_extract({{ new }}, '$."' || replace(k, '"', '\"') || '"')
+                    list_sort(list_distinct(list_concat(json_keys({{ old }}), json_keys({{ new }})))),
+                    lambda k: json_extract({{ old }}, {{ pointer }}) is distinct from json_extract({{ new }}, {{ pointer }})
                 ),
-                lambda k: to_json(k) || ':{"old":'
-                    || coalesce(json_extract({{ old }}, '$."' || replace(k, '"', '\"') || '"'), 'null')
-                    || ',"new":'
-                    || coalesce(json_extract({{ new }}, '$."' || replace(k, '"', '\"') || '"'), 'null') || '}'
+                lambda k: to_json(k) || ':{"old":' || coalesce(json_extract({{ old }}, {{ pointer }}), 'null')
+                    || ',"new":' || coalesce(json_extract({{ new }}, {{ pointer }}), 'null') || '}'
             ),
             ','
         ) || '}',

@@ -40,7 +40,7 @@ def backfill(
     ] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
-    _debug: DebugOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Land dates again from the exports, judged by today's definitions, then update every table.
 
@@ -55,15 +55,15 @@ def backfill(
     from eventpipe.intake.exports import Selection
     from eventpipe.refresh import RunRequest
 
-    request = RunRequest(new_run_id("backfill"), kind="backfill", selection=Selection(first, last))
-    with _writing(opened, f"{request.run_id}-land") as backfills:
+    request = RunRequest(new_run_id(), kind="backfill", selection=Selection(first, last))
+    with writing(opened, f"{request.run_id} (landing)") as backfills:
         current = backfills.open_or_resume(first, last, now=now(), restart=restart)
         skipped = current.done
         if skipped:
             _say_skipped(current)
         landed = list(_land_again(opened, backfills, current))
-    outcome = launch(opened, request, lambda _: None)
-    with _writing(opened, f"{request.run_id}-end") as backfills:
+    outcome = launch(opened, request, lambda _: None, debug=debug)
+    with writing(opened, f"{request.run_id} (end)") as backfills:
         backfills.finish(current.backfill_id, now=now())
     # What the update looked at once more is told by the days that it found landed.
     seen = {each.key for each in landed}
@@ -118,7 +118,7 @@ def _say_skipped(current: Backfill) -> None:
 
 
 @contextmanager
-def _writing(project: Project, holder: str) -> Iterator[Backfills]:
+def writing(project: Project, holder: str) -> Iterator[Backfills]:
     """The backfills of the project, while nobody else writes to it."""
     from eventpipe.ops import lease as leases
     from eventpipe.ops.backfills import Backfills

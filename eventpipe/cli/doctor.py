@@ -32,7 +32,7 @@ def doctor(project: ProjectOption = None, json: JsonOption = False, _debug: Debu
     err().print(
         "Rebuilding the tables from the lake, to compare them with the published ones ...", soft_wrap=True
     )
-    promises = examine(opened, now, run_id=new_run_id("doctor"))
+    promises = examine(opened, now, run_id=f"doctor {new_run_id()}")
     if json:
         print_json(
             {

@@ -48,6 +48,9 @@ class Failure:
     def of(cls, error: BaseException) -> Failure:
         """Any exception that ended a command."""
         kind = type(error).__name__
+        if _is_interruption(error):
+            told = "Interrupted. What was finished stays; start again to go on."
+            return cls("Interrupted", told, INTERRUPTED, (), error)
         match error:
             case ConfigurationError():
                 count = len(error.problems)
@@ -59,14 +62,6 @@ class Failure:
                 return cls(kind, str(error), error.exit_code, (), error)
             case typer.TyperException():
                 return cls("UsageError", _usage(error), 2, (), error)
-            case KeyboardInterrupt() | typer.Abort():
-                return cls(
-                    "Interrupted",
-                    "Interrupted. What was finished stays; start again to go on.",
-                    INTERRUPTED,
-                    (),
-                    error,
-                )
             case _:
                 return cls(kind, _unexpected(error), 1, (), error)
 
@@ -94,6 +89,15 @@ class Failure:
         return told
 
 
+def _is_interruption(error: BaseException | None) -> bool:
+    """Ctrl-C, whatever it became on its way: a query of the engine ends with a RuntimeError of its own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt | typer.Abort) or "Query interrupted" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "eventpipe"
@@ -102,10 +106,9 @@ def _usage(error: typer.TyperException) -> str:
 
 def _unexpected(error: BaseException) -> str:
     """A fault of the program. Its own message may hold personal data, so it is shown with --debug only."""
-    package = str(Path(eventpipe.__file__).parent)
-    ours = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)
-    ]
+    package = Path(eventpipe.__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
     place = f" in {Path(ours[-1].filename).relative_to(package)}:{ours[-1].lineno}" if ours else ""
     return (
         f"eventpipe itself failed: {type(error).__name__}{place}. The published tables are as they were. Run "

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from eventpipe.refresh import RunRequest
 
 
-def launch(project: Project, request: RunRequest, on_landed: Callable[[Landed], None]) -> RefreshOutcome:
-    """Runs the job `refresh` in this process (spec 1, section 7). Raises what a stage raises."""
+def launch(
+    project: Project, request: RunRequest, on_landed: Callable[[Landed], None], *, debug: bool = False
+) -> RefreshOutcome:
+    """Runs the job `refresh` in this process (spec 1, section 7), with Dagster's log on the terminal if `debug`.
+
+    Raises what a stage raises.
+    """
     from eventpipe.defs.launch import run_refresh  # late: Dagster takes more than a second to import
 
-    return run_refresh(project, request, now, on_landed=on_landed)
+    return run_refresh(project, request, now, on_landed=on_landed, debug=debug)

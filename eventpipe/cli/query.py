@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ import typer
 
 from eventpipe.cli.options import DebugOption, ProjectOption, open_project
 from eventpipe.cli.terminal import err, out, table
-from eventpipe.cli.values import JsonText, csv_cell, json_text, plain
+from eventpipe.cli.values import JsonText, csv_line, json_text, plain
 from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -144,8 +143,8 @@ def _show(rows: Rows, limit: int | None) -> None:
 
 def _write(rows: Rows, form: Format, file: IO[bytes]) -> None:
     if form == "csv":
-        for text in _csv(rows):
-            file.write(text.encode("utf-8", "backslashreplace"))
+        for values in chain([rows.columns], rows):
+            file.write(csv_line(values).encode("utf-8", "backslashreplace"))
     elif form == "json":
         file.write(b"[")
         for number, text in enumerate(rows.objects()):
@@ -154,21 +153,6 @@ def _write(rows: Rows, form: Format, file: IO[bytes]) -> None:
     else:
         _write_parquet(rows, file)
     file.flush()
-
-
-def _csv(rows: Rows) -> Iterator[str]:
-    class Lines(list[str]):
-        write = list.append
-
-    lines = Lines()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([csv_cell(column) for column in rows.columns])
-    for row in rows:
-        writer.writerow([csv_cell(value) for value in row])
-        if len(lines) >= _BATCH:
-            yield "".join(lines)
-            lines.clear()
-    yield "".join(lines)
 
 
 def _write_parquet(rows: Rows, file: IO[bytes]) -> None:

@@ -46,7 +46,7 @@ def run(
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
-    _debug: DebugOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Land what is new, update and publish every table: the Dagster job `refresh`, in this process."""
     if first is not None and last is not None and first > last:
@@ -61,10 +61,10 @@ def run(
 
     selection = Selection(first, last)
     request = RunRequest(
-        new_run_id("run"), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection
+        new_run_id(), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection
     )
     with LandingProgress(count_exports(opened, selection)) as progress:
-        outcome = launch(opened, request, progress.landed)
+        outcome = launch(opened, request, progress.landed, debug=debug)
     report = RunReport.of(opened, request.run_id, outcome.landed)
     if json:
         print_json(report.as_dict())

@@ -13,8 +13,6 @@ from eventpipe.cli.options import DebugOption, ProjectOption, open_project
 from eventpipe.cli.terminal import err
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from eventpipe.project.folder import Project
 
 
@@ -41,21 +39,11 @@ def ui_command(
     """The command that serves the UI, and its environment. Dagster's own state lies in the project's state
     folder.
     """
+    from eventpipe.defs.home import dagster_home
     from eventpipe.project.folder import VARIABLE
 
-    home = dagster_home(project)
     command = [sys.executable, "-m", "dagster", "dev", "--module-name", "eventpipe.definitions"]
     return (
         [*command, "--host", host, "--port", str(port)],
-        {**environ, VARIABLE: str(project.root), "DAGSTER_HOME": str(home)},
+        {**environ, VARIABLE: str(project.root), "DAGSTER_HOME": str(dagster_home(project))},
     )
-
-
-def dagster_home(project: Project) -> Path:
-    """The folder of Dagster's state, made if need be, with its telemetry off."""
-    home = project.state / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    settings = home / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
-    return home

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 
 # What a spreadsheet takes for the beginning of a formula (spec 5, faults); the wide forms are read like the
 # narrow ones.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+_NEEDS_QUOTES = re.compile(r'[",\r\n]')
 
 
 class JsonText(str):
@@ -40,10 +43,23 @@ def plain(value: object) -> str:
     return str(value)
 
 
-def csv_cell(value: object) -> str:
-    """As `plain`; text that a spreadsheet would run as a formula is made text by an apostrophe before it."""
+def csv_line(values: Iterable[object]) -> str:
+    """A line of a CSV file (RFC 4180), with values as in `plain`: nothing for null, "" for empty text.
+
+    Text that a spreadsheet would run as a formula is made text by an apostrophe before it.
+    """
+    return ",".join(_csv_cell(value) for value in values) + "\n"
+
+
+def _csv_cell(value: object) -> str:
+    if value is None:
+        return ""
     text = plain(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+    if isinstance(value, str) and text.startswith(_FORMULA):
+        text = f"'{text}"
+    if not text or _NEEDS_QUOTES.search(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def json_text(value: object, indent: int | None = None, depth: int = 0) -> str:

@@ -56,7 +56,7 @@ def copy_lake(lake: Path, folder: Path) -> None:
 def rebuild(
     project: Project, folder: Path, as_of: datetime, clock: Callable[[], datetime], run_id: str
 ) -> Project:
-    """Computes every table, as of `as_of`, from the lake copied to `folder`/lake; returns the scratch project."""
+    """Computes every table, as of `as_of`, from the lake copied to `folder`/lake; returns the scratch one."""
     scratch = replace(
         project,
         lake=folder / "lake",

@@ -12,7 +12,6 @@ from datetime import date, timedelta
 from eventpipe.identity.blocked import blocked_sql
 from eventpipe.intake import normalise
 from eventpipe.intake.definitions import DefinitionSql
-from eventpipe.intake.document import Document
 from eventpipe.intake.second_look import SecondLook
 from eventpipe.intake.sent import Sent
 from eventpipe.project.codes import currencies
@@ -25,6 +24,14 @@ from eventpipe.sql import identifier, literal, one_of
 # An event may lie ahead of its landing date by clock differences and time zones, not by more.
 AHEAD = timedelta(hours=24)
 
+# Reasons that a definition gives rise to, where the event itself did not send the field.
+_FILLED_BY_DEFINITION = {
+    "'value.invalid'": "sent_value",
+    "'currency.invalid'": "sent_currency",
+    "'goal_type.unknown'": "sent_goal_type",
+    "'goal_value.required'": "sent_goal_type",
+}
+
 LAKE_COLUMNS = (
     "status line index workspace_id source landed_on file event_id event_name raw_event_name kind occurred_at "
     "customer_id email phone anonymous_id identifiers dedupe_key order_id order_key goal_type goal_name value currency "
@@ -33,8 +40,8 @@ LAKE_COLUMNS = (
 ).split()
 """One row per non-blank line. `identifiers` is the event's usable identifier set as JSON, strongest first;
 `order_key` what `dedupe_on` found; `flags` what was accepted with a remark; `violations` what an observing definition
-would have rejected; `property_types` each top-level property with the first
-character of its JSON value (`items[`), separated by unit separators (0x1F); event columns are null where a rejected line gave none."""
+would have rejected; `property_types` the names of the top-level properties,
+0x1E, and their JSON types as DuckDB calls them, both separated by 0x1F; event columns are null where a rejected line gave none."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,9 @@ class Contract:
     registry: Registry
 
     def judged(
-        self, records: str, document: Document, sent: Sent, landing: Landing, look: SecondLook
+        self, records: str, sent: Sent, landing: Landing, look: SecondLook
     ) -> str:
-        """The query that gives LAKE_COLUMNS for the query `records` (line, index, raw, doc, fault)."""
+        """The query that gives LAKE_COLUMNS for the query `records` (line, index, raw, doc, fault, j)."""
         profile = self.profile
         plan = DefinitionSql(self.registry, coerce=profile.coerce)
         extra_types = [t for t in self.settings.identity.names if t not in DEFAULT_IDENTIFIERS]
@@ -74,13 +81,13 @@ class Contract:
         reasons = self._reasons(latest, earliest)
         if look.exceeding:
             reasons.append((look.too_many("complete.line", "complete.index"), "'cardinality.exceeded'"))
+        observed: list[tuple[str, str]] = []
+        if any(definition.mode == "observe" for definition in self.registry.definitions):
+            reasons, observed = _by_definition(reasons)
         any_reason = " or ".join(f"coalesce({condition}, false)" for condition, _ in reasons)
         listed = ", ".join(f"case when {condition} then {code} end" for condition, code in reasons)
         return f"""
 with records as ({records}),
-parsed as (
-    select *, case when fault is null then from_json(doc, {literal(document.structure())}) end as j from records
-),
 sent as (
     select line, index, raw, fault,
         {sent.event_name} as sent_event_name,
@@ -105,12 +112,14 @@ sent as (
         {sent.deletion} as deletion,
         {normalise.trimmed(sent.deleted_at)} as sent_deleted_at,
         {sent.given} as given
-    from parsed
+    from records
 ),
-named as (
-    select sent.*, {name} as trimmed_name, known.definition, coalesce(known.event_name, {name}) as event_name
-    from sent left join {plan.names()} on known.sent = {name} and sent.kind not in ('identify', 'alias')
+titled as (select *, {name} as trimmed_name from sent),
+defined as (
+    select *, case when kind <> 'identify' and kind <> 'alias' then {plan.number("trimmed_name")} end as definition
+    from titled
 ),
+named as (select *, coalesce({plan.canonical_name()}, trimmed_name) as event_name from defined),
 listed as (select *, {plan.values()} as p from named),
 declared as (select *, {plan.declared_values()} as v from listed),
 spelled as (select *, {plan.texts()} as t from declared),
@@ -153,7 +162,7 @@ complete as (
 judged as (
     select *,
         case when {any_reason} then list_filter(
-            list_concat([{listed}], case when not observes and deletion is distinct from 'deleted' then violations end),
+            list_concat([{listed}], case when fault is null and not observes and deletion is distinct from 'deleted' then violations end),
             lambda r: r is not null
         ) end as reasons
     from complete
@@ -198,7 +207,7 @@ select
     deleted_at,
     {self._flags()} as flags,
     case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as coercions,
-    case when reasons is null and observes and len(violations) > 0 then violations end as violations,
+    {_observed(observed)} as violations,
     reasons,
     case when reasons is not null then rtrim(raw, chr(10) || chr(13)) end as raw,
     fault is not distinct from 'encoding.invalid' as raw_is_base64,
@@ -290,6 +299,29 @@ from judged"""
         return " + coalesce(starts_with(sent_value, '\"'), false)::int"
 
 
+def _by_definition(reasons: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The reasons where none are due to a definition that only observes, and those that are."""
+    strict, observed = [], []
+    for condition, code in reasons:
+        sent = _FILLED_BY_DEFINITION.get(code)
+        if sent is None:
+            strict.append((condition, code))
+        else:
+            strict.append((f"({condition}) and not (observes and {sent} is null)", code))
+            observed.append((f"({condition}) and observes and {sent} is null", code))
+    return strict, observed
+
+
+def _observed(more: list[tuple[str, str]]) -> str:
+    """What an observing definition would have rejected the event for; null where that is nothing."""
+    if not more:
+        return "null::varchar[]"
+    listed = ", ".join(f"case when {condition} then {code} end" for condition, code in more)
+    found = f"list_filter(list_concat(violations, [{listed}]), lambda r: r is not null)"
+    live = "reasons is null and observes and deletion is distinct from 'deleted'"
+    return f"case when {live} and len({found}) > 0 then {found} end"
+
+
 def plan_targets(registry: Registry) -> frozenset[str]:
     """The canonical fields that some property maps to."""
     return frozenset(
@@ -329,5 +361,5 @@ def _exactly(value: str, raw: str) -> str:
 
 
 def _types(properties: str) -> str:
-    entries = f"map_entries(from_json({properties}, '\"MAP(VARCHAR, JSON)\"'))"
-    return f"array_to_string(list_transform({entries}, lambda e: e.key || coalesce(left(e.value, 1), 'n')), chr(31))"
+    names = f"array_to_string(json_keys({properties}), chr(31))"
+    return f"{names} || chr(30) || array_to_string(json_type({properties}, '$.*'), chr(31))"

@@ -53,15 +53,19 @@ class DefinitionSql:
         self._coerce = coerce
         self._places = [tuple(_places(definition)) for definition in registry.definitions]
 
-    def names(self) -> str:
-        """A relation (sent, event_name, definition): each name and alias with its canonical name."""
+    def number(self, name: str) -> str:
+        """The number of the definition that lists `name`, a column, as its name or an alias; else null."""
+        # Comparisons: a join with so few names costs more, because it copies every column of the row.
         rows = [
-            f"({literal(spelling)}, {literal(definition.name)}, {number})"
+            f"when {literal(spelling)} then {number}"
             for number, definition in enumerate(self._definitions)
             for spelling in (definition.name, *definition.aliases)
         ]
-        empty = "select null::varchar as sent, null::varchar as event_name, null::integer as definition where false"
-        return f"(values {', '.join(rows)}) as known (sent, event_name, definition)" if rows else f"({empty}) as known"
+        return f"case {name} {' '.join(rows)} end" if rows else "null::integer"
+
+    def canonical_name(self) -> str:
+        """The name of the event's definition; null where there is none."""
+        return self._case(lambda number: literal(self._definitions[number].name), "null")
 
     def values(self) -> str:
         """The list `p` of the declared properties' JSON values, aliases included."""
@@ -203,7 +207,7 @@ class DefinitionSql:
             "boolean": f"lower({place.text})",
         }.get(place.declared.type, place.text)
         as_declared = f"case when {coerced} then {converted} else {place.value} end" if coerced else place.value
-        needed = " or ".join(filter(None, [coerced, f"p[{name}] is null and {place.value} is not null" if aliases else ""]))
+        needed = " or ".join(filter(None, [coerced, f"nullif(p[{name}], 'null') is null and {place.value} is not null" if aliases else ""]))
         if needed:
             yield f"case when {needed} then {key} || {as_declared} end"
         for alias, position in zip(place.declared.aliases, aliases, strict=True):

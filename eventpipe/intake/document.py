@@ -7,6 +7,7 @@ argument of DuckDB's `from_json`, which parses a document once for all of them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -14,6 +15,12 @@ from eventpipe.sql import identifier, json_path, literal
 
 Path = tuple[str, ...]
 _Kind = Literal["VARCHAR", "JSON"]
+
+
+def mentions(text: str, key: str) -> str:
+    """A quick look before a parse: false only where a JSON text cannot have the key."""
+    may_be_escaped = re.search(r'[^ -~]|["/\\]', key)
+    return "true" if may_be_escaped else f"contains({text}, {literal(json.dumps(key))})"
 
 
 class Document:
@@ -33,7 +40,7 @@ class Document:
     @staticmethod
     def has(path: Sequence[str]) -> str:
         """True where the key is there, even with null: the difference matters for `deleted_at`."""
-        return f"(contains(doc, {literal(json.dumps(path[-1]))}) and json_exists(doc, {json_path(path)}))"
+        return f"({mentions('doc', path[-1])} and json_exists(doc, {json_path(path)}))"
 
     def structure(self) -> str:
         """The JSON structure text for `from_json(doc, ...)`."""

@@ -35,7 +35,6 @@ class Reading:
     """An export that is being read: its records as SQL, and what is known when they are exhausted."""
 
     records: str
-    document: Document
     sent: Sent
     stream: ExportStream
     counted: LineCount | None
@@ -67,18 +66,46 @@ class Reading:
         return self.counted.lines - lines_with_rows if self.counted else 0
 
 
+@dataclass(frozen=True)
+class _Opening:
+    """What is asked of a format. `many`: a line may be a batch body."""
+
+    export: Export
+    profile: SourceProfile
+    limits: LimitSettings
+    connection: duckdb.DuckDBPyConnection
+    compression: Compression | None
+    many: bool
+
+    @property
+    def stream(self) -> ExportStream:
+        return ExportStream(self.export.path, self.compression, self.caps)
+
+    @property
+    def caps(self) -> Caps:
+        return Caps(self.limits.expansion_ratio, self.limits.expanded_bytes)
+
+
 def open_export(
-    export: Export, profile: SourceProfile, limits: LimitSettings, connection: duckdb.DuckDBPyConnection
+    export: Export,
+    profile: SourceProfile,
+    limits: LimitSettings,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    many: bool = False,
 ) -> Reading:
-    """Begin to read. Errors: `ExportRefused`, here or, through the returned object, while the records are scanned."""
+    """Begin to read. With `many` a line may hold many events, a vendor's batch body.
+
+    Errors: `ExportRefused`, here or, through the returned object, while the records are scanned.
+    """
     format_, compression = _format(export.path, profile)
-    opener: Callable[..., Reading] = {
+    opener: Callable[[_Opening], Reading] = {
         "jsonl": _lines,
         "json": _json,
         "csv": _csv,
         "parquet": _parquet,
     }[format_]
-    return opener(export, profile, limits, connection, compression)
+    return opener(_Opening(export, profile, limits, connection, compression, many))
 
 
 def _format(path: Path, profile: SourceProfile) -> tuple[str, Compression | None]:
@@ -92,10 +119,6 @@ def _format(path: Path, profile: SourceProfile) -> tuple[str, Compression | None
             f"(.gz, .zst), or set sources.{profile.name}.format",
         )
     return format_, compression
-
-
-def _caps(limits: LimitSettings) -> Caps:
-    return Caps(limits.expansion_ratio, limits.expanded_bytes)
 
 
 def _scanned(
@@ -114,66 +137,55 @@ def _scanned(
     return "frames"
 
 
-def _of_json(
-    profile: SourceProfile, file: str, lines: str, limits: LimitSettings, columns: Collection[str] = ()
-) -> tuple[str, Document, Sent]:
+def _of_json(opening: _Opening, lines: str, columns: Collection[str] = ()) -> tuple[str, Sent]:
+    profile, depth = opening.profile, opening.limits.depth
     document = Document()
-    sent = sent_from(profile, document, file, columns)
+    sent = sent_from(profile, document, opening.export.key.file, columns)
     batch = (BATCH_KEYS[profile.preset],) if profile.preset else None
     explode = tuple(profile.explode.split(".")) if profile.explode else None
-    return records.from_lines(lines, limits.depth, batch, explode), document, sent
+    if opening.many or explode:
+        return records.from_many(lines, depth, document, batch, explode), sent
+    return records.from_lines(lines, depth, document, batch), sent
 
 
-def _lines(
-    export: Export,
-    profile: SourceProfile,
-    limits: LimitSettings,
-    connection: duckdb.DuckDBPyConnection,
-    compression: Compression | None,
-) -> Reading:
-    stream = ExportStream(export.path, compression, _caps(limits))
+def _lines(opening: _Opening) -> Reading:
+    stream = opening.stream
     counted = LineCount()
     refusal: list[ExportRefused] = []
-    batches = frames(stream, counted, line_bytes=limits.line_bytes, depth=limits.depth)
-    lines = _scanned(connection, FRAME, batches, refusal)
-    query, document, sent = _of_json(profile, export.key.file, lines, limits)
-    return Reading(query, document, sent, stream, counted, refusal)
+    batches = frames(stream, counted, line_bytes=opening.limits.line_bytes, depth=opening.limits.depth)
+    lines = _scanned(opening.connection, FRAME, batches, refusal)
+    query, sent = _of_json(opening, lines)
+    return Reading(query, sent, stream, counted, refusal)
 
 
-def _json(
-    export: Export,
-    profile: SourceProfile,
-    limits: LimitSettings,
-    connection: duckdb.DuckDBPyConnection,
-    compression: Compression | None,
-) -> Reading:
+def _json(opening: _Opening) -> Reading:
     """One document: a list of events, a batch body or a single event. Many tools also write JSON lines as .json."""
-    if _is_json_lines(export.path, compression, limits):
-        return _lines(export, profile, limits, connection, compression)
-    whole, stream = read_whole(export.path, compression, _caps(limits), DOCUMENT_BYTES)
+    if _is_json_lines(opening.stream, opening.limits):
+        return _lines(opening)
+    whole, stream = read_whole(opening.export.path, opening.compression, opening.caps, DOCUMENT_BYTES)
     if not whole.strip():
         elements: list[str] = []
     else:
-        elements = _elements(whole, connection)
+        elements = _elements(whole, opening.connection)
     counted = LineCount(lines=len(elements))
     table = pa.table(
         {
             "line": pa.array(range(1, len(elements) + 1), pa.int64()),
             "raw": pa.array(elements, pa.string()),
             "fault": pa.nulls(len(elements), pa.string()),
-            "deep": pa.array([text.count("{") + text.count("[") > limits.depth for text in elements], pa.bool_()),
+            "deep": pa.array([text.count("{") + text.count("[") > opening.limits.depth for text in elements], pa.bool_()),
         },
         schema=FRAME,
     )
-    connection.register("frames", table)
-    query, document, sent = _of_json(profile, export.key.file, "frames", limits)
-    return Reading(query, document, sent, stream, counted)
+    opening.connection.register("frames", table)
+    query, sent = _of_json(opening, "frames")
+    return Reading(query, sent, stream, counted)
 
 
-def _is_json_lines(path: Path, compression: Compression | None, limits: LimitSettings) -> bool:
+def _is_json_lines(stream: ExportStream, limits: LimitSettings) -> bool:
     """Whether the first line is a JSON object by itself and more follows, as far as the first lines tell."""
     head = b""
-    for chunk in ExportStream(path, compression, _caps(limits)):
+    for chunk in stream:
         head += chunk
         if len(head) > 2 * limits.line_bytes:
             break
@@ -208,41 +220,29 @@ def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
     return ["null" if element is None else str(element) for (element,) in found]
 
 
-def _csv(
-    export: Export,
-    profile: SourceProfile,
-    limits: LimitSettings,
-    connection: duckdb.DuckDBPyConnection,
-    compression: Compression | None,
-) -> Reading:
-    stream = ExportStream(export.path, compression, _caps(limits))
+def _csv(opening: _Opening) -> Reading:
+    stream = opening.stream
     counted = LineCount()
     refusal: list[ExportRefused] = []
-    options = profile.csv
-    tabs = ".tsv" in export.path.suffixes[-2:] and "delimiter" not in options.model_fields_set
+    options = opening.profile.csv
+    tabs = ".tsv" in opening.export.path.suffixes[-2:] and "delimiter" not in options.model_fields_set
     dialect = Dialect("\t" if tabs else options.delimiter, options.quote, options.header, options.whitespace)
-    reader = DelimitedReader(stream, dialect, counted, line_bytes=limits.line_bytes)
+    reader = DelimitedReader(stream, dialect, counted, line_bytes=opening.limits.line_bytes)
     schema = reader.open()
-    lines = _scanned(connection, schema, reader.frames(), refusal)
+    lines = _scanned(opening.connection, schema, reader.frames(), refusal)
     document = Document()
-    sent = sent_from(profile, document, export.key.file, reader.names)
-    return Reading(records.from_columns(lines, reader.names), document, sent, stream, counted, refusal)
+    sent = sent_from(opening.profile, document, opening.export.key.file, reader.names)
+    return Reading(records.from_columns(lines, reader.names, document), sent, stream, counted, refusal)
 
 
-def _parquet(
-    export: Export,
-    profile: SourceProfile,
-    limits: LimitSettings,
-    connection: duckdb.DuckDBPyConnection,
-    compression: Compression | None,
-) -> Reading:
-    if compression is not None:
+def _parquet(opening: _Opening) -> Reading:
+    if opening.compression is not None:
         raise ExportRefused("file.format", "a Parquet file compresses by itself; export it without .gz or .zst")
-    table = parquet([export.path], numbered=True)
+    table = parquet([opening.export.path], numbered=True)
 
     def asked(query: str) -> list[tuple[Any, ...]]:
         try:
-            return connection.execute(query).fetchall()
+            return opening.connection.execute(query).fetchall()
         except duckdb.Error as error:
             detail = f"the Parquet file cannot be read ({str(error).splitlines()[0][:120]})"
             raise ExportRefused("file.corrupt", detail) from error
@@ -254,11 +254,10 @@ def _parquet(
         f" cast(json_merge_patch('{{}}', to_json(columns_)) as varchar) as raw from (select file_row_number,"
         f" struct_pack(*columns(* exclude (file_row_number))) as columns_ from {table}))"
     )
-    query, document, sent = _of_json(profile, export.key.file, lines, limits, columns)
-    stream = ExportStream(export.path, None, _caps(limits))
+    query, sent = _of_json(opening, lines, columns)
+    stream = opening.stream
     return Reading(
         query,
-        document,
         sent,
         stream,
         LineCount(lines=int(count)),

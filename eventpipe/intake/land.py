@@ -21,7 +21,7 @@ from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, fi
 from eventpipe.intake.formats import Reading, open_export
 from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
-from eventpipe.intake.second_look import SecondLook, look_again
+from eventpipe.intake.second_look import SecondLook, look_again, tally
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
@@ -119,13 +119,17 @@ class _Lander:
         rows = self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
         connection = self._database.cursor()
         try:
-            reading = self._judge(export, connection, rows, SecondLook())
-            look = look_again(connection, parquet([rows]), self._project.settings.limits, self._project.registry)
-            if look is not None:
+            table = parquet([rows])
+            look, again = None, SecondLook()
+            while again != look:
+                look = again
                 reading = self._judge(export, connection, rows, look)
+                seen = tally(connection, table)
+                again = look_again(
+                    connection, table, seen, look, self._project.settings.limits, self._project.registry
+                )
             if _changed(export):
                 raise ExportChanged(str(export.key))
-            counts = _counts(connection, rows)
         except (ExportRefused, ExportChanged):
             rows.unlink(missing_ok=True)
             raise
@@ -137,8 +141,7 @@ class _Lander:
             ) from error
         finally:
             connection.close()
-        accepted, rejected, with_rows = counts
-        blank = reading.blank(with_rows)
+        blank = reading.blank(seen.lines)
         manifest = Manifest(
             source=export.key.source,
             landed_on=export.key.landed_on,
@@ -148,9 +151,9 @@ class _Lander:
             status="loaded",
             reason=None,
             detail=None,
-            lines=accepted + rejected + blank,
-            accepted=accepted,
-            rejected=rejected,
+            lines=seen.accepted + seen.rejected + blank,
+            accepted=seen.accepted,
+            rejected=seen.rejected,
             blank=blank,
             data=f"{file_stem(export.key.file)}.{self._version(export.key, reading)}.parquet",
             judged_by=self._judged_by[export.key.source],
@@ -166,9 +169,9 @@ class _Lander:
         settings = self._project.settings
         profile = self._project.profiles[export.key.source]
         contract = Contract(profile, settings, self._project.registry)
-        reading = open_export(export, profile, settings.limits, connection)
+        reading = open_export(export, profile, settings.limits, connection, many=look.batches)
         landing = Landing(export.key.source, export.key.landed_on, export.key.file)
-        query = contract.judged(reading.records, reading.document, reading.sent, landing, look)
+        query = contract.judged(reading.records, reading.sent, landing, look)
         try:
             connection.execute(f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd)")
         except duckdb.Error:
@@ -252,16 +255,6 @@ def _changed(export: Export) -> bool:
         return FileState.of(export.path) != export.state
     except FileNotFoundError:
         return True
-
-
-def _counts(connection: duckdb.DuckDBPyConnection, rows: Path) -> tuple[int, int, int]:
-    """Accepted rows, rejected rows, and lines that gave at least one row."""
-    found = connection.execute(
-        "select count(*) filter (status = 'accepted'), count(*) filter (status = 'rejected'),"
-        f" count(*) filter (index is null) + count(distinct line) filter (index is not null) from {parquet([rows])}"
-    ).fetchone()
-    assert found is not None
-    return (int(found[0]), int(found[1]), int(found[2]))
 
 
 def by_outcome(results: list[Landed]) -> Iterator[tuple[Outcome, int]]:

@@ -89,7 +89,10 @@ def _redo(document: Document, file: str) -> Sent:
     customer = {name: document.json(("customer", name)) for name in names if name in ("location", "customFields")}
     text = {name: document.text(("customer", name)) for name in names if name not in customer}
     # The overview draws `customer` as one string: an email, a phone number, else an id.
-    person = f"case when regexp_matches(doc, '\"customer\"\\s*:\\s*\"') then {document.text(('customer',))} end"
+    person = (
+        f"case when regexp_matches(doc, '\"customer\"\\s*:\\s*\"') and starts_with({document.json(('customer',))}, '\"')"
+        f" then trim({document.text(('customer',))}) end"
+    )
     properties = _first_object(document, "data", "properties")
     traits = _named([("first_name", text["firstName"]), ("last_name", text["lastName"]), ("location", customer["location"])])
     fields = as_object(customer["customFields"])
@@ -184,7 +187,7 @@ def _arsel(document: Document, file: str) -> Sent:
         phone=given[3],
         dedupe_key=_first(document, "id"),
         properties=_first_object(document, "data"),
-        given=" + ".join(f"({each} is not null)::int" for each in given),
+        given=" + ".join(f"(coalesce({each}, '') <> '')::int" for each in given),
     )
 
 

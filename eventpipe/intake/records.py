@@ -9,20 +9,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eventpipe.intake import strict
+from eventpipe.intake.document import mentions
+from eventpipe.intake.document import Document
 from eventpipe.sql import json_path, literal
 
 
-def from_lines(frames: str, depth: int, batch: Sequence[str] | None, explode: Sequence[str] | None) -> str:
-    """A query over FRAME rows of JSON text giving line, index, raw, doc, fault.
+# The fault of a line that turns out to hold many events where one was expected: the export is judged once more.
+BATCH = "batch"
 
-    `batch` is the key of a vendor's batch body, which may or may not be there; `explode` is a list that must be.
+
+def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str] | None) -> str:
+    """A query over FRAME rows of JSON text, one event a line, giving line, index, raw, doc, fault, j.
+
+    Each line is parsed once: `j` is null where that fails. A vendor's batch body (a list under the key `batch`) gets
+    the fault BATCH.
     """
-    checked = f"select line, raw, coalesce(fault, {strict.fault('raw', 'deep', depth)}) as fault from {frames}"
+    many = f"case when starts_with({document.json(batch)}, '[') then {literal(BATCH)} end" if batch else "null"
+    parsed = f"select line, raw, raw as doc, fault, deep, try(from_json(raw, {literal(document.structure())})) as j from {frames}"
+    is_object = "j is not null and (starts_with(raw, '{') or regexp_matches(raw, '^[ \\t]*[{]'))"
+    judged = f"coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}, {many})"
+    return (
+        "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault, j"
+        f" from (select line, raw, j, {judged} as fault from ({parsed}))"
+    )
+
+
+def from_many(
+    frames: str, depth: int, document: Document, batch: Sequence[str] | None, explode: Sequence[str] | None
+) -> str:
+    """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be."""
+    is_object = "json_valid(raw) and json_type(raw) = 'OBJECT'"
+    checked = f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}) as fault from {frames}"
     path = explode or batch
     if path is None:
-        return f"select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault from ({checked})"
+        return _parsed(
+            "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault"
+            f" from ({checked})",
+            document,
+        )
     # Parsing for the list is saved where its key does not occur.
-    listed = f"fault is null and contains(raw, {literal(path[-1])}) and json_type(raw, {json_path(path)}) = 'ARRAY'"
+    listed = f"fault is null and {mentions('raw', path[-1])} and json_type(raw, {json_path(path)}) = 'ARRAY'"
     missing = f"case when fault is null and not coalesce({listed}, false) then 'explode.missing' end" if explode else "null"
     outer = f"json_merge_patch(raw, {literal(_patch(path))})"
     elements = f"from_json(json_extract(raw, {json_path(path)}), '[\"JSON\"]')"
@@ -35,19 +61,25 @@ def from_lines(frames: str, depth: int, batch: Sequence[str] | None, explode: Se
         select line, fault, unnest(case when {listed} then {many} else {single} end) as element
         from (select line, raw, coalesce(fault, {missing}) as fault from ({checked}))"""
     faulty = "coalesce(fault, case when element.index is not null and not starts_with(element.doc, '{') then 'json.invalid' end)"
-    return (
+    return _parsed(
         f"select line, element.index as index, element.doc as raw,"
-        f" case when {faulty} is null then element.doc end as doc, {faulty} as fault from ({opened})"
+        f" case when {faulty} is null then element.doc end as doc, {faulty} as fault from ({opened})",
+        document,
     )
 
 
-def from_columns(frames: str, names: Sequence[str]) -> str:
+def _parsed(records: str, document: Document) -> str:
+    structure = literal(document.structure())
+    return f"select *, case when fault is null then from_json(doc, {structure}) end as j from ({records})"
+
+
+def from_columns(frames: str, names: Sequence[str], document: Document) -> str:
     """The same for frames that carry a text column `f0, f1, ...` for each of `names`. Nulls are left out of `doc`."""
     members = ", ".join(f"{literal(name)}, f{index}" for index, name in enumerate(names))
-    document = f"json_merge_patch('{{}}', json_object({members}))" if names else "'{}'"
-    return (
-        f"select line, null::bigint as index, raw, case when fault is null then {document} end as doc, fault"
-        f" from {frames}"
+    text = f"json_merge_patch('{{}}', json_object({members}))" if names else "'{}'"
+    return _parsed(
+        f"select line, null::bigint as index, raw, case when fault is null then {text} end as doc, fault from {frames}",
+        document,
     )
 
 

@@ -8,24 +8,31 @@ there; an export that has them is judged once more, with what was found.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
+from eventpipe.intake.records import BATCH
 from eventpipe.project.definitions import Registry
 from eventpipe.project.settings import LimitSettings
 from eventpipe.sql import literal, literals
 
 _EXCEEDED = "exceeded_names"
+_UNDEFINED = "status = 'accepted' and definition_version is null and kind not in ('identify', 'alias')"
+_HAS_PROPERTIES = "not starts_with(property_types, chr(30))"
+_SEPARATOR = "\x1f"
+_TYPES = "\x1e"
 
 
 @dataclass(frozen=True)
 class SecondLook:
     """What to judge anew by: `exceeding` says that the connection has a table of the events (line, index) that brought
-    more names than allowed; with `repeated_keys` some properties give a key twice."""
+    more names than allowed; with `repeated_keys` some properties give a key twice; with `batches` some lines hold many
+    events."""
 
     exceeding: bool = False
     repeated_keys: bool = False
+    batches: bool = False
 
     def too_many(self, line: str, index: str) -> str:
         """With `exceeding`: true for an event with a name that came when the limit was reached; those before it stay."""
@@ -42,56 +49,83 @@ class SecondLook:
         return f"case when {document} is not null then '{{' || array_to_string({members}, ',') || '}}' end"
 
 
-def look_again(
-    connection: duckdb.DuckDBPyConnection, table: str, limits: LimitSettings, registry: Registry
-) -> SecondLook | None:
-    """What the finished rows, the relation `table`, need another judging for; None for nearly every export."""
-    # `property_types` holds each property's name and one character, separated by 0x1F.
-    names = "list_transform(string_split(property_types, chr(31)), lambda name: name[:-2])"
+@dataclass(frozen=True)
+class Tally:
+    """The finished rows of an export. `lines` counts the lines that gave a row, `event_names` the distinct names that no
+    definition lists; a signature is a value of `property_types`; `batches` says that lines were taken for one event which
+    hold many."""
+
+    accepted: int
+    rejected: int
+    lines: int
+    event_names: int
+    signatures: tuple[str, ...]
+    batches: bool
+
+
+def tally(connection: duckdb.DuckDBPyConnection, table: str) -> Tally:
+    """Count the rows of the relation `table`."""
     found = connection.execute(
         f"""
-        with signatures as (
-            select {names} as names
-            from (select distinct property_types from {table} where property_types <> '')
-        )
         select
-            (select count(distinct event_name) from {table} where {_undefined()}),
-            (select count(distinct name) from (select unnest(names) as name from signatures)),
-            (select coalesce(bool_or(list_unique(names) < len(names)), false) from signatures)
+            count(*) filter (status = 'accepted'),
+            count(*) filter (status = 'rejected'),
+            count(*) filter (index is null) + count(distinct line) filter (index is not null),
+            count(distinct event_name) filter ({_UNDEFINED}),
+            coalesce(bool_or(list_contains(reasons, {literal(BATCH)})), false),
+            coalesce(list(distinct property_types) filter ({_HAS_PROPERTIES}), [])
+        from {table}
         """
     ).fetchone()
     assert found is not None
-    events, properties, repeated = found
-    exceeding = False
-    if events > limits.event_names or properties > limits.property_names:
-        exceeding = _list_exceeding(connection, table, names, limits, registry)
-    return SecondLook(exceeding, bool(repeated)) if exceeding or repeated else None
+    *counts, batches, signatures = found
+    return Tally(*map(int, counts), signatures=tuple(signatures), batches=batches)
 
 
-def _undefined() -> str:
-    return "status = 'accepted' and definition_version is null and kind not in ('identify', 'alias')"
+def look_again(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    seen: Tally,
+    look: SecondLook,
+    limits: LimitSettings,
+    registry: Registry,
+) -> SecondLook:
+    """What the finished rows, the relation `table`, need to be judged by; for nearly every export still `look`."""
+    if seen.batches:
+        return replace(look, batches=True)
+    repeated = False
+    properties: set[str] = set()
+    for signature in seen.signatures:
+        names = signature.split(_TYPES)[0].split(_SEPARATOR)
+        repeated |= len(set(names)) < len(names)
+        properties.update(names)
+    exceeding = look.exceeding
+    if not exceeding and (seen.event_names > limits.event_names or len(properties) > limits.property_names):
+        exceeding = _list_exceeding(connection, table, limits, registry)
+    return replace(look, exceeding=exceeding, repeated_keys=look.repeated_keys or repeated)
 
 
 def _list_exceeding(
-    connection: duckdb.DuckDBPyConnection, table: str, names: str, limits: LimitSettings, registry: Registry
+    connection: duckdb.DuckDBPyConnection, table: str, limits: LimitSettings, registry: Registry
 ) -> bool:
     """Fill the table of events to reject. Names that a definition lists are always allowed."""
+    names = "string_split(string_split(property_types, chr(30))[1], chr(31))"
     defined = literals(_defined_properties(registry))
     connection.execute(
         f"""
         create or replace temp table {_EXCEEDED} as
         with event_names as (
-            select event_name as name from {table} where {_undefined()} group by event_name
+            select event_name as name from {table} where {_UNDEFINED} group by event_name
             order by min((line, coalesce(index, 0))), event_name offset {literal(limits.event_names)}
         ),
         properties as (
-            select line, index, unnest({names}) as name from {table} where property_types <> ''
+            select line, index, unnest({names}) as name from {table} where {_HAS_PROPERTIES}
         ),
         property_names as (
             select name from properties where not list_contains([{defined}]::varchar[], name) group by name
             order by min((line, coalesce(index, 0))), name offset {literal(limits.property_names)}
         )
-        select line, index from {table} where {_undefined()} and event_name in (from event_names)
+        select line, index from {table} where {_UNDEFINED} and event_name in (from event_names)
         union
         select line, index from properties where name in (from property_names)
         """

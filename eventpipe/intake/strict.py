@@ -14,11 +14,14 @@ _NOT_JSON = r"(?i)nan|inf|,\s*[\]}]"
 _NUL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
 
 
-def fault(raw: str, deep: str, depth: int) -> str:
-    """A reason code, or null for a line that holds one JSON object. `deep`: it has more brackets than `depth`."""
+def fault(raw: str, is_object: str, deep: str, depth: int) -> str:
+    """A reason code, or null for a line that holds one JSON object.
+
+    `is_object` says that DuckDB's parser read an object; `deep`: there are more brackets than `depth`.
+    """
     bare = f"regexp_replace({raw}, {literal(_STRING)}, '\"\"', 'g')"
     return (
-        f"case when not json_valid({raw}) or json_type({raw}) <> 'OBJECT' then 'json.invalid'"
+        f"case when not coalesce({is_object}, false) then 'json.invalid'"
         f" when regexp_matches({raw}, {literal(_SUSPECT)})"
         f" and (regexp_matches({bare}, {literal(_NOT_JSON)}) or regexp_matches({raw}, {literal(_NUL_ESCAPE)}))"
         f" then 'json.invalid'"

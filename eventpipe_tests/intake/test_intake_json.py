@@ -108,7 +108,7 @@ def test_of_a_key_given_twice_the_first_wins(tmp_path: Path) -> None:
     row = accepted(judged(tmp_path, line))
     assert (row["event_name"], row["customer_id"]) == ("first", "c1")
     assert row["properties"] == {"plan": "basic", "other": 1}
-    assert row["property_types"] == 'plan"\x1fother1'
+    assert row["property_types"] == "plan\x1fother\x1eVARCHAR\x1fUBIGINT"
 
 
 def test_a_key_given_twice_in_redo_data_costs_nothing(tmp_path: Path) -> None:
@@ -131,6 +131,11 @@ def test_a_line_that_is_not_utf8_keeps_its_bytes(tmp_path: Path) -> None:
     assert reasons(rows) == [[], ["encoding.invalid"], []]
     assert base64.b64decode(rows["raw"][1]) == bad
     assert rows["raw_is_base64"].to_list() == [False, True, False]
+
+
+@pytest.mark.parametrize("before", [" ", "\t", " \t ", "      "])
+def test_blanks_around_a_record_are_no_part_of_it(before: str, tmp_path: Path) -> None:
+    accepted(judged(tmp_path, before + json.dumps(FINE) + before))
 
 
 def test_the_raw_text_of_a_rejected_line_is_kept_without_its_break(tmp_path: Path) -> None:
@@ -215,6 +220,11 @@ def test_a_batch_body_is_read_as_its_elements_with_their_index(name: str, tmp_pa
     assert rows["line"].to_list() == [1] * 5
     assert rows["index"].to_list() == [0, 1, 2, 3, 4]
     assert rows["workspace_id"][0] == "shop"
+
+
+def test_a_field_named_like_the_list_of_a_batch_body_may_be_mapped(tmp_path: Path) -> None:
+    source = {"preset": "canonical", "map": {"order_id": "EVENTS", "goal_name": "events.name"}}
+    assert accepted(judged(tmp_path, event(EVENTS="o", events={"name": "n"}), sources={"web": source}))["order_id"] == "o"
 
 
 def test_an_empty_batch_body_is_a_blank_line(tmp_path: Path) -> None:

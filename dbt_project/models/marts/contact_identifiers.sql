@@ -19,12 +19,13 @@ with events as (
 sets as (
     select
         workspace_id,
+        contact_id,
         identifiers,
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at,
         count(*) as event_count
     from events
-    group by workspace_id, identifiers
+    group by workspace_id, contact_id, identifiers
 ),
 
 members as (
@@ -37,13 +38,14 @@ members as (
 identifiers as (
     select
         workspace_id,
+        contact_id,
         member[1] as identifier_type,
         member[2] as identifier_value,
         min(first_seen_at) as first_seen_at,
         max(last_seen_at) as last_seen_at,
         sum(event_count)::bigint as event_count
     from members
-    group by workspace_id, identifier_type, identifier_value
+    group by workspace_id, contact_id, identifier_type, identifier_value
 )
 
 select
@@ -57,12 +59,12 @@ select
     identifiers.event_count,
     parameters.run_id
 from {{ source("identity", "identity_nodes") }} as nodes
-inner join {{ ref("touched_contacts") }} as touched
-    on nodes.workspace_id = touched.workspace_id and nodes.contact_id = touched.contact_id
-inner join {{ source("run", "identifier_types") }} as types on nodes.identifier_type = types.identifier_type
+-- Times and counts are of the contact's own events: a value that links nobody also stands on other people's.
 inner join identifiers
     on
         nodes.workspace_id = identifiers.workspace_id
+        and nodes.contact_id = identifiers.contact_id
         and nodes.identifier_type = identifiers.identifier_type
         and nodes.identifier_value = identifiers.identifier_value
+inner join {{ source("run", "identifier_types") }} as types on nodes.identifier_type = types.identifier_type
 cross join {{ source("run", "parameters") }} as parameters

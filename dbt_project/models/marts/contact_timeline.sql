@@ -50,17 +50,41 @@ edits as (
         history.currency,
         history.properties,
         history.extra,
-        case when history.entry_type = 'event.updated' then history.changes end as changes,
+        history.changes,
         history.version_number
     from {{ ref("event_history") }} as history
     inner join events on history.event_id = events.event_id
     where history.entry_type is not null
 ),
 
+-- What was deleted when it was first heard of has no other version to show it.
+deleted_at_first as (
+    select
+        workspace_id,
+        contact_id,
+        coalesce(deleted_at, occurred_at) as occurred_at,
+        'event.deleted' as entry_type,
+        event_name,
+        event_id,
+        source,
+        goal_type,
+        goal_name,
+        value,
+        currency,
+        properties,
+        extra,
+        null as changes,
+        version_count as version_number
+    from events
+    where deletion = 'deleted' and version_count = 1
+),
+
 unioned as (
     select * from live
     union all
     select * from edits
+    union all
+    select * from deleted_at_first
 )
 
 select

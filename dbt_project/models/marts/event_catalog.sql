@@ -52,15 +52,16 @@ typed as (
     select
         event_name,
         seen,
-        unnest(string_split(property_types, chr(31))) as property
+        unnest(string_split(string_split(property_types, chr(30))[1], chr(31))) as name,
+        unnest(string_split(string_split(property_types, chr(30))[2], chr(31))) as json_type
     from shapes
 ),
 
 properties as (
     select
         event_name,
-        left(property, length(property) - 1) as name,
-        {{ json_type_name("right(property, 1)") }} as type,
+        name,
+        {{ json_type_name("json_type") }} as type,
         sum(seen)::bigint as seen
     from typed
     group by event_name, name, type

@@ -10,74 +10,76 @@ with sequence as (
     select * from {{ ref("report_sequence") }}
 ),
 
-states as (
-    select * from {{ ref("event_states") }}
-),
-
 superseded as (
     select * from {{ ref("superseded_events") }}
 ),
 
-applied as (
+states as (
     select
-        event_id,
-        version_number,
-        lag(json_object(
-            'email', email, 'goal_name', goal_name, 'goal_type', goal_type, 'value', value,
-            'occurred_at', {{ iso("occurred_at") }}
-        )) over in_order as old_fields,
-        lag(coalesce(properties, '{}')) over in_order as old_properties,
-        json_object(
-            'email', email, 'goal_name', coalesce(goal_name, lag(goal_name ignore nulls) over in_order),
-            'goal_type', coalesce(goal_type, lag(goal_type ignore nulls) over in_order),
-            'value', coalesce(value, lag(value ignore nulls) over in_order),
-            'occurred_at', {{ iso("occurred_at") }}
-        ) as new_fields,
-        coalesce(properties, '{}') as new_properties
-    from sequence
-    where is_applied
-    window in_order as (partition by event_id order by version_number)
+        *,
+        json_object('deleted_at', {{ iso("deleted_at") }}) as shown_deletion,
+        json_merge_patch(coalesce(properties, '{}'), json_object(
+            'email', email, 'goal_type', goal_type, 'goal_name', goal_name, 'value', value, 'currency', currency,
+            'occurred_at', {{ iso("occurred_at") }}, 'deleted_at', {{ iso("deleted_at") }}
+        )) as shown
+    from {{ ref("event_states") }}
 ),
 
 changes as (
     select
         event_id,
         version_number,
-        json_merge_patch(
-            coalesce({{ json_changes("old_fields", "new_fields") }}, '{}'),
-            coalesce({{ json_changes("old_properties", "new_properties") }}, '{}')
-        ) as changes
-    from applied
-    where old_fields is not null
+        version_count,
+        content_version,
+        deleted_before,
+        deleted_after,
+        -- Of an event that only deletions are known of, nothing changes but that.
+        case when lag(is_known) over in_order then lag(shown) over in_order else lag(shown_deletion) over in_order end
+            as before,
+        case when lag(is_known) over in_order then shown else shown_deletion end as after
+    from states
+    window in_order as (partition by event_id order by version_number)
+),
+
+described as (
+    select
+        event_id,
+        version_number,
+        deleted_before,
+        deleted_after,
+        last_value(content_version) over (
+            partition by event_id order by version_number rows between current row and unbounded following
+        ) as content_version,
+        case when before is not null then {{ json_changes("before", "after") }} end as changes
+    from changes
 ),
 
 repeated as (
     select
         {{ report_columns("sequence") }},
         sequence.version_number,
-        sequence.version_number = states.content_version as is_winner,
+        sequence.version_number = described.content_version as is_winner,
         case
-            when superseded.event_id is null and sequence.version_number = states.content_version then 'current'
+            when superseded.event_id is null and sequence.version_number = described.content_version then 'current'
             else 'superseded'
         end as status,
-        changes.changes,
+        described.changes,
         case
-            when sequence.says_deleted and not sequence.deleted_before then 'event.deleted'
-            when sequence.deleted_before and not sequence.deleted_after then 'event.restored'
-            when changes.changes is not null and not sequence.deleted_after then 'event.updated'
+            when described.deleted_after and not described.deleted_before then 'event.deleted'
+            when described.deleted_before and not described.deleted_after then 'event.restored'
+            when described.changes is not null and not described.deleted_after then 'event.updated'
         end as entry_type
     from sequence
-    inner join states on sequence.event_id = states.event_id
+    inner join described
+        on sequence.event_id = described.event_id and sequence.version_number = described.version_number
     left join superseded on sequence.event_id = superseded.event_id
-    left join changes
-        on sequence.event_id = changes.event_id and sequence.version_number = changes.version_number
 ),
 
 single as (
     select
         {{ report_columns("reports") }},
-        1 as version_number,
-        true as is_winner,
+        case when reports.occurred_at <= parameters.as_of then 1 end as version_number,
+        reports.occurred_at <= parameters.as_of as is_winner,
         case when reports.occurred_at > parameters.as_of then 'future' else 'superseded' end as status,
         null as changes,
         null as entry_type

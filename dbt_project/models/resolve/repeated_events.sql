@@ -1,6 +1,9 @@
--- Events with more than one report. The rest, nearly all, need no comparison and are never sorted.
+-- Events with more than one report that is due. The rest, nearly all, need no comparison and are never sorted.
 with reports as (
-    select event_id from {{ ref("reports") }}
+    select reports.event_id
+    from {{ ref("reports") }} as reports
+    cross join {{ source("run", "parameters") }} as parameters
+    where reports.occurred_at <= parameters.as_of
 )
 
 select

@@ -1,0 +1,61 @@
+"""What Dagster loads: everything of `eventpipe.defs` on one project.
+
+    dagster definitions validate -m eventpipe.definitions
+    dagster asset materialize -m eventpipe.definitions --select lake --partition-range 2026-01-01...2026-01-31
+
+The project is the one that EVENTPIPE_PROJECT names, else the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from eventpipe.defs.assets import build_assets
+from eventpipe.defs.checks import build_checks
+from eventpipe.defs.jobs import refresh_job
+from eventpipe.defs.models import read_models
+from eventpipe.defs.partitions import landing_dates
+from eventpipe.defs.resources import REFRESH, refresh_resource
+from eventpipe.defs.schedules import daily_schedule
+from eventpipe.defs.sensors import new_exports_sensor
+from eventpipe.project.folder import Project, load_project
+from eventpipe.warehouse.dbt import Dbt
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions on the project of the environment. Errors: `ConfigurationError`, with every problem of it."""
+    return build_defs()
+
+
+def build_defs(
+    project: Project | None = None, *, dbt: Dbt | None = None, **overrides: dg.ResourceDefinition
+) -> dg.Definitions:
+    """The definitions on `project`, None being that of the environment; `overrides` are resources by their key.
+
+    It takes the time of reading one file, but for the first time after an installation, when dbt parses its project.
+    """
+    project = project or load_project(None, os.environ)
+    dbt = dbt or Dbt(project)
+    models = read_models(dbt.manifest())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies, which are what makes ranges one run
+        return dg.Definitions(
+            assets=build_assets(models, landing_dates(project)),
+            asset_checks=build_checks(models.tests),
+            jobs=[refresh_job()],
+            schedules=[daily_schedule(project)],
+            sensors=[new_exports_sensor(project, _now)],
+            resources={REFRESH: refresh_resource(project, _now, dbt=dbt), **overrides},
+            # The steps share a run of the pipeline, and one instance of the engine, which lives in one process; each
+            # further process would cost seconds of imports besides.
+            executor=dg.in_process_executor,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,86 @@
+"""Running the job `refresh` in this process, for the command line.
+
+Here: one run from a request to its outcome, quiet on the terminal, recorded for the UI. Not here: what the command line
+prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import dagster as dg
+
+from eventpipe.defs.home import open_instance
+from eventpipe.defs.jobs import JOB
+from eventpipe.defs.resources import refresh_resource, run_config
+from eventpipe.defs.session import RunSession
+from eventpipe.definitions import build_defs
+from eventpipe.errors import StageFailed
+from eventpipe.intake.land import Landed
+from eventpipe.ops.runs import Counts, Stage
+from eventpipe.project.folder import Project
+from eventpipe.refresh import RunRequest
+from eventpipe.serving.publish import Published
+from eventpipe.warehouse.dbt import Dbt
+from eventpipe.warehouse.plan import Plan
+
+
+@dataclass(frozen=True)
+class RefreshOutcome:
+    """What a run did that published."""
+
+    published: Published
+    stages: tuple[Stage, ...]
+    counts: Counts
+    plan: Plan
+    landed: list[Landed]
+
+
+def run_refresh(
+    project: Project,
+    request: RunRequest,
+    clock: Callable[[], datetime],
+    on_landed: Callable[[Landed], None] = lambda landed: None,
+    *,
+    debug: bool = False,
+) -> RefreshOutcome:
+    """Runs the job `refresh` as the UI does, in this process, under the request's run id.
+
+    `on_landed` is called with each export as it is done. Dagster's log goes to the terminal with `debug` only. Errors:
+    what a stage raised, as it was raised; KeyboardInterrupt when it was interrupted.
+    """
+    sessions: list[RunSession] = []
+    dbt = Dbt(project)
+    resource = refresh_resource(project, clock, dbt=dbt, on_landed=on_landed, on_opened=sessions.append)
+    job = build_defs(project, dbt=dbt, refresh=resource).resolve_job_def(JOB)
+    level = "DEBUG" if debug else "CRITICAL"
+    with open_instance(project) as instance:
+        result = job.execute_in_process(
+            run_config={**run_config(request), "loggers": {"console": {"config": {"log_level": level}}}},
+            instance=instance,
+            run_id=request.run_id,
+            raise_on_error=False,
+        )
+    session = sessions[0] if sessions else None
+    if session is not None and session.error is not None:
+        raise _as_raised(session.error)
+    if session is None or not result.success:
+        raise StageFailed(
+            f"Dagster ended the run without a stage having failed: {_said(result)} The published tables are untouched."
+        )
+    return RefreshOutcome(session.publish(), session.stages, session.counts, session.resolve(), session.land())
+
+
+def _as_raised(error: BaseException) -> BaseException:
+    return KeyboardInterrupt() if isinstance(error, dg.DagsterExecutionInterruptedError) else error
+
+
+def _said(result: dg.ExecuteInProcessResult) -> str:
+    """The first failure in Dagster's log, in one line."""
+    for each in result.all_events:
+        if each.is_failure:
+            error = getattr(each.event_specific_data, "error", None)
+            return " ".join((error.message if error else each.message or "").split())[:500]
+    return "it does not say why."

@@ -1,0 +1,80 @@
+"""A few counts of each table, as people see them beside an asset.
+
+Here: what may be shown of which table. Not here: rows of a table, identifiers, properties or lines as they were sent,
+for what Dagster stores is not erased with a contact (spec 5, "Security and privacy"). Only names that the project
+chose, closed sets of values and numbers are shown, and event names, which senders choose, where they look like names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import duckdb
+
+MOST_ROWS: Final = 5
+
+_EVENT = (
+    r"case when regexp_full_match(event_name, '[\pL\pN_ .:/-]{1,60}') and not regexp_matches(event_name, '\pN{5}')"
+    " then event_name else '(withheld)' end as event"
+)
+_REASON = "split_part(reason, ':', 1) as reason"  # what follows the code can be a property's name, as it was sent
+
+PREVIEWS: Final[Mapping[str, str]] = {
+    "contact_goals": "select goal_type as goal, count(*) as rows, sum(event_count)::bigint as events from this_table group by all",
+    "contact_identifiers": "select identifier_type as type, count(*) as identifiers from this_table group by all",
+    "contact_timeline": "select entry_type as entry, count(*) as entries from this_table group by all",
+    "contacts": "select case when is_anonymous then 'anonymous' else 'known' end as contact, count(*) as contacts,"
+    " sum(event_count)::bigint as events from this_table group by all",
+    "event_catalog": f"select {_EVENT}, sum(events)::bigint as events, sum(rejected)::bigint as rejected"
+    " from this_table group by all order by events desc",
+    "event_history": "select status, count(*) as reports from this_table group by all",
+    "event_versions": "select status, count(*) as versions from this_table group by all",
+    "event_volume_daily": "select day::varchar as day, sum(accepted)::bigint as accepted,"
+    " sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates, sum(late)::bigint as late"
+    " from this_table group by all order by day desc",
+    "events": f"select {_EVENT}, count(*) as events from this_table group by all order by events desc",
+    "identity_nodes": "select identifier_type as type, count(*) as identifiers,"
+    " count(distinct contact_id) as contacts from this_table group by all",
+    "ledger": "select source, status, count(*) as exports, sum(lines)::bigint as lines,"
+    " sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected, sum(blank)::bigint as blank"
+    " from this_table group by all",
+    "rejected_events": f"select {_REASON}, count(*) as lines from (select unnest(reasons) as reason from this_table)"
+    " group by all order by lines desc",
+}
+"""For a table, a query over it (`this_table`) that gives a few counts; without an order it gets that of its rows."""
+
+
+def preview(connection: duckdb.DuckDBPyConnection, table: str, relation: str) -> str | None:
+    """The preview of a table that lies at `relation`, as a Markdown table; None where there is none for it."""
+    query = PREVIEWS.get(table)
+    if query is None:
+        return None
+    ordered = query if " order by " in query else f"{query} order by all"
+    found = connection.execute(f"with this_table as (from {relation}) {ordered} limit {MOST_ROWS + 1}")
+    columns = [column[0] for column in found.description or ()]
+    return markdown(columns, found.fetchall())
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table of at most `MOST_ROWS` rows, numbers to the right; a last line says when there are more."""
+    rows = list(rows)
+    shown = rows[:MOST_ROWS]
+    right = [all(isinstance(row[place], int) for row in shown) for place in range(len(columns))]
+    lines = [
+        _line(columns),
+        _line("---:" if is_right else "---" for is_right in right),
+        *(_line(f"{cell:,}" if isinstance(cell, int) else _plain(cell) for cell in row) for row in shown),
+    ]
+    if len(rows) > MOST_ROWS:
+        lines.append(_line(["...", *[""] * (len(columns) - 1)]))
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(cell: object) -> str:
+    """Text that Markdown does not read as anything else."""
+    return "" if cell is None else "".join(f"\\{each}" if each in r"\`*_{}[]<>()#!|" else each for each in str(cell))

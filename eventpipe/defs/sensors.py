@@ -1,0 +1,152 @@
+"""Sensors: a run when exports have landed.
+
+Here: when such a run is asked for, and when again. Not here: what is new (`eventpipe.intake.arrivals`).
+
+Nothing depends on the cursor, which only says where the next look at very many exports goes on, nor on what a tick did
+before. A run key is used up by its run, also when that failed: so keys count attempts, and the attempts are counted in
+Dagster's table of runs, where a launch that came to nothing is not one. A tick asks for a run and does nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+
+from eventpipe.defs.jobs import JOB
+from eventpipe.defs.resources import REFRESH
+from eventpipe.intake.arrivals import Place, look
+from eventpipe.ops.lease import Tenure, current
+from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import Project
+from eventpipe.refresh import LEASE_WAIT
+
+NEW_EXPORTS: Final = "new_exports"
+ASKED_BY: Final = "eventpipe/asked_by"
+STATE: Final = "eventpipe/new_exports"
+ATTEMPT: Final = "eventpipe/attempt"
+EVERY: Final = 30
+"""Seconds between two ticks."""
+
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_PAUSE: Final = timedelta(hours=1)
+_ON_ITS_WAY: Final = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+_FAILED: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+@dataclass(frozen=True)
+class Try:
+    """A run that the sensor asked for: for which state of the exports, and how often it had asked for that."""
+
+    state: str
+    attempt: int
+    status: dg.DagsterRunStatus
+    asked_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """No run now, and why."""
+
+    reason: str
+
+
+def next_attempt(state: str, tries: Sequence[Try], tenure: Tenure | None, now: datetime) -> int | Wait:
+    """The number of the attempt to make now for this state of the exports, or why to wait.
+
+    `tries` are the last ones, newest first. While somebody writes to the project, or is about to, no run is asked for:
+    what landed meanwhile is found by the next tick after it. After failures the pause doubles, from a minute to an hour.
+    """
+    if tenure is not None and tenure.holder is not None and tenure.expires_at is not None and tenure.expires_at > now:
+        return Wait(f"Run {tenure.holder} is writing to this project.")
+    if tries:
+        newest = tries[0]
+        # A run gets the lease in this time or gives up; one that is said to go on without it was killed.
+        is_expected = newest.status in _ON_ITS_WAY and now - newest.asked_at < 2 * LEASE_WAIT
+        if newest.status is dg.DagsterRunStatus.QUEUED or is_expected:
+            return Wait("The run that was asked for last has not ended.")
+        failures = _leading_failures(tries)
+        if failures:
+            until = (newest.ended_at or newest.asked_at) + min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)
+            if now < until:
+                return Wait(f"The last {failures} runs failed; trying again at {until:%H:%M:%S} UTC.")
+    same = [each for each in tries if each.state == state]
+    if not same:
+        return 1
+    # Dagster launches a run that it has made and never launched, when it is asked for it under the same key.
+    is_unlaunched = same[0].status is dg.DagsterRunStatus.NOT_STARTED
+    return same[0].attempt if is_unlaunched else same[0].attempt + 1
+
+
+def new_exports_sensor(project: Project, clock: Callable[[], datetime]) -> dg.SensorDefinition:
+    """Asks for `refresh` when an export has settled that the lake does not hold. Off until somebody turns it on."""
+
+    @dg.sensor(
+        name=NEW_EXPORTS,
+        job_name=JOB,
+        minimum_interval_seconds=EVERY,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Runs `refresh` when exports are new or changed and have been quiet for `settle`, or have a .done "
+        "marker. A run that failed is asked for again, after a pause that grows to an hour.",
+    )
+    def new_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        found = look(project, now, start=_place(context.cursor))
+        cursor = json.dumps([found.resume[0], found.resume[1].isoformat()]) if found.resume else ""
+        if not found.new:
+            reason = f"No new export, {found.settling} still settling."
+            return dg.SensorResult(skip_reason=reason, cursor=cursor)
+        attempt = next_attempt(found.state, _tries(context.instance), _tenure(project), now)
+        if isinstance(attempt, Wait):
+            return dg.SensorResult(skip_reason=f"{found.new} new exports. {attempt.reason}", cursor=cursor)
+        request = dg.RunRequest(
+            run_key=f"{found.state}:{attempt}",
+            run_config={"resources": {REFRESH: {"config": {"only_settled": True}}}},
+            tags={ASKED_BY: NEW_EXPORTS, STATE: found.state, ATTEMPT: str(attempt)},
+        )
+        return dg.SensorResult(run_requests=[request], cursor=cursor)
+
+    return new_exports
+
+
+def _leading_failures(tries: Sequence[Try]) -> int:
+    for place, each in enumerate(tries):
+        if each.status not in _FAILED:
+            return place
+    return len(tries)
+
+
+def _tries(instance: dg.DagsterInstance) -> list[Try]:
+    records = instance.get_run_records(dg.RunsFilter(tags={ASKED_BY: NEW_EXPORTS}), limit=10)
+    return [
+        Try(
+            record.dagster_run.tags[STATE],
+            int(record.dagster_run.tags[ATTEMPT]),
+            record.dagster_run.status,
+            record.create_timestamp.replace(tzinfo=UTC),
+            None if record.end_time is None else datetime.fromtimestamp(record.end_time, UTC),
+        )
+        for record in records
+    ]
+
+
+def _tenure(project: Project) -> Tenure | None:
+    """Who holds the lease; None before the first run, for a tick makes no ops store."""
+    if not project.ops.exists():
+        return None
+    with OpsStore.open(project.ops) as store:
+        return current(store)
+
+
+def _place(cursor: str | None) -> Place | None:
+    """Where the last look stopped; the beginning when that is not known."""
+    try:
+        source, day = json.loads(cursor or "")
+        return (str(source), date.fromisoformat(day))
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,114 @@
+"""One run of the pipeline, shared by the steps of one Dagster run.
+
+Here: which stages were done, what they gave, and what must be done first. Not here: Dagster, and the stages.
+
+The models of a run read the plan that the same run made, and its tables are only published after its own audit. So a
+selection may leave stages out at its ends, but not in the middle: what it needs and nobody selected is done first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from eventpipe.identity.resolve import Resolved
+from eventpipe.intake.land import Landed
+from eventpipe.ops.runs import Counts, Stage
+from eventpipe.project.folder import Project
+from eventpipe.refresh import Refresh, RunRequest
+from eventpipe.serving.publish import Published
+from eventpipe.warehouse.dbt import Dbt, Node
+from eventpipe.warehouse.plan import Plan
+
+Done = TypeVar("Done")
+
+
+class RunSession:
+    """A run that begins (lease, run record) with its first stage, and does each stage once.
+
+    `error` is the first thing that went wrong in it, which decides how the run is recorded at `close`.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        request: RunRequest,
+        clock: Callable[[], datetime],
+        on_landed: Callable[[Landed], None] = lambda landed: None,
+        dbt: Dbt | None = None,
+    ) -> None:
+        self.request = request
+        self.error: BaseException | None = None
+        self._refresh = Refresh(project, request, clock, dbt=dbt)
+        self._on_landed = on_landed
+        self._begun = False
+        self._done: dict[str, Any] = {}
+
+    @property
+    def refresh(self) -> Refresh:
+        """The run, begun. Errors: `LeaseHeld` when another run is writing and does not end in time."""
+        if not self._begun:
+            self._refresh.__enter__()
+            self._begun = True
+        return self._refresh
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What was done so far, in order, with its times."""
+        return self._refresh.stages
+
+    @property
+    def counts(self) -> Counts:
+        """What the intake of this run did."""
+        return self._refresh.counts
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """What became of models and tests, by their dbt id."""
+        return self._refresh.nodes
+
+    def land(self) -> list[Landed]:
+        return self._once("land", lambda: self.refresh.land(self._on_landed))
+
+    def resolve(self) -> Plan:
+        return self._once("resolve", self.refresh.resolve)
+
+    def identify(self) -> Resolved:
+        self.resolve()
+        return self._once("identify", self.refresh.identify)
+
+    def model(self) -> list[Node]:
+        self.identify()
+        return self._once("model", self.refresh.model)
+
+    def audit(self) -> list[Node]:
+        """Tests what is there: without a stage before it, what the last run left in the working database."""
+        return self._once("audit", self.refresh.audit)
+
+    def publish(self) -> Published:
+        self.model()
+        self.audit()
+        return self._once("publish", self.refresh.publish)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Remembers what ends the block, for `close` and for whoever started the run."""
+        try:
+            yield
+        except BaseException as error:
+            self.error = self.error or error
+            raise
+
+    def close(self) -> None:
+        """Ends the run: gives the lease back and records how it went."""
+        if self._begun:
+            error = self.error
+            self._refresh.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+    def _once(self, stage: str, work: Callable[[], Done]) -> Done:
+        if stage not in self._done:
+            self._done[stage] = work()
+        done: Done = self._done[stage]
+        return done

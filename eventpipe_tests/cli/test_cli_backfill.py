@@ -1,0 +1,33 @@
+"""The chunks of a backfill: stretches of days without a gap."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from eventpipe.cli.backfill import CHUNK_DAYS, chunks
+
+
+def days(*numbers: int) -> list[date]:
+    return [date(2026, 1, 1) + timedelta(days=number) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), []),
+        ((0,), [(0,)]),
+        ((0, 1, 2, 3), [(0, 1, 2), (3,)]),
+        ((0, 2, 3), [(0,), (2, 3)]),
+        ((0, 1, 2, 4, 5, 6, 7), [(0, 1, 2), (4, 5, 6), (7,)]),
+    ],
+)
+def test_days_are_cut_where_a_day_is_missing_or_a_chunk_is_full(
+    given: tuple[int, ...], expected: list[tuple[int, ...]]
+) -> None:
+    assert list(chunks(days(*given), size=3)) == [tuple(days(*each)) for each in expected]
+
+
+def test_a_year_is_cut_into_weeks() -> None:
+    assert {len(chunk) for chunk in chunks(days(*range(364)))} == {CHUNK_DAYS}

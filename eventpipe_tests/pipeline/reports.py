@@ -1,0 +1,134 @@
+"""What the lines of exports say, once in the words of the canonical event and once in the vendors' own.
+
+A `Report` is what a test knows of a line; `line_of` writes it as the preset of its source reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+Identifier = tuple[str, str]
+Preset = Literal["canonical", "notifuse", "redo"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line. `world` is its workspace; `identifiers` are (type, value), strongest first."""
+
+    world: str
+    source: str
+    event_name: str
+    occurred_at: datetime
+    identifiers: tuple[Identifier, ...]
+    key: str | None = None
+    order_id: str | None = None
+    goal_type: str | None = None
+    goal_name: str | None = None
+    value: Decimal | None = None
+    currency: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    deletion: Literal["unchanged", "deleted", "restored"] = "unchanged"
+    deleted_at: datetime | None = None
+
+    @property
+    def has_goal(self) -> bool:
+        return self.goal_type is not None or self.goal_name is not None or self.value is not None
+
+    def identifier(self, kind: str) -> str | None:
+        return dict(self.identifiers).get(kind)
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a report landed; the order is that of landing."""
+
+    landed_on: date
+    file: str
+    line: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A report in its place."""
+
+    place: Place
+    report: Report
+
+
+def line_of(report: Report, preset: Preset) -> bytes:
+    """The report as a JSON line in the preset's own field names."""
+    made = {"canonical": _canonical, "notifuse": _notifuse, "redo": _redo}[preset](report)
+    return json.dumps(made, ensure_ascii=False).encode() + b"\n"
+
+
+def _canonical(report: Report) -> dict[str, Any]:
+    return _given(
+        workspace_id=report.world,
+        event_name=report.event_name,
+        occurred_at=report.occurred_at.isoformat(),
+        dedupe_key=report.key,
+        properties=_properties(report),
+        **dict(report.identifiers),
+        **({} if _is_order(report) else _goal(report, value="value")),
+        currency=report.currency if report.value is not None else None,
+    ) | _deletion(report)
+
+
+def _notifuse(report: Report) -> dict[str, Any]:
+    return _given(
+        workspace_id=report.world,
+        event_name=report.event_name,
+        external_id=report.key,
+        email=report.identifier("email"),
+        occurred_at=report.occurred_at.isoformat(),
+        properties=_properties(report),
+        **({} if _is_order(report) else _goal(report, value="goal_value")),
+    ) | _deletion(report)
+
+
+def _redo(report: Report) -> dict[str, Any]:
+    names = {"customer_id": "id", "email": "email", "phone": "phoneNumber"}
+    return _given(
+        workspace=report.world,
+        eventName=report.event_name,
+        customer={names[kind]: value for kind, value in report.identifiers},
+        data=_properties(report),
+        eventTimestamp=report.occurred_at.isoformat(),
+        uniqueId=report.key,
+        valueCurrency=report.currency if report.value is not None else None,
+    )
+
+
+def _is_order(report: Report) -> bool:
+    return report.order_id is not None
+
+
+def _properties(report: Report) -> dict[str, Any] | None:
+    """An order tells its id and total as properties, which the definition maps."""
+    if not _is_order(report):
+        return dict(report.properties) or None
+    return {**report.properties, "order_id": report.order_id, "total": float(report.value or 0)}
+
+
+def _goal(report: Report, *, value: str) -> dict[str, Any]:
+    return {
+        "goal_type": report.goal_type,
+        "goal_name": report.goal_name,
+        value: None if report.value is None else float(report.value),
+    }
+
+
+def _deletion(report: Report) -> dict[str, Any]:
+    if report.deletion == "unchanged":
+        return {}
+    return {"deleted_at": None if report.deleted_at is None else report.deleted_at.isoformat()}
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
