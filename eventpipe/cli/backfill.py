@@ -19,6 +19,7 @@ from eventpipe.cli.options import (
     open_project,
 )
 from eventpipe.cli.terminal import err, print_json
+from eventpipe.cli.writer import say_that_we_wait
 from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def backfill(
     if first > last:
         raise UsageError(f"A backfill from {first} to {last} has no day: give the earlier date as --from.")
     opened = open_project(project)
+    say_that_we_wait(opened)
 
     from eventpipe.cli.launch import launch
     from eventpipe.cli.report import RunReport
@@ -62,6 +64,8 @@ def backfill(
         if skipped:
             _say_skipped(current)
         landed = list(_land_again(opened, backfills, current))
+    if not landed and not skipped:
+        err().print(f"No export lies in {opened.exports} for {first} to {last}.", soft_wrap=True)
     outcome = launch(opened, request, lambda _: None, debug=debug)
     with writing(opened, f"{request.run_id} (end)") as backfills:
         backfills.finish(current.backfill_id, now=now())

@@ -8,6 +8,7 @@ import typer
 
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, new_run_id, now, open_project
 from eventpipe.cli.terminal import err, inert, out, print_json
+from eventpipe.cli.writer import say_that_we_wait
 
 if TYPE_CHECKING:
     from eventpipe.doctor.findings import Promise, State
@@ -26,11 +27,12 @@ def doctor(project: ProjectOption = None, json: JsonOption = False, _debug: Debu
     takes as long as a full run without landing.
     """
     opened = open_project(project)
+    say_that_we_wait(opened)
 
     from eventpipe.doctor.examination import examine
 
     err().print(
-        "Rebuilding the tables from the lake, to compare them with the published ones ...", soft_wrap=True
+        "Rebuilding the tables from the lake, to compare them with the published ones.", soft_wrap=True
     )
     promises = examine(opened, now, run_id=f"doctor {new_run_id()}")
     if json:

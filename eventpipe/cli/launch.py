@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def launch(
     project: Project, request: RunRequest, on_landed: Callable[[Landed], None], *, debug: bool = False
 ) -> RefreshOutcome:
-    """Runs the job `refresh` in this process (spec 1, section 7), with Dagster's log on the terminal if `debug`.
+    """Runs the job `refresh` in this process (spec 1, section 7); `debug` shows Dagster's log.
 
     Raises what a stage raises.
     """

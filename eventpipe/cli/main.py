@@ -6,6 +6,7 @@ command that needs it.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ app.add_typer(contact.app, name="contact")
 
 def run() -> None:
     """The console script: runs the command of `sys.argv` and ends the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # data decides what is printed, not the locale
     sys.exit(main(sys.argv[1:]))
 
 

@@ -84,5 +84,5 @@ def _bar(console: Console, exports: int) -> Progress:
         console=console,
         transient=True,
     )
-    bar.add_task("landing", total=exports)
+    bar.add_task("starting", total=exports)
     return bar

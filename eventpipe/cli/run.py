@@ -18,6 +18,7 @@ from eventpipe.cli.options import (
     open_project,
 )
 from eventpipe.cli.terminal import print_json
+from eventpipe.cli.writer import say_that_we_wait
 from eventpipe.errors import UsageError
 
 
@@ -52,6 +53,7 @@ def run(
     if first is not None and last is not None and first > last:
         raise UsageError(f"There is no day from {first} to {last}: give the earlier date as --from.")
     opened = open_project(project)
+    say_that_we_wait(opened)
 
     from eventpipe.cli.launch import launch
     from eventpipe.cli.progress import LandingProgress, count_exports

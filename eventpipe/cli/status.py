@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, open_project
+from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
+from eventpipe.cli.writer import current_writer, is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,7 +67,7 @@ def status(
     manifests = list(Lake(opened.lake).manifests())
     landed = {manifest.key for manifest in manifests}
     waiting = sum(1 for export in find(opened.exports, sources, Selection()) if export.key not in landed)
-    runs, tenure = _ops(opened, last_runs)
+    runs, tenure = _runs(opened, last_runs), current_writer(opened)
     exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests)
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
@@ -88,7 +89,7 @@ def status(
         return
     console = out()
     console.print(inert(f"Project {opened.root}, workspace {opened.settings.workspace}"), soft_wrap=True)
-    console.print(_who_writes(tenure), soft_wrap=True)
+    console.print(inert(_who_writes(tenure)), soft_wrap=True)
     _show_runs(runs)
     _show_exports(exports, refused, waiting, unread)
     _show_published(published)
@@ -116,14 +117,14 @@ def by_source(sources: Iterable[str], manifests: Sequence[Manifest]) -> list[Sou
     return found
 
 
-def _ops(project: Project, limit: int) -> tuple[list[Run], Tenure | None]:
+def _runs(project: Project, limit: int) -> list[Run]:
     if not project.ops.exists():  # looking makes nothing
-        return [], None
-    from eventpipe.ops import lease, runs
+        return []
+    from eventpipe.ops import runs
     from eventpipe.ops.store import OpsStore
 
     with OpsStore.open(project.ops) as store:
-        return runs.recent(store, limit), lease.current(store)
+        return runs.recent(store, limit)
 
 
 def _published(project: Project) -> Published | None:
@@ -147,7 +148,7 @@ def _published(project: Project) -> Published | None:
 
 
 def _lease(tenure: Tenure | None) -> dict[str, Any] | None:
-    if tenure is None or tenure.holder is None or tenure.process is None:
+    if tenure is None or tenure.process is None:
         return None
     return {
         "holder": tenure.holder,
@@ -155,18 +156,18 @@ def _lease(tenure: Tenure | None) -> dict[str, Any] | None:
         "pid": tenure.process.pid,
         "since": tenure.acquired_at,
         "expires_at": tenure.expires_at,
+        "is_gone": is_gone(tenure),
     }
 
 
 def _who_writes(tenure: Tenure | None) -> str:
-    if tenure is None or tenure.holder is None or tenure.process is None:
+    if tenure is None:
         return "No run is writing."
-    from eventpipe.ops.process import this_process
-
-    dead = tenure.process.is_gone(this_process()) or (
-        tenure.expires_at is not None and tenure.expires_at <= now()
+    return (
+        f"{tenure} ended without a word: the next run takes over."
+        if is_gone(tenure)
+        else f"{tenure} is writing."
     )
-    return f"{tenure} is writing." if not dead else f"{tenure} ended without a word: the next run takes over."
 
 
 def _show_runs(runs: Sequence[Run]) -> None:

@@ -90,7 +90,7 @@ def _current(published: duckdb.DuckDBPyConnection) -> Check:
     return Check.of(
         "versions = current + superseded, one current version for each event",
         current == events,
-        {"current": current, "superseded": superseded, "after as_of": future, "events": events},
+        {"current": current, "superseded": superseded, "after_as_of": future, "events": events},
         f"The tables hold {events} events and {current} current versions. {_REBUILD}",
     )
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
 from eventpipe.client import open_published
 from eventpipe.doctor.accounted import accounted
 from eventpipe.doctor.findings import Check, Promise
-from eventpipe.doctor.same_answer import Fingerprint, configuration_of, copy_lake, rebuild, same_answer
+from eventpipe.doctor.same_answer import (
+    Fingerprint,
+    as_of_published,
+    configuration_of,
+    copy_lake,
+    rebuild,
+    same_answer,
+)
 from eventpipe.doctor.whole import whole
 from eventpipe.intake.lake import Lake, Manifest
 from eventpipe.ops import lease as leases
@@ -20,6 +29,8 @@ from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
+
+_ALL = 1_000_000
 
 
 def examine(project: Project, clock: Callable[[], datetime], *, run_id: str) -> list[Promise]:
@@ -29,53 +40,61 @@ def examine(project: Project, clock: Callable[[], datetime], *, run_id: str) -> 
     Raises UsageError when nothing is published yet, LeaseHeld when a run does not end in time, StageFailed
     when the rebuild stops.
     """
-    scratch = project.state / "doctor"
-    shutil.rmtree(scratch, ignore_errors=True)
     lake = Lake(project.lake)
-    with open_published(project):
-        pass  # else there is nothing to examine: say so before anything is made
-    try:
+    open_published(project).close()  # else there is nothing to examine: said before anything is made
+    with ExitStack() as opened:
+        scratch = opened.enter_context(_scratch(project))
         with OpsStore.open(project.ops) as store, _nobody_writing(store, run_id, clock):
-            published = open_published(project)
+            # This moment's file: a run that publishes later does not change what this connection reads.
+            published = opened.enter_context(open_published(project))
             manifests = list(lake.manifests())
             copy_lake(project.lake, scratch / "lake")
             with _working(project) as working:
-                third = whole(published, working, runs.recent(store, 1_000_000))
+                third = whole(published, working, runs.recent(store, _ALL))
                 configuration = None if working is None else _configuration(working)
-        with published:
-            first = accounted(published, Lake(scratch / "lake"), manifests)
-            second = _same_answer(project, published, manifests, configuration, clock, run_id)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        first = accounted(published, Lake(scratch / "lake"), manifests)
+        second = _why_not(published, manifests)
+        if second is None:
+            rebuilt = rebuild(project, scratch, as_of_published(published), clock, run_id)
+            with _read_only(rebuilt) as tables:
+                second = same_answer(published, tables, configuration)
     return [first, second, third]
 
 
-def _same_answer(
-    project: Project,
-    published: duckdb.DuckDBPyConnection,
-    manifests: list[Manifest],
-    configuration: dict[str, Fingerprint] | None,
-    clock: Callable[[], datetime],
-    run_id: str,
-) -> Promise:
+def _why_not(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) -> Promise | None:
+    """Why promise 2 cannot be checked now, as its result; None when it can."""
     unpublished = _unpublished(published, manifests)
-    if unpublished:
-        detail = (
-            f"The lake has changed since the last publish ({unpublished} exports). Run `eventpipe run`, then "
-            "ask again."
-        )
-        return Promise(
-            2,
-            "Same answer",
-            (Check("rebuilt tables = published tables", "unchecked", {"exports": unpublished}, detail),),
-        )
-    as_of = published.execute(
-        "select as_of from runs where run_status = 'published' order by run_started_at desc, run_id limit 1"
-    ).fetchone()
-    assert as_of is not None
-    rebuilt = rebuild(project, project.state / "doctor", as_of[0], clock, run_id)
-    with _read_only(rebuilt) as tables:
-        return same_answer(published, tables, configuration)
+    if not unpublished:
+        return None
+    detail = (
+        f"The lake changed after the last publish ({unpublished} exports). Start `eventpipe run`, ask again."
+    )
+    check = Check("rebuilt tables = published tables", "unchecked", {"exports": unpublished}, detail)
+    return Promise(2, "Same answer", (check,))
+
+
+@contextmanager
+def _scratch(project: Project) -> Iterator[Path]:
+    """A folder of this process beside the project's own state; what killed examinations left is removed."""
+    for left in project.state.glob("doctor-*"):
+        if not _is_alive(left.name.rpartition("-")[2]):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = project.state / f"doctor-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _unpublished(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) -> int:

@@ -71,7 +71,7 @@ def _last_good_run(published: duckdb.DuckDBPyConnection, runs: Sequence[Run]) ->
     return Check.of(
         "the published file is that of the last good run",
         bool(good) and newer == 0,
-        {"good runs": len(good), "newer than the file": newer},
+        {"good_runs": len(good), "newer_than_file": newer},
         f"The file was published by run {shown}, the last good run on record is "
         f"{good[0].run_id if good else 'none'}. {_AGAIN}",
     )

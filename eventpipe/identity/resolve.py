@@ -4,9 +4,12 @@
     work.identity_sets    both  workspace_id, identifiers, first_occurred_at, component, contact_id
     work.identity_nodes   both  workspace_id, identifier_type, identifier_value, first_seen_at, component, contact_id
     run.moved_sets        out   workspace_id, identifiers, old_contact_id, new_contact_id
+    run.moved_contacts    out   workspace_id, contact_id: who gained or lost a set or an identifier
 
 `component` names everything that ties reach before limits: whatever a new or changed set touches lies in the components
-of its members, so solving those anew gives what solving everything would (spec 2, "Cost").
+of its members, so solving those anew gives what solving everything would (spec 2, "Cost"). Sets of deleted events are
+silent: they tie nothing and have no component, but their history still shows on somebody's timeline. They are few, and
+every run looks up anew who holds their identifiers.
 """
 
 from __future__ import annotations
@@ -76,12 +79,7 @@ def _affected(connection: duckdb.DuckDBPyConnection, names: list[str], blocked: 
     connection.execute(f"""
         create or replace temp table touched_components as
         select distinct component from work.identity_nodes
-        semi join ({exploded.format("work.touched_sets")}) using (workspace_id, identifier_type, identifier_value)
-        union
-        select component from work.identity_sets
-        semi join work.touched_sets using (workspace_id, identifiers)
-        where component is not null""")
-    # Sets of deleted events tie nothing, but their history still shows on somebody's timeline.
+        semi join ({exploded.format("work.touched_sets")}) using (workspace_id, identifier_type, identifier_value)""")
     connection.execute("""
         create or replace temp table affected as
         select row_number() over () as "set", * from (
@@ -89,7 +87,7 @@ def _affected(connection: duckdb.DuckDBPyConnection, names: list[str], blocked: 
             union all
             select workspace_id, identifiers, first_occurred_at
             from work.identity_sets anti join work.touched_sets using (workspace_id, identifiers)
-            where component in (select component from touched_components) or component is null
+            where component in (select component from touched_components) or first_occurred_at is null
         )""")
     ranked = " ".join(f"when {literal(name)} then {place}" for place, name in enumerate(names))
     connection.execute(f"""
@@ -118,37 +116,48 @@ def _write(connection: duckdb.DuckDBPyConnection, solution: Solution, names: lis
             else o.contact_id end as contact_id
         from solved as s join affected as a on s."set" = a."set"
         join new_nodes as c on s.component = c.node left join new_nodes as o on s.owner = o.node""")
-    _silent(connection)
+    connection.execute("""
+        create or replace temp table moved_nodes as
+        select workspace_id, old.contact_id as old_contact_id, new.contact_id as new_contact_id
+        from work.identity_nodes as old join new_nodes as new using (workspace_id, identifier_type, identifier_value)
+        where old.contact_id <> new.contact_id""")
+    connection.execute(
+        "delete from work.identity_nodes where component in (select component from touched_components)"
+    )
+    connection.execute("insert into work.identity_nodes by name select * exclude (node, strength) from new_nodes")
+    _silent(connection, types)
     connection.execute("""
         create or replace table run.moved_sets as
         select old.workspace_id, old.identifiers, old.contact_id as old_contact_id, new.contact_id as new_contact_id
         from work.identity_sets as old join new_sets as new using (workspace_id, identifiers)
         where old.contact_id is distinct from new.contact_id""")
     connection.execute("""
+        create or replace table run.moved_contacts as
+        select distinct workspace_id, unnest([old_contact_id, new_contact_id]) as contact_id
+        from (
+            select workspace_id, old_contact_id, new_contact_id from run.moved_sets
+            union all select workspace_id, old_contact_id, new_contact_id from moved_nodes
+        )""")
+    connection.execute("""
         delete from work.identity_sets
         where (workspace_id, identifiers) in (select (workspace_id, identifiers) from affected)""")
-    connection.execute(
-        "delete from work.identity_nodes where component in (select component from touched_components)"
-    )
     connection.execute("insert into work.identity_sets by name from new_sets")
-    connection.execute(
-        "insert into work.identity_nodes by name select * exclude (node, strength) from new_nodes"
-    )
     for relation in ("nodes", "solved"):
         connection.unregister(relation)
-    for table in ("affected", "members", "touched_components", "new_nodes", "new_sets"):
+    for table in ("affected", "members", "touched_components", "new_nodes", "new_sets", "moved_nodes"):
         connection.execute(f"drop table {table}")
 
 
-def _silent(connection: duckdb.DuckDBPyConnection) -> None:
+def _silent(connection: duckdb.DuckDBPyConnection, types: str) -> None:
     """Sets of deleted events only: shown with the contact of their strongest identifier that somebody holds."""
-    connection.execute("""
+    connection.execute(f"""
         insert into new_sets by name
-        select a.workspace_id, a.identifiers, null::timestamptz as first_occurred_at,
-            arg_min(n.component, m.strength) as component, arg_min(n.contact_id, m.strength) as contact_id
+        select a.workspace_id, a.identifiers, null::timestamptz as first_occurred_at, null::varchar as component,
+            arg_min(n.contact_id, (m.strength, n.first_seen_at, m.identifier_value)) as contact_id
         from affected as a
         left join members as m on a."set" = m."set"
-        left join new_nodes as n
-            on a.workspace_id = n.workspace_id and m.strength = n.strength and m.identifier_value = n.identifier_value
+        left join work.identity_nodes as n
+            on a.workspace_id = n.workspace_id and {types}[m.strength + 1] = n.identifier_type
+            and m.identifier_value = n.identifier_value
         where a.first_occurred_at is null
         group by a.workspace_id, a.identifiers""")

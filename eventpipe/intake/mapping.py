@@ -52,6 +52,16 @@ def sent_from(profile: SourceProfile, document: Document, file: str, columns: Co
     return replace(sent, **changes)  # type: ignore[arg-type]  # keys are names of Sent's fields, checked above
 
 
+def _fields_of(entry: FieldMap) -> tuple[str, ...]:
+    match entry:
+        case FieldPath():
+            return (entry.field,)
+        case SqlField():
+            return entry.fields
+        case Constant():
+            return ()
+
+
 class _Reader:
     def __init__(self, document: Document, columns: Collection[str]) -> None:
         self._document = document
@@ -88,8 +98,7 @@ class _Reader:
         """The record without the fields that the mapping uses."""
         used: dict[str, object] = {}
         for entry in profile.map.values():
-            fields = (entry.field,) if isinstance(entry, FieldPath) else getattr(entry, "fields", ())
-            for field in fields:
+            for field in _fields_of(entry):
                 node = used
                 *parents, last = self.path(field)
                 for key in parents:

@@ -10,6 +10,7 @@ import duckdb
 import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from eventpipe.sql import literal
 
@@ -34,10 +35,10 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
     connection.create_function(
         _PHONE_FUNCTION,
         _phones,
-        ["VARCHAR", "VARCHAR"],  # type: ignore[list-item]  # the stubs know type objects only
-        "VARCHAR",  # type: ignore[arg-type]
-        type="arrow",
-        null_handling="special",
+        ["VARCHAR", "VARCHAR"],
+        "VARCHAR",
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
     )
 
 

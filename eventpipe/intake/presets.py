@@ -192,14 +192,21 @@ def _arsel(document: Document, file: str) -> Sent:
 
 
 def _canonical(document: Document, file: str) -> Sent:
-    plain = ("workspace_id", "occurred_at", "customer_id", "email", "phone", "anonymous_id")
-    text = {name: document.text((name,)) for name in (*plain, "dedupe_key", "order_id", "goal_type", "goal_name")}
     state = document.text(("deletion",))
     kind = known_kind(document.text(("kind",)))
     return Sent(
-        **text,
+        workspace_id=_first(document, "workspace_id"),
         event_name=f"coalesce({_first(document, 'event_name')}, nullif({kind}, 'track'))",
         kind=kind,
+        occurred_at=_first(document, "occurred_at"),
+        customer_id=_first(document, "customer_id"),
+        email=_first(document, "email"),
+        phone=_first(document, "phone"),
+        anonymous_id=_first(document, "anonymous_id"),
+        dedupe_key=_first(document, "dedupe_key"),
+        order_id=_first(document, "order_id"),
+        goal_type=_first(document, "goal_type"),
+        goal_name=_first(document, "goal_name"),
         value=document.json(("value",)),
         currency=_first(document, "currency"),
         properties=_first_object(document, "properties"),

@@ -21,7 +21,7 @@ BATCH = "batch"
 def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str] | None) -> str:
     """A query over FRAME rows of JSON text, one event a line, giving line, index, raw, doc, fault, j.
 
-    Each line is parsed once: `j` is null where that fails. A vendor's batch body (a list under the key `batch`) gets
+    `j` is null where a line is no JSON. A vendor's batch body (a list under the key `batch`) gets
     the fault BATCH.
     """
     many = f"case when starts_with({document.json(batch)}, '[') then {literal(BATCH)} end" if batch else "null"
@@ -38,7 +38,7 @@ def from_many(
     frames: str, depth: int, document: Document, batch: Sequence[str] | None, explode: Sequence[str] | None
 ) -> str:
     """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be."""
-    is_object = "json_valid(raw) and json_type(raw) = 'OBJECT'"
+    is_object = "case when json_valid(raw) then json_type(raw) = 'OBJECT' end"
     checked = f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}) as fault from {frames}"
     path = explode or batch
     if path is None:

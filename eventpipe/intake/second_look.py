@@ -78,8 +78,8 @@ def tally(connection: duckdb.DuckDBPyConnection, table: str) -> Tally:
         """
     ).fetchone()
     assert found is not None
-    *counts, batches, signatures = found
-    return Tally(*map(int, counts), signatures=tuple(signatures), batches=batches)
+    accepted, rejected, lines, event_names, batches, signatures = found
+    return Tally(accepted, rejected, lines, event_names, tuple(signatures), batches)
 
 
 def look_again(

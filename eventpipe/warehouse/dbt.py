@@ -116,6 +116,7 @@ class Dbt:
             "--no-use-colors",
             "--log-level",
             "none",
+            "--no-write-json",  # a manifest of a megabyte with every invocation, which nobody reads
         ]
 
 

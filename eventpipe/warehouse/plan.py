@@ -140,6 +140,8 @@ def _fingerprint(project: Project) -> str:
 
 
 def _empty(connection: duckdb.DuckDBPyConnection) -> None:
+    # First what vouches for the rest: a run that is killed between two of these drops leaves no state to go on from.
+    connection.execute("drop table if exists work.state")
     found = connection.execute(
         "select table_schema, table_name, table_type from information_schema.tables"
         f" where table_schema in ({literals(_WORKING_SCHEMAS)}) order by table_type desc"

@@ -86,9 +86,7 @@ def own_shop(shop: Shop, tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Ended]:
+def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
     """The command line in this process: quick, for commands that import nothing that stays."""
     for name in [name for name in os.environ if name.startswith("EVENTPIPE_")]:
         monkeypatch.delenv(name)

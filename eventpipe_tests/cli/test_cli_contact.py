@@ -25,7 +25,8 @@ def client(shop: Shop) -> Iterator[Client]:
 def ada(client: Client) -> dict[str, Any]:
     """The contact with the most events of those that have an email, a customer_id and an anonymous_id."""
     found = client.sql(
-        "select c.*, i.identifier_value as anonymous_id from contacts c join contact_identifiers i using (contact_id)"
+        "select c.*, i.identifier_value as anonymous_id"
+        " from contacts c join contact_identifiers i using (contact_id)"
         " where c.email is not null and c.customer_id is not null and i.identifier_type = 'anonymous_id'"
         " order by c.event_count desc, c.contact_id limit 1"
     )

@@ -1,4 +1,4 @@
-"""How commands fail: exit codes, one paragraph on stderr, JSON on stdout, no traceback (spec 1, section 7)."""
+"""How commands fail: exit codes, one paragraph on stderr, JSON on stdout (spec 1, section 7)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ from eventpipe.errors import AuditHeld, LeaseHeld
 from eventpipe_tests.cli.conftest import Ended, Shop, clean_environment, eventpipe
 
 Call = Callable[..., Ended]
+
+
+def command(*arguments: str, shop: Shop) -> list[str]:
+    return [sys.executable, "-m", "eventpipe", *arguments, "--project", str(shop.root)]
+
+
+def wait_until_open(pid: int, file: Path) -> None:
+    """Until a process has opened a file, and a moment longer."""
+    deadline = time.monotonic() + 60
+    while file not in [each.resolve() for each in Path(f"/proc/{pid}/fd").iterdir()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,7 @@ def test_with_json_an_error_is_json_too(call: Call, shop: Shop) -> None:
 def test_a_failed_run_ends_with_the_code_of_its_error(
     call: Call, shop: Shop, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("eventpipe.cli.launch.launch", fails)
@@ -132,13 +145,12 @@ def test_a_message_cannot_control_the_terminal(call: Call, shop: Shop) -> None:
 
 def test_an_interrupted_command_ends_with_130_and_one_line(shop: Shop) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "eventpipe", "query", "--project", str(shop.root)]
-        + ["select count(*) from range(100000) a, range(100000) b, range(1000) c"],
+        command("query", "select count(*) from range(100000), range(100000), range(1000)", shop=shop),
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(2.5)
+    wait_until_open(process.pid, shop.root / "analytics.duckdb")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
@@ -148,8 +160,7 @@ def test_an_interrupted_command_ends_with_130_and_one_line(shop: Shop) -> None:
 def test_a_reader_that_goes_away_is_no_error(shop: Shop) -> None:
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "eventpipe", "query", "--project", str(shop.root), "--csv"]
-        + ["select range from range(1000000)"],
+        command("query", "select range from range(1000000)", "--csv", shop=shop),
         env=clean_environment(),
         stdout=writing,
         stderr=subprocess.PIPE,

@@ -61,7 +61,8 @@ def test_csv_column_names_are_cells_too(ask: Call) -> None:
 def test_csv_values(ask: Call) -> None:
     values = rows(
         ask(
-            "select null as a, '' as empty, 'x,\"y\"' as b, timestamptz '2026-01-05 10:00:00.5+02' as c, date '2026-01-05' as d,"
+            "select null as a, '' as empty, 'x,\"y\"' as b,"
+            " timestamptz '2026-01-05 10:00:00.5+02' as c, date '2026-01-05' as d,"
             " [1, 2] as e, {'k': 'v'} as f, true as g, 1.50::decimal(9, 4) as h, 0.1::double as i",
             "--csv",
         )
@@ -82,8 +83,8 @@ def test_csv_values(ask: Call) -> None:
 
 def test_json_is_a_list_of_objects_with_exact_numbers(ask: Call) -> None:
     ended = ask(
-        "select 12345678901234.5678::decimal(18, 4) as money, '{\"a\": [1]}'::json as properties, 'text' as t,"
-        " null as n, timestamptz '2026-01-05 10:00:00Z' as at, 'nan'::double as nan",
+        "select 12345678901234.5678::decimal(18, 4) as money, '{\"a\": [1]}'::json as properties,"
+        " 'text' as t, null as n, timestamptz '2026-01-05 10:00:00Z' as at, 'nan'::double as nan",
         "--json",
     ).good()
     (row,) = json.loads(ended.out, parse_float=Decimal)

@@ -25,7 +25,9 @@ def framed(content: bytes, *, chunk: int = 1 << 20, limit: int = 1 << 20) -> Fra
     counted = LineCount()
     found = []
     for batch in frames(chunks(), counted, line_bytes=limit, depth=32):
-        for line, raw, fault in zip(*(batch.column(name).to_pylist() for name in ("line", "raw", "fault")), strict=True):
+        for line, raw, fault in zip(
+            *(batch.column(name).to_pylist() for name in ("line", "raw", "fault")), strict=True
+        ):
             found.append((line, raw.rstrip("\r\n"), fault))
     return found, counted.lines, counted.blank
 
@@ -40,7 +42,9 @@ def plainly(content: bytes, limit: int) -> Frames:
     blank = 0
     for number, piece in enumerate(pieces, start=1):
         if len(piece) > limit:
-            found.append((number, piece[: limit + 1].decode("utf-8", "ignore").replace("\0", ""), "line.too_long"))
+            found.append(
+                (number, piece[: limit + 1].decode("utf-8", "ignore").replace("\0", ""), "line.too_long")
+            )
         elif not piece.strip():
             blank += 1
         else:
@@ -56,7 +60,15 @@ def plainly(content: bytes, limit: int) -> Frames:
 
 @pytest.mark.parametrize(
     "content",
-    [b"one\ntwo\n", b"one\r\ntwo\r\n", b"one\rtwo\r", b"one\r\ntwo", b"one\ntwo", b"one\rtwo\n", b"\xef\xbb\xbfone\ntwo\n"],
+    [
+        b"one\ntwo\n",
+        b"one\r\ntwo\r\n",
+        b"one\rtwo\r",
+        b"one\r\ntwo",
+        b"one\ntwo",
+        b"one\rtwo\n",
+        b"\xef\xbb\xbfone\ntwo\n",
+    ],
     ids=["LF", "CRLF", "CR", "CRLF without the last", "LF without the last", "mixed", "BOM"],
 )
 def test_every_way_to_end_a_line_gives_the_same_lines(content: bytes) -> None:
@@ -74,7 +86,12 @@ def test_an_empty_file_and_a_lone_mark_hold_no_line() -> None:
 def test_a_line_over_the_limit_costs_only_itself_and_its_break_does_not_count() -> None:
     content = b"a" * LIMIT + b"\n" + b"b" * LIMIT + b"\r\n" + b"c" * (LIMIT + 1) + b"\n" + b"d\n"
     found, count, _ = framed(content, limit=LIMIT)
-    assert [(line, fault) for line, _, fault in found] == [(1, None), (2, None), (3, "line.too_long"), (4, None)]
+    assert [(line, fault) for line, _, fault in found] == [
+        (1, None),
+        (2, None),
+        (3, "line.too_long"),
+        (4, None),
+    ]
     assert count == 4
 
 
@@ -85,7 +102,11 @@ def test_of_a_line_far_over_the_limit_only_the_beginning_is_kept() -> None:
 
 def test_bytes_that_are_not_utf8_cost_their_line_and_are_kept_in_base64() -> None:
     found, _, _ = framed(b"one\n\xff\xfe\xe9\r\ntwo\n")
-    assert found == [(1, "one", None), (2, base64.b64encode(b"\xff\xfe\xe9").decode(), "encoding.invalid"), (3, "two", None)]
+    assert found == [
+        (1, "one", None),
+        (2, base64.b64encode(b"\xff\xfe\xe9").decode(), "encoding.invalid"),
+        (3, "two", None),
+    ]
 
 
 def test_a_nul_costs_its_line() -> None:
@@ -101,7 +122,22 @@ def test_a_file_in_utf16_or_utf32_is_refused(encoding: str, chunk: int) -> None:
 
 
 LINES = st.lists(
-    st.sampled_from([b"\n", b"\r", b"\r\n", b" ", b"a", b"bc", b'{"x": 1}', "é€😀".encode(), b"\xff", b"\0", b"x" * 11, b"y" * 40])
+    st.sampled_from(
+        [
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b" ",
+            b"a",
+            b"bc",
+            b'{"x": 1}',
+            "é€😀".encode(),
+            b"\xff",
+            b"\0",
+            b"x" * 11,
+            b"y" * 40,
+        ]
+    )
 ).map(b"".join)
 
 

@@ -59,7 +59,11 @@ def nested(depth: int) -> str:
 @pytest.fixture(scope="module")
 def rows_of_not_json(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """Each of NOT_JSON on a line of its own, with an event before and after it."""
-    return judged(tmp_path_factory.mktemp("not_json"), *(each for line in NOT_JSON.values() for each in (FINE, line)), FINE)
+    return judged(
+        tmp_path_factory.mktemp("not_json"),
+        *(each for line in NOT_JSON.values() for each in (FINE, line)),
+        FINE,
+    )
 
 
 @pytest.mark.parametrize("what", NOT_JSON)
@@ -171,7 +175,9 @@ def test_json_lines_named_json_are_read_as_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ['{"event_name": "a', '{"event_name": "a"}}', "", '{"a":' * 20_000 + "1"])
-def test_json_lines_named_json_are_told_by_what_follows_a_broken_first_line(first: str, tmp_path: Path) -> None:
+def test_json_lines_named_json_are_told_by_what_follows_a_broken_first_line(
+    first: str, tmp_path: Path
+) -> None:
     rows = judged(tmp_path, first, FINE, FINE, name="events.json")
     assert reasons(rows)[-2:] == [[], []]
 
@@ -224,7 +230,12 @@ def test_a_batch_body_is_read_as_its_elements_with_their_index(name: str, tmp_pa
 
 def test_a_field_named_like_the_list_of_a_batch_body_may_be_mapped(tmp_path: Path) -> None:
     source = {"preset": "canonical", "map": {"order_id": "EVENTS", "goal_name": "events.name"}}
-    assert accepted(judged(tmp_path, event(EVENTS="o", events={"name": "n"}), sources={"web": source}))["order_id"] == "o"
+    assert (
+        accepted(judged(tmp_path, event(EVENTS="o", events={"name": "n"}), sources={"web": source}))[
+            "order_id"
+        ]
+        == "o"
+    )
 
 
 def test_an_empty_batch_body_is_a_blank_line(tmp_path: Path) -> None:
@@ -237,11 +248,22 @@ def test_an_empty_batch_body_is_a_blank_line(tmp_path: Path) -> None:
 
 def test_batch_bodies_and_single_events_may_share_a_file(tmp_path: Path) -> None:
     rows = judged(tmp_path, {"batch": [FINE_V2, FINE_V2]}, FINE_V2, sources={"web": "customerio"})
-    assert [(line, index) for line, index in rows.select("line", "index").rows()] == [(1, 0), (1, 1), (2, None)]
+    assert [(line, index) for line, index in rows.select("line", "index").rows()] == [
+        (1, 0),
+        (1, 1),
+        (2, None),
+    ]
     assert reasons(rows) == [[], [], []]
 
 
-FINE_V2 = {"type": "person", "identifiers": {"id": "c"}, "action": "event", "name": "a", "id": "1", "attributes": {}}
+FINE_V2 = {
+    "type": "person",
+    "identifiers": {"id": "c"},
+    "action": "event",
+    "name": "a",
+    "id": "1",
+    "attributes": {},
+}
 
 
 def test_an_element_keeps_its_nulls_and_wins_over_the_fields_around_it(tmp_path: Path) -> None:

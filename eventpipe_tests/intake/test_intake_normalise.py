@@ -26,7 +26,9 @@ def evaluate() -> Iterator[Evaluate]:
 
         def evaluated(expression: str, text: str) -> Any:
             # A row of a table, and not a literal: an engine computes those while it plans, by other code.
-            found = connection.execute(f"select {expression} from (select unnest([{literal(text)}]) as x)").fetchone()
+            found = connection.execute(
+                f"select {expression} from (select unnest([{literal(text)}]) as x)"
+            ).fetchone()
             assert found is not None
             return found[0]
 
@@ -60,18 +62,37 @@ def test_an_email_is_trimmed_composed_and_in_lower_case(sent: str, kept: str, ev
 
 @pytest.mark.parametrize(
     "sent",
-    ["", " ", "ann", "ann@", "@example.com", "ann@example", "ann@@example.com", "ann@ex ample.com", "a n@example.com"]
-    + ["ann@example..com", "ann@.com", "ann@example.com.", "Ann <ann@example.com>", "a@b.co,c@d.co", "x" * 243 + "@example.com"],
+    [
+        "",
+        " ",
+        "ann",
+        "ann@",
+        "@example.com",
+        "ann@example",
+        "ann@@example.com",
+        "ann@ex ample.com",
+        "a n@example.com",
+        "ann@example..com",
+        "ann@.com",
+        "ann@example.com.",
+        "Ann <ann@example.com>",
+        "a@b.co,c@d.co",
+        "x" * 243 + "@example.com",
+    ],
 )
 def test_what_is_not_written_like_an_address_is_no_email(sent: str, evaluate: Any) -> None:
     assert evaluate(normalise.email(normalise.folded("x")), sent) is None
 
 
-@pytest.mark.parametrize(("address", "mixed"), [("pаypal@example.com", True), ("иван@пример.рф", False), ("josé@example.com", False)])
-def test_an_address_of_mixed_scripts_is_kept_and_flagged(address: str, mixed: bool, tmp_path: Path) -> None:
-    row = accepted(judged(tmp_path, event(email=address)))
-    assert row["email"] == address
-    assert (row["flags"] == ["email.mixed_script"]) == mixed
+def test_an_address_of_mixed_scripts_is_kept_and_flagged(tmp_path: Path) -> None:
+    addresses = {
+        "p\u0430ypal@example.com": ["email.mixed_script"],
+        "иван@пример.рф": None,
+        "josé@example.com": None,
+    }
+    rows = judged(tmp_path, *(event(email=address) for address in addresses))
+    assert rows["email"].to_list() == list(addresses)
+    assert rows["flags"].to_list() == list(addresses.values())
 
 
 # --- phone ---
@@ -98,7 +119,9 @@ def test_an_address_of_mixed_scripts_is_kept_and_flagged(address: str, mixed: bo
         ("'; drop table events; --", "GB", None),
     ],
 )
-def test_a_phone_number_is_e164_or_none(sent: str, region: str | None, kept: str | None, evaluate: Any) -> None:
+def test_a_phone_number_is_e164_or_none(
+    sent: str, region: str | None, kept: str | None, evaluate: Any
+) -> None:
     assert evaluate(normalise.phone("x", region), sent) == kept
 
 
@@ -157,16 +180,43 @@ def test_iso_8601_is_an_instant_in_microseconds(sent: str, kept: str, evaluate: 
         ("100000000000", "1973-03-03T09:46:40Z"),
     ],
 )
-def test_an_epoch_is_in_seconds_milliseconds_or_microseconds_by_its_magnitude(sent: str, kept: str, evaluate: Any) -> None:
+def test_an_epoch_is_in_seconds_milliseconds_or_microseconds_by_its_magnitude(
+    sent: str, kept: str, evaluate: Any
+) -> None:
     assert instant(evaluate, sent) == kept
 
 
 @pytest.mark.parametrize(
     "sent",
-    ["yesterday", "", "2026-01-05T24:00:00Z", "2026-01-05T23:59:60Z", "2026-02-29T00:00:00Z", "2026-02-30", "2026-13-01"]
-    + ["2026-00-10", "2026-01-05T25:00:00Z", "2026-01-05T10:60:00Z", "55840-01-01T00:00:00Z", "26-01-05", "05/01/2026"]
-    + ["2026-01-05T10:00:00+24:00", "2026-01-05T10:00:00+05:60", "2026-01-05T10:00:00 Europe/London", "2026-W02-1", "1e9"]
-    + ["2026-01-05T10:00:00ZZ", "1767607200 ", "+1767607200", "NaN", "infinity", "epoch", "now", "today", "12345678901234567890"],
+    [
+        "yesterday",
+        "",
+        "2026-01-05T24:00:00Z",
+        "2026-01-05T23:59:60Z",
+        "2026-02-29T00:00:00Z",
+        "2026-02-30",
+        "2026-13-01",
+        "2026-00-10",
+        "2026-01-05T25:00:00Z",
+        "2026-01-05T10:60:00Z",
+        "55840-01-01T00:00:00Z",
+        "26-01-05",
+        "05/01/2026",
+        "2026-01-05T10:00:00+24:00",
+        "2026-01-05T10:00:00+05:60",
+        "2026-01-05T10:00:00 Europe/London",
+        "2026-W02-1",
+        "1e9",
+        "2026-01-05T10:00:00ZZ",
+        "1767607200 ",
+        "+1767607200",
+        "NaN",
+        "infinity",
+        "epoch",
+        "now",
+        "today",
+        "12345678901234567890",
+    ],
 )
 def test_what_is_no_time_is_none(sent: str, evaluate: Any) -> None:
     assert instant(evaluate, sent) is None
@@ -203,7 +253,9 @@ def test_a_naive_time_is_in_the_zone_of_the_source(sent: str, kept: str, evaluat
         ("%d/%m/%Y", "1767607200", None),
     ],
 )
-def test_with_a_format_only_that_format_is_read(form: str, sent: str, kept: str | None, evaluate: Any) -> None:
+def test_with_a_format_only_that_format_is_read(
+    form: str, sent: str, kept: str | None, evaluate: Any
+) -> None:
     assert instant(evaluate, sent, "America/New_York", form) == kept
 
 
@@ -214,7 +266,12 @@ def test_an_event_without_a_time_gets_that_of_its_landing_and_a_flag(tmp_path: P
 
 
 def test_numbers_are_epochs_as_numbers_and_as_text(tmp_path: Path) -> None:
-    rows = judged(tmp_path, event(occurred_at=1767607200), event(occurred_at="1767607200000"), event(occurred_at=1767607200.5))
+    rows = judged(
+        tmp_path,
+        event(occurred_at=1767607200),
+        event(occurred_at="1767607200000"),
+        event(occurred_at=1767607200.5),
+    )
     assert [at.isoformat() for at in rows["occurred_at"]] == [
         "2026-01-05T10:00:00+00:00",
         "2026-01-05T10:00:00+00:00",
@@ -223,7 +280,12 @@ def test_numbers_are_epochs_as_numbers_and_as_text(tmp_path: Path) -> None:
 
 
 def test_the_bounds_of_time_are_earliest_and_a_day_after_the_landing_date(tmp_path: Path) -> None:
-    times = ["1990-01-01T00:00:00Z", "2026-01-07T00:00:00Z", "1989-12-31T23:59:59.999999Z", "2026-01-07T00:00:00.000001Z"]
+    times = [
+        "1990-01-01T00:00:00Z",
+        "2026-01-07T00:00:00Z",
+        "1989-12-31T23:59:59.999999Z",
+        "2026-01-07T00:00:00.000001Z",
+    ]
     times += ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z"]
     rows = judged(tmp_path, *(event(occurred_at=each) for each in times))
     assert reasons(rows) == [[], []] + [["occurred_at.range"]] * 5
@@ -274,7 +336,9 @@ def test_earliest_is_a_setting(tmp_path: Path) -> None:
         ("9" * 400, None),
     ],
 )
-def test_money_is_decimal_with_four_places_half_away_from_zero(sent: str, kept: str | None, evaluate: Any) -> None:
+def test_money_is_decimal_with_four_places_half_away_from_zero(
+    sent: str, kept: str | None, evaluate: Any
+) -> None:
     found = evaluate(normalise.money("x"), sent)
     assert (None if found is None else str(found)) == kept
 
@@ -304,7 +368,7 @@ MONEY = {
 
 
 def test_the_digits_of_a_json_number_are_kept_and_what_is_no_amount_is_rejected(tmp_path: Path) -> None:
-    line = '{"event_name": "a", "customer_id": "c", "occurred_at": 1767607200, "properties": {"n": 3.5}, "value": %s}'
+    line = '{"event_name": "a", "customer_id": "c", "properties": {"n": 3.5}, "value": %s}'
     rows = judged(tmp_path, *(line % sent for sent in MONEY))
     found = dict(zip(MONEY, rows["value"], strict=True))
     assert found == {sent: None if kept is None else Decimal(kept) for sent, kept in MONEY.items()}
@@ -312,34 +376,53 @@ def test_the_digits_of_a_json_number_are_kept_and_what_is_no_amount_is_rejected(
 
 
 def test_no_value_is_neither_zero_nor_invalid(tmp_path: Path) -> None:
-    rows = judged(tmp_path, event(), event() | {"value": None}, event(value=""), event(value=" "), event(value=0))
+    rows = judged(
+        tmp_path, event(), event() | {"value": None}, event(value=""), event(value=" "), event(value=0)
+    )
     assert rows["value"].to_list() == [None, None, None, None, Decimal(0)]
     assert rows["currency"].to_list() == [None, None, None, None, "USD"]
 
 
-@pytest.mark.parametrize(
-    ("sent", "kept"),
-    [("EUR", "EUR"), ("eur", "EUR"), (" gbp ", "GBP"), ("", "CHF"), (None, "CHF"), ("US$", None), ("EURO", None), ("XXQ", None), (978, None)],
-)
-def test_a_currency_is_iso_4217_and_that_of_the_project_where_none_is_sent(sent: object, kept: str | None, tmp_path: Path) -> None:
-    rows = judged(tmp_path, event(value=1) | {"currency": sent}, currency="CHF")
-    assert reasons(rows) == [[] if kept else ["currency.invalid"]]
-    assert not kept or rows["currency"].to_list() == [kept]
+def test_a_currency_is_iso_4217_and_that_of_the_project_where_none_is_sent(tmp_path: Path) -> None:
+    sent = ["EUR", "eur", " gbp ", "", None, "US$", "EURO", "XXQ", 978]
+    rows = judged(tmp_path, *(event(value=1) | {"currency": each} for each in sent), currency="CHF")
+    assert rows["currency"].to_list()[:5] == ["EUR", "EUR", "GBP", "CHF", "CHF"]
+    assert reasons(rows) == [[]] * 5 + [["currency.invalid"]] * 4
 
 
 # --- identifiers ---
 
 
 def test_ids_keep_their_case_and_lose_the_blanks_around_them(tmp_path: Path) -> None:
-    row = accepted(judged(tmp_path, event(customer_id=" cUs_1 ", anonymous_id="\u00a0Anon-A\t", email=" A@B.co ")))
+    row = accepted(
+        judged(tmp_path, event(customer_id=" cUs_1 ", anonymous_id="\u00a0Anon-A\t", email=" A@B.co "))
+    )
     assert row["identifiers"] == [["customer_id", "cUs_1"], ["email", "a@b.co"], ["anonymous_id", "Anon-A"]]
 
 
 def test_numbers_are_ids_in_their_own_digits(tmp_path: Path) -> None:
-    assert accepted(judged(tmp_path, event(customer_id=12345678901234567890)))["customer_id"] == "12345678901234567890"
+    assert (
+        accepted(judged(tmp_path, event(customer_id=12345678901234567890)))["customer_id"]
+        == "12345678901234567890"
+    )
 
 
-BLOCKED = ["", " ", "null", "NULL", "none", "undefined", "Anonymous", "guest", "[object Object]", "NaN", "-1", "0", "000-00", "-"]
+BLOCKED = [
+    "",
+    " ",
+    "null",
+    "NULL",
+    "none",
+    "undefined",
+    "Anonymous",
+    "guest",
+    "[object Object]",
+    "NaN",
+    "-1",
+    "0",
+    "000-00",
+    "-",
+]
 
 
 def test_blocked_values_stay_on_the_event_and_link_nobody(tmp_path: Path) -> None:
@@ -349,5 +432,11 @@ def test_blocked_values_stay_on_the_event_and_link_nobody(tmp_path: Path) -> Non
 
 
 def test_role_addresses_link_nobody(tmp_path: Path) -> None:
-    rows = judged(tmp_path, *(event(email=f"{each}@shop.com") for each in ("noreply", "No-Reply", "postmaster", "do.not.reply+x")))
+    rows = judged(
+        tmp_path,
+        *(
+            event(email=f"{each}@shop.com")
+            for each in ("noreply", "No-Reply", "postmaster", "do.not.reply+x")
+        ),
+    )
     assert set(rows["identifiers"]) == {'[["customer_id","c1"]]'}

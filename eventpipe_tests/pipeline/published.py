@@ -23,7 +23,8 @@ OBSERVED = frozenset(
         "contact_id_changes",
     }
 )
-_SHOWN = 6
+_SHOWN = 3
+_WIDTH = 600
 
 Row = tuple[Any, ...]
 
@@ -90,9 +91,8 @@ def differences(left: Tables, right: Tables, *, by: tuple[str, str] = ("left", "
 
 
 def _shown(columns: tuple[str, ...], row: Row) -> str:
-    return "    " + ", ".join(
-        f"{column}={value!r}" for column, value in zip(columns, row, strict=True) if value is not None
-    )
+    shown = ", ".join(f"{column}={value!r}" for column, value in zip(columns, row, strict=True) if value is not None)
+    return f"    {shown[:_WIDTH]}"
 
 
 def _plain(value: Any) -> Any:

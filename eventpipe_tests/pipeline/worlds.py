@@ -111,7 +111,7 @@ def exports(random: Random, worlds: int, reports: int) -> dict[FileKey, tuple[Re
         world = _World(random, f"world-{number:02}")
         for _ in range(random.randint(reports // 2, reports * 3 // 2)):
             report, day = world.report()
-            files.setdefault((report.source, day, random.choice("abc") + ".jsonl"), []).append(report)
+            files.setdefault((report.source, day, random.choice("ab") + ".jsonl"), []).append(report)
     return {key: tuple(files[key]) for key in sorted(files)}
 
 

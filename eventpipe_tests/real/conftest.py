@@ -63,8 +63,10 @@ MANY_SHAPES = {
     "visited_page": ("2022-05-01", "activity_schema/activities/visited_page.csv"),
     "bought_something": ("2022-05-01", "activity_schema/activities/bought_something.csv"),
 }
-"""For each source of many_shapes.yml the day its export lands, the last of its events at the latest, and the export.
-The activities are not part of every copy of the data."""
+"""For each source of many_shapes.yml the day when its export lands, and the export.
+
+Not every copy of the data has the activities.
+"""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A project on real data: its eventpipe.yml lies beside the tests, its exports are copies of third-party files.
+"""A project on real data: its eventpipe.yml lies beside the tests, its exports are third-party files.
 
 Nothing else tells eventpipe about the data: there are no event definitions and no code for any of it.
 """
@@ -77,7 +77,10 @@ class RealProject:
         return self.sql(query).item()
 
     def digest(self) -> dict[str, tuple[int, str]]:
-        """For each published table its rows, and a hash of them in any order; what tells of a run left out."""
+        """For each published table the number of its rows, and a hash of them in any order.
+
+        What tells of the run is left out.
+        """
         columns: dict[str, list[str]] = {}
         listed = "select table_name, column_name from information_schema.columns where table_schema = 'main'"
         for table, column in self.rows(f"{listed} order by all"):

@@ -1,4 +1,4 @@
-"""dbt-activity-schema's fixtures: activities of four customers, and the totals that package expects of them."""
+"""dbt-activity-schema's fixtures: activities of four customers, and the totals that it expects of them."""
 
 from __future__ import annotations
 

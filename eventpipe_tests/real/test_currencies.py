@@ -1,4 +1,4 @@
-"""The fixture of two libraries for customer value: 14 transactions, loaded in dollars and again in yen (spec 3, goals)."""
+"""The fixture of two libraries for customer value, loaded in dollars and again in yen (spec 3, goals)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def test_sums_of_two_currencies_stay_apart(many_shapes: RealProject, real_data: 
         for each in csv.DictReader(file):
             values[each["identifier"]].append(int(each["monetary_value"]))
     found = many_shapes.rows("""
-        select c.customer_id, c.event_count, g.currency, g.event_count, g.value_sum, g.value_avg, g.value_min, g.value_max
+        select c.customer_id, c.event_count, g.currency, g.event_count, g.value_sum, g.value_avg, g.value_min,
+            g.value_max
         from contact_goals as g join contacts as c using (workspace_id, contact_id)
         where workspace_id = 'till' order by c.customer_id, g.currency
     """)

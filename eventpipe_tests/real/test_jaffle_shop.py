@@ -1,4 +1,4 @@
-"""jaffle_shop: orders of known customers, payments in cents that name an order and nobody, and what is known of people."""
+"""jaffle_shop: orders of known customers, payments in cents that name an order and nobody, and people."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def test_every_line_is_an_event(many_shapes: RealProject, tables: dict[str, Tabl
 
 def test_orders_are_their_customers(many_shapes: RealProject, tables: dict[str, Table]) -> None:
     found = many_shapes.rows("""
-        select c.customer_id, list_sort(list(e.order_id::int)), min(e.occurred_at)::date::text, max(e.occurred_at)::date::text
+        select c.customer_id, list_sort(list(e.order_id::int)), min(e.occurred_at)::date::text,
+            max(e.occurred_at)::date::text
         from events as e join contacts as c using (workspace_id, contact_id)
         where e.source = 'jaffle_orders' group by c.customer_id order by c.customer_id
     """)

@@ -19,13 +19,16 @@ def orders(real_data: Path) -> list[dict[str, str]]:
 
 
 def test_every_line_is_an_order(many_shapes: RealProject, orders: list[dict[str, str]]) -> None:
-    found = many_shapes.rows("select lines, accepted, rejected, blank from ledger where source = 'rfm_orders'")
+    found = many_shapes.rows(
+        "select lines, accepted, rejected, blank from ledger where source = 'rfm_orders'"
+    )
     assert found == [(4_906, 4_906, 0, 0)] == [(len(orders), len(orders), 0, 0)]
 
 
 def test_customers_add_up(many_shapes: RealProject, orders: list[dict[str, str]]) -> None:
     found = many_shapes.rows("""
-        select c.email, c.event_count, g.order_count, g.value_sum, g.first_at::date::text, g.last_at::date::text
+        select c.email, c.event_count, g.order_count, g.value_sum, g.first_at::date::text,
+            g.last_at::date::text
         from contact_goals as g join contacts as c using (workspace_id, contact_id)
         where workspace_id = 'rfm_orders' order by c.email
     """)

@@ -1,4 +1,4 @@
-"""Exports of Mixpanel and Amplitude as CSV, without a preset: ids for repeats, JSON in columns, names that are too long."""
+"""Mixpanel's and Amplitude's exports, without a preset: repeats, JSON in columns, names that are too long."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_mixpanel_a_repeated_insert_id_is_one_event(many_shapes: RealProject, mi
     for record in mixpanel:
         first.setdefault(record["insert_id"], record)
     found = many_shapes.rows("""
-        select dedupe_key, event_name, strftime(timezone('UTC', occurred_at), '%Y-%m-%d %H:%M:%S'), customer_id,
-            anonymous_id, properties::text
+        select dedupe_key, event_name, strftime(timezone('UTC', occurred_at), '%Y-%m-%d %H:%M:%S'),
+            customer_id, anonymous_id, properties::text
         from events where source = 'mixpanel' order by line
     """)
     assert [(*event[:5], json.loads(event[5])) for event in found] == [
@@ -67,7 +67,9 @@ def test_amplitude_a_name_over_100_bytes_costs_its_line(many_shapes: RealProject
     ]
 
 
-def test_amplitude_a_device_ties_the_addresses_that_used_it(many_shapes: RealProject, amplitude: Table) -> None:
+def test_amplitude_a_device_ties_the_addresses_that_used_it(
+    many_shapes: RealProject, amplitude: Table
+) -> None:
     """As many as a contact may have: five."""
     kept = [record for record in amplitude if len(record["event_type"]) <= 100]
     expected = {

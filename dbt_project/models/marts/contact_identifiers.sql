@@ -31,7 +31,7 @@ sets as (
 members as (
     select
         *,
-        unnest(from_json(identifiers, '[["VARCHAR"]]')) as member
+        unnest(list_distinct(from_json(identifiers, '[["VARCHAR"]]'))) as member
     from sets
 ),
 

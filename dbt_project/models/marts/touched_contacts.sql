@@ -19,13 +19,8 @@ after as (
 moved as (
     select
         workspace_id,
-        old_contact_id as contact_id
-    from {{ source("run", "moved_sets") }}
-    union all
-    select
-        workspace_id,
-        new_contact_id as contact_id
-    from {{ source("run", "moved_sets") }}
+        contact_id
+    from {{ source("run", "moved_contacts") }}
 ),
 
 unioned as (

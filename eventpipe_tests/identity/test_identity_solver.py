@@ -1,0 +1,156 @@
+"""The solver against spec 2 read word by word, and against networkx where no limit applies."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+import networkx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventpipe.identity.solve import solve
+from eventpipe_tests.identity import crowds
+from eventpipe_tests.identity.answers import by_the_book, solved
+from eventpipe_tests.identity.crowds import DEFAULT, DEVICES, LOOSE, TIGHT, Crowd, identifier_set, moment
+from eventpipe_tests.identity.reference import ByTheBook, Identifier, Rules
+
+
+@pytest.mark.parametrize("rules", [DEFAULT, TIGHT, DEVICES], ids=["default", "tight", "devices"])
+def test_equals_the_book_on_a_thousand_crowds(rules: Rules) -> None:
+    random = Random(7)
+    for _ in range(10):
+        many = {f"w{number:03}": crowds.crowd(random, rules) for number in range(100)}
+        assert solved(many, rules) == by_the_book(many, rules)
+
+
+def test_the_crowds_try_every_rule() -> None:
+    """Where nothing is refused, shared, or of a contact of its own, the test above shows little."""
+    random = Random(7)
+    refused = shared = own = tied_in_time = 0
+    for _ in range(300):
+        crowd = crowds.crowd(random, TIGHT)
+        book = ByTheBook(crowd, TIGHT)
+        refused += bool(book.refused)
+        shared += any(book.shared(identifier) for identifier in book.first_seen)
+        own += any(book.contact_of(each).root is None for each in crowd)
+        tied_in_time += len({each.first_occurred_at for each in crowd}) < len(crowd)
+    assert min(refused, shared, own, tied_in_time) > 30, (refused, shared, own, tied_in_time)
+
+
+@st.composite
+def _crowds(draw: st.DrawFn) -> Crowd:
+    identifiers = st.tuples(
+        st.sampled_from([each.name for each in TIGHT.types]), st.sampled_from(["1", "2", "3", "é"])
+    )
+    sets = draw(
+        st.lists(st.tuples(st.sets(identifiers, min_size=1, max_size=4), st.integers(1, 4)), min_size=1, max_size=9)
+    )
+    made = (identifier_set(TIGHT, sorted(members), moment(hour)) for members, hour in sets)
+    return tuple({each.text: each for each in made}.values())
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(_crowds())
+def test_equals_the_book_on_what_hypothesis_thinks_of(crowd: Crowd) -> None:
+    assert solved({"w": crowd}, TIGHT) == by_the_book({"w": crowd}, TIGHT)
+
+
+def test_the_order_in_which_sets_are_handed_over_does_not_matter() -> None:
+    random = Random(3)
+    crowd = list(crowds.crowd(random, TIGHT, most=40))
+    expected = solved({"w": tuple(crowd)}, TIGHT)
+    for _ in range(5):
+        random.shuffle(crowd)
+        assert solved({"w": tuple(crowd)}, TIGHT) == expected
+
+
+def test_without_limits_contacts_are_connected_components() -> None:
+    random = Random(5)
+    members = [
+        [("customer_id", f"c{random.randint(1, 3000)}"), ("anonymous_id", f"a{random.randint(1, 3000)}")]
+        for _ in range(2500)
+    ]
+    made = (identifier_set(LOOSE, each, moment(random.randint(1, 500))) for each in members)
+    crowd = tuple({each.text: each for each in made}.values())
+    answer = solved({"w": crowd}, LOOSE)
+    graph = networkx.Graph([sorted(each.members) for each in crowd])
+    for component in networkx.connected_components(graph):
+        root = min(
+            component,
+            key=lambda each: (answer.first_seen["w", each], LOOSE.strength(each), each[1]),
+        )
+        assert {answer.roots["w", identifier] for identifier in component} == {root}
+
+
+def test_components_are_what_ties_reach_before_limits() -> None:
+    """Shared values and refused ties included: whatever may change together must be solved together."""
+    random = Random(11)
+    for _ in range(50):
+        crowd = crowds.crowd(random, TIGHT, most=30)
+        sets, members = crowds.frames({"w": crowd}, TIGHT)
+        solution = solve(sets, members, crowds.limits(TIGHT))
+        graph: networkx.Graph[Identifier] = networkx.Graph()
+        for each in crowd:
+            first, *others = sorted(each.members)
+            graph.add_node(first)
+            graph.add_edges_from((first, other) for other in others)
+        found: dict[int, set[Identifier]] = {}
+        for row in solution.nodes.iter_rows(named=True):
+            identifier = (TIGHT.types[row["strength"]].name, row["identifier_value"])
+            found.setdefault(row["component"], set()).add(identifier)
+        assert sorted(map(sorted, found.values())) == sorted(map(sorted, networkx.connected_components(graph)))
+
+
+def test_no_contact_ever_holds_more_than_its_limits() -> None:
+    random = Random(13)
+    crowd = crowds.crowd(random, DEFAULT, most=2000)
+    answer = solved({"w": crowd}, DEFAULT)
+    for kind in DEFAULT.types:
+        held: dict[Identifier, int] = {}
+        for (_, (name, _)), root in answer.roots.items():
+            held[root] = held.get(root, 0) + (name == kind.name)
+        assert max(held.values()) <= kind.limit
+
+
+@pytest.mark.parametrize("kind", ["email", "anonymous_id"])
+def test_one_value_on_everybody_takes_linear_time(kind: str) -> None:
+    def crowd(size: int) -> Crowd:
+        poison: Identifier = (kind, "x")
+        return tuple(
+            identifier_set(DEFAULT, [("customer_id", f"c{number}"), poison], moment(number % 100))
+            for number in range(size)
+        )
+
+    def seconds(size: int) -> float:
+        sets, members = crowds.frames({"w": crowd(size)}, DEFAULT)
+        started = time.process_time()
+        solution = solve(sets, members, crowds.limits(DEFAULT))
+        took = time.process_time() - started
+        assert solution.nodes["root"].n_unique() == size + 1
+        return took
+
+    seconds(1000)
+    small, large = min(seconds(2000) for _ in range(3)), min(seconds(16_000) for _ in range(2))
+    assert large < 8 * 4 * small + 0.05
+
+
+def test_a_device_above_its_limit_of_emails_is_walked_in_linear_time() -> None:
+    """Nothing is shared here (no customer id), so the limit has to be found tie by tie."""
+
+    def seconds(size: int) -> float:
+        crowd = tuple(
+            identifier_set(DEFAULT, [("email", f"e{number}"), ("anonymous_id", "kiosk")], moment(number % 100))
+            for number in range(size)
+        )
+        sets, members = crowds.frames({"w": crowd}, DEFAULT)
+        started = time.process_time()
+        solution = solve(sets, members, crowds.limits(DEFAULT))
+        took = time.process_time() - started
+        assert solution.nodes["root"].n_unique() == size + 1 - 5
+        return took
+
+    seconds(1000)
+    small, large = min(seconds(2000) for _ in range(3)), min(seconds(16_000) for _ in range(2))
+    assert large < 8 * 4 * small + 0.05
