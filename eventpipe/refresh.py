@@ -22,6 +22,7 @@ import duckdb
 
 from eventpipe import __version__
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
+from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
 from eventpipe.intake.exports import Selection
 from eventpipe.intake.land import Landed, land_exports
@@ -142,6 +143,7 @@ class Refresh:
                 full_refresh=self.request.full_refresh,
             )
             self._ran(self._dbt.run("tag:resolve"))
+            reach("resolve.done")
         return plan
 
     def identify(self) -> Resolved:
@@ -149,13 +151,16 @@ class Refresh:
         with self._stage("identify") as stage, self.warehouse() as connection:
             resolved = resolve(connection, self.project.settings.identity)
             stage.rows = resolved.identifiers
+            reach("identify.done")
         return resolved
 
     def model(self) -> list[Node]:
         """The tables that people read, in the working database."""
         with self._stage("model"), self.warehouse() as connection:
             nodes = self._ran(self._dbt.run("tag:marts"))
+            reach("model.done")
             plans.remember(connection, self.project)
+            reach("model.remembered")
         return nodes
 
     def audit(self) -> list[Node]:

@@ -21,6 +21,8 @@ SETTINGS: Final = """\
 # Written by eventpipe, and again whenever it differs.
 telemetry:
   enabled: false
+nux:
+  enabled: false  # asks for an address to send news to
 
 # Nothing that a step prints is kept: it could hold personal data, and people see metadata instead.
 compute_logs:

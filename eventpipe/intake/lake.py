@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eventpipe.errors import EventpipeError
+from eventpipe.failpoints import reach
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.exports import ExportKey, FileState
 from eventpipe.sql import literals
@@ -107,13 +108,16 @@ class Lake:
         before = self.manifest(manifest.key)
         if rows is not None and manifest.data is not None:
             _sync(rows)
+            reach("lake.written")
             rows.replace(folder / manifest.data)
+            reach("lake.renamed")
         path = self._manifest_path(manifest.key)
         temporary = path.with_suffix(".json.tmp")
         temporary.write_text(_written(manifest), encoding="utf-8")
         _sync(temporary)
         temporary.replace(path)
         _sync(folder)
+        reach("lake.committed")
         if before is not None and before.data not in (None, manifest.data):
             (folder / str(before.data)).unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from eventpipe.failpoints import reach
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal
 
@@ -34,10 +35,24 @@ def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) 
     `runs` becomes the table `runs`, with `run_comments` (column: description) as its comments.
     """
     temporary = Path(f"{project.analytics}.publishing")
-    temporary.unlink(missing_ok=True)
-    Path(f"{temporary}.wal").unlink(missing_ok=True)
-    shutil.copyfile(project.warehouse, temporary)
-    with duckdb.connect(str(temporary)) as connection:
+    _remove(temporary)
+    try:
+        shutil.copyfile(project.warehouse, temporary)
+        rows = _made_public(temporary, runs, run_comments)
+        _sync(temporary)
+        reach("publish.written")
+        temporary.replace(project.analytics)
+    finally:
+        # What a failed publish leaves is as large as the tables, and the disk may be what failed it.
+        _remove(temporary)
+    reach("publish.renamed")
+    _sync(project.analytics.parent)
+    return Published(project.analytics.stat().st_size, rows)
+
+
+def _made_public(copy: Path, runs: pl.DataFrame, run_comments: dict[str, str]) -> dict[str, int]:
+    """Take out what nobody reads and put in the runs; the rows of each table."""
+    with duckdb.connect(str(copy)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for schema in _HIDDEN_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
@@ -48,11 +63,12 @@ def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) 
         for column, text in run_comments.items():
             connection.execute(f'comment on column main.runs."{column}" is {literal(text)}')
         connection.execute("checkpoint")
-        rows = _rows(connection)
-    _sync(temporary)
-    temporary.replace(project.analytics)
-    _sync(project.analytics.parent)
-    return Published(project.analytics.stat().st_size, rows)
+        return _rows(connection)
+
+
+def _remove(temporary: Path) -> None:
+    temporary.unlink(missing_ok=True)
+    Path(f"{temporary}.wal").unlink(missing_ok=True)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -25,6 +25,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from eventpipe.failpoints import reach
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.lake import Lake, Manifest, write_no_rows
 from eventpipe.project.folder import Project
@@ -150,6 +151,7 @@ def _empty(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
             f'drop {"view" if kind == "VIEW" else "table"} if exists {schema}."{name}" cascade'
         )
+        reach("plan.emptying")
 
 
 def _parameters(

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from eventpipe.cli.options import now
+from eventpipe.cli.writer import say_that_we_wait
 from eventpipe.ops import lease
 from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import load_project
 from eventpipe_tests.cli.conftest import Ended, Shop
 
 Call = Callable[..., Ended]
@@ -64,12 +68,18 @@ def test_status_tells_of_exports_that_wait_and_folders_that_nobody_reads(call: C
     assert "Nobody reads exports/shopify" in shown
 
 
-def test_status_names_who_holds_the_lease(call: Call, own_shop: Shop) -> None:
+def test_status_names_who_holds_the_lease(
+    call: Call, own_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
     with OpsStore.open(own_shop.root / "ops.db") as store:
         held = lease.acquire(store, "run-7", now=now, wait=timedelta(0))
         told = call("status", "--project", own_shop.root, "--json").good().json
         shown = call("status", "--project", own_shop.root).good().out
+        say_that_we_wait(load_project(own_shop.root, {}))
+        waiting = capfd.readouterr().err
         held.release()
+    assert "run run-7" in waiting
+    assert "waiting for it to end" in waiting
     assert told["lease"]["holder"] == "run-7"
     assert "run run-7" in shown
     assert "is writing" in shown

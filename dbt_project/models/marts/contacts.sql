@@ -18,10 +18,7 @@ seen as (
         contact_id,
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at,
-        count(*) as event_count,
-        arg_max(customer_id, (occurred_at, event_id)) filter (where customer_id is not null) as customer_id,
-        arg_max(email, (occurred_at, event_id)) filter (where email is not null) as email,
-        arg_max(phone, (occurred_at, event_id)) filter (where phone is not null) as phone
+        count(*) as event_count
     from events
     group by workspace_id, contact_id
 ),
@@ -51,21 +48,29 @@ traits as (
     group by workspace_id, contact_id
 ),
 
-known as (
-    select distinct
-        workspace_id,
-        contact_id
-    from {{ ref("contact_identifiers") }}
-    where is_known
+-- Who they are: identifiers that they hold, not whatever an event carried (`guest`, another person's address).
+held as (
+    select
+        identifiers.workspace_id,
+        identifiers.contact_id,
+        bool_or(identifiers.is_known) as is_known,
+        {% for type in ["customer_id", "email", "phone"] -%}
+        arg_max(identifiers.identifier_value, (identifiers.last_seen_at, identifiers.identifier_value))
+            filter (where identifiers.identifier_type = '{{ type }}') as {{ type }}{{ "," if not loop.last }}
+        {% endfor -%}
+    from {{ ref("contact_identifiers") }} as identifiers
+    inner join {{ ref("touched_contacts") }} as touched
+        on identifiers.workspace_id = touched.workspace_id and identifiers.contact_id = touched.contact_id
+    group by identifiers.workspace_id, identifiers.contact_id
 )
 
 select
     seen.workspace_id,
     seen.contact_id,
-    seen.customer_id,
-    seen.email,
-    seen.phone,
-    known.contact_id is null as is_anonymous,
+    held.customer_id,
+    held.email,
+    held.phone,
+    not coalesce(held.is_known, false) as is_anonymous,
     traits.traits,
     seen.first_seen_at,
     seen.last_seen_at,
@@ -76,4 +81,4 @@ from seen
 cross join {{ source("run", "parameters") }} as parameters
 left join intents on seen.workspace_id = intents.workspace_id and seen.contact_id = intents.contact_id
 left join traits on seen.workspace_id = traits.workspace_id and seen.contact_id = traits.contact_id
-left join known on seen.workspace_id = known.workspace_id and seen.contact_id = known.contact_id
+left join held on seen.workspace_id = held.workspace_id and seen.contact_id = held.contact_id

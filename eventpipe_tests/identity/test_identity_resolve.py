@@ -1,0 +1,219 @@
+"""The identity step on a database: solving what a run touches equals solving everything (spec 2, "Cost")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from random import Random
+
+import duckdb
+import polars as pl
+import pytest
+
+from eventpipe.identity.resolve import resolve
+from eventpipe.project.identifiers import IdentifierType, IdentitySettings
+from eventpipe_tests.identity import crowds
+from eventpipe_tests.identity.crowds import TIGHT, identifier_set, moment
+from eventpipe_tests.identity.reference import ByTheBook, Identifier, IdentifierSet, Rules
+
+BLOCKED = "qa@shop.example"
+SETTINGS = IdentitySettings(
+    types=tuple(IdentifierType(name=each.name, known=each.known, limit=each.limit) for each in TIGHT.types),
+    blocked=(BLOCKED,),
+    shared_above=TIGHT.shared_above,
+)
+
+SetKey = tuple[str, str]
+"""Workspace and the set's text."""
+
+Carried = dict[SetKey, datetime | None]
+"""Every set that events carry, with its first live event; None where all of them are deleted."""
+
+
+@contextmanager
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'; create schema work; create schema run")
+        yield connection
+
+
+def step(connection: duckdb.DuckDBPyConnection, touched: Carried) -> None:
+    """One run's identity step."""
+    frame = pl.DataFrame(
+        [(workspace, text, at) for (workspace, text), at in touched.items()],
+        schema={
+            "workspace_id": pl.String,
+            "identifiers": pl.String,
+            "first_occurred_at": pl.Datetime("us", "UTC"),
+        },
+        orient="row",
+    )
+    connection.register("touched", frame.to_arrow())
+    connection.execute("create or replace table work.touched_sets as from touched")
+    connection.unregister("touched")
+    resolve(connection, SETTINGS)
+
+
+def contacts_of_sets(connection: duckdb.DuckDBPyConnection) -> dict[SetKey, str | None]:
+    found = connection.execute("select workspace_id, identifiers, contact_id from work.identity_sets").fetchall()
+    answer = {(workspace, text): contact_id for workspace, text, contact_id in found}
+    assert len(answer) == len(found)
+    return answer
+
+
+def contacts_of_identifiers(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, Identifier], str]:
+    found = connection.execute(
+        "select workspace_id, identifier_type, identifier_value, contact_id from work.identity_nodes"
+    ).fetchall()
+    answer = {(workspace, (kind, value)): contact_id for workspace, kind, value, contact_id in found}
+    assert len(answer) == len(found)
+    return answer
+
+
+def rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[object, ...]]:
+    return sorted(connection.execute(f"from {table}").fetchall(), key=repr)
+
+
+def touches(random: Random, carried: Carried, pool: list[SetKey]) -> Carried:
+    """What a run might change: sets come, become silent, come back, are first seen earlier or later."""
+    touched: Carried = {}
+    for key in random.sample(pool, random.randint(1, 12)):
+        gone = key in carried and random.random() < 0.4
+        touched[key] = None if gone else moment(random.randint(1, 8))
+    return touched
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_solving_what_is_touched_equals_solving_everything(seed: int) -> None:
+    random = Random(seed)
+    pool = sorted(
+        {
+            (workspace, each.text)
+            for workspace in ("v", "w")
+            for each in crowds.crowd(random, TIGHT, most=60) + crowds.crowd(random, TIGHT, most=60)
+        }
+    )
+    carried: Carried = {}
+    with database() as step_by_step:
+        for number in range(24):
+            touched = touches(random, carried, pool)
+            sets, identifiers = {}, {}
+            if number:
+                sets, identifiers = contacts_of_sets(step_by_step), contacts_of_identifiers(step_by_step)
+            carried |= touched
+            step(step_by_step, touched)
+            with database() as in_one_go:
+                step(in_one_go, carried)
+                for table in ("work.identity_sets", "work.identity_nodes"):
+                    assert rows(step_by_step, table) == rows(in_one_go, table), (number, table)
+            assert_moves_are_told(step_by_step, sets, identifiers)
+
+
+def assert_moves_are_told(
+    connection: duckdb.DuckDBPyConnection,
+    sets: dict[SetKey, str | None],
+    identifiers: dict[tuple[str, Identifier], str],
+) -> None:
+    """`run.moved_sets` is what changed, and `run.moved_contacts` names everybody whom that or an identifier's move
+    concerns.
+    """
+    now = contacts_of_sets(connection)
+    expected = sorted(
+        ((*key, old, now[key]) for key, old in sets.items() if key in now and now[key] != old), key=repr
+    )
+    assert rows(connection, "run.moved_sets") == expected
+    held = contacts_of_identifiers(connection)
+    moved = [(key[0], contact) for key, old in sets.items() if now.get(key, old) != old for contact in (old, now[key])]
+    moved += [
+        (key[0], contact)
+        for key, old in identifiers.items()
+        if held.get(key, old) != old
+        for contact in (old, held[key])
+    ]
+    assert set(rows(connection, "run.moved_contacts")) == set(moved)
+
+
+def test_equals_the_book_through_the_database() -> None:
+    random = Random(4)
+    worlds = {f"w{number:02}": crowds.crowd(random, TIGHT) for number in range(60)}
+    with database() as connection:
+        step(
+            connection,
+            {(name, each.text): each.first_occurred_at for name, sets in worlds.items() for each in sets},
+        )
+        sets, identifiers = contacts_of_sets(connection), contacts_of_identifiers(connection)
+    for name, crowd in worlds.items():
+        book = ByTheBook(crowd, TIGHT)
+        for identifier in book.first_seen:
+            contact = book.holder(identifier)
+            assert contact is not None
+            assert contact.root is not None
+            # A contact's id is that of its earliest-seen identifier.
+            assert identifiers[name, identifier] == identifiers[name, contact.root]
+        for each in crowd:
+            root = book.contact_of(each).root
+            if root is None:
+                assert sets[name, each.text] not in identifiers.values()
+            else:
+                assert sets[name, each.text] == identifiers[name, root]
+
+
+def one(members: Iterable[Identifier], hour: int, rules: Rules = TIGHT) -> IdentifierSet:
+    return identifier_set(rules, members, moment(hour))
+
+
+def carried(*sets: IdentifierSet) -> Carried:
+    return {("w", each.text): each.first_occurred_at for each in sets}
+
+
+def test_the_id_of_a_contact_is_a_function_of_its_oldest_identifier() -> None:
+    device, known = one([("anonymous_id", "a1")], 1), one([("customer_id", "c1"), ("anonymous_id", "a1")], 2)
+    with database() as connection:
+        step(connection, carried(device))
+        before = contacts_of_sets(connection)["w", device.text]
+        step(connection, carried(known))
+        assert set(contacts_of_sets(connection).values()) == {before}
+
+
+def test_of_two_contacts_that_become_one_the_older_id_stays() -> None:
+    email, customer = one([("email", "e1@shop.example")], 1), one([("customer_id", "c1")], 2)
+    bridge = one([("customer_id", "c1"), ("email", "e1@shop.example")], 5)
+    with database() as connection:
+        step(connection, carried(email, customer))
+        older = contacts_of_sets(connection)["w", email.text]
+        newer = contacts_of_sets(connection)["w", customer.text]
+        step(connection, carried(bridge))
+        assert set(contacts_of_sets(connection).values()) == {older}
+        assert rows(connection, "run.moved_sets") == [("w", customer.text, newer, older)]
+
+
+def test_blocked_values_link_nobody_and_make_no_contact() -> None:
+    alone = one([("email", BLOCKED)], 1)
+    first = one([("customer_id", "c1"), ("email", BLOCKED)], 2)
+    second = one([("customer_id", "c2"), ("email", BLOCKED)], 3)
+    with database() as connection:
+        step(connection, carried(alone, first, second))
+        contacts = contacts_of_sets(connection)
+        assert ("w", alone.text) not in contacts
+        assert len(set(contacts.values())) == 2
+        assert ("w", ("email", BLOCKED)) not in contacts_of_identifiers(connection)
+
+
+def test_a_value_that_becomes_shared_lets_go_of_everybody() -> None:
+    known = [one([("customer_id", f"c{n}"), ("anonymous_id", "kiosk")], n) for n in (1, 2, 3)]
+    browsing = one([("anonymous_id", "kiosk")], 4)
+    with database() as connection:
+        step(connection, carried(known[0], known[1], browsing))
+        contacts = contacts_of_sets(connection)
+        assert contacts["w", browsing.text] == contacts["w", known[0].text]
+        step(connection, carried(known[2]))
+        contacts = contacts_of_sets(connection)
+        assert len(set(contacts.values())) == 4
+
+
+def test_workspaces_never_meet() -> None:
+    same = one([("email", "e1@shop.example")], 1)
+    with database() as connection:
+        step(connection, {(workspace, same.text): same.first_occurred_at for workspace in ("v", "w")})
+        assert len(set(contacts_of_sets(connection).values())) == 2
