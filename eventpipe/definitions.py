@@ -45,7 +45,7 @@ def build_defs(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies, which are what makes ranges one run
         return dg.Definitions(
-            assets=build_assets(models, landing_dates(project)),
+            assets=build_assets(models, landing_dates(project, _now().date())),
             asset_checks=build_checks(models.tests),
             jobs=[refresh_job()],
             schedules=[daily_schedule(project)],

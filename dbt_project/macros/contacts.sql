@@ -14,11 +14,3 @@
         ) is not null
     )
 {%- endmacro %}
-
-{% macro last_write_wins(objects, moment) -%}
-    {#- Many JSON objects of a group as one: per key the value that was written last; null takes a key away. -#}
-    list_reduce(
-        list_prepend(cast('{}' as json), list({{ objects }} order by {{ moment }})),
-        lambda merged, object: json_merge_patch(merged, object)
-    )
-{%- endmacro %}

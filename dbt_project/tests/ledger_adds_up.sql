@@ -1,4 +1,5 @@
--- Promise 1: every line of every export is accepted, rejected or blank, and every accepted one is a version of an event.
+-- Promise 1: every line of every export is accepted, rejected or blank, and every accepted one is a version of an
+-- event.
 with exports as (
     select
         source,

@@ -60,7 +60,7 @@ def _lake(landing_dates: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )
-    def lake(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def lake(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with shared_run(context) as session:
             landed = session.land()
             for key, metadata in _by_date(context, landing_dates, landed):
@@ -97,7 +97,7 @@ def _resolve(models: Sequence[Model]) -> dg.AssetsDefinition:
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )
-    def resolve(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def resolve(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with shared_run(context) as session:
             plan = session.resolve()
             results = _tables(session, models, {_PLANNED: plan_metadata(plan)})
@@ -132,7 +132,7 @@ def _identify() -> dg.AssetsDefinition:
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )
-    def identify(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def identify(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with shared_run(context) as session:
             resolved = session.identify()
             took = seconds(session.stages, "identify")
@@ -160,7 +160,7 @@ def _model(models: Sequence[Model]) -> dg.AssetsDefinition:
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )
-    def model(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def model(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with shared_run(context) as session:
             session.model()
             results = _tables(session, models, {})
@@ -180,7 +180,7 @@ def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )
-    def analytics(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def analytics(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with shared_run(context) as session:
             metadata = published_metadata(session.publish())
             run = {"as_of": session.refresh.as_of.isoformat(), "run_id": session.request.run_id}
@@ -191,7 +191,7 @@ def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
 
 def _tables(
     session: RunSession, models: Sequence[Model], more: dict[str, Metadata]
-) -> list[dg.MaterializeResult]:
+) -> list[dg.MaterializeResult[None]]:
     with session.refresh.warehouse() as connection:
         return [
             dg.MaterializeResult(

@@ -15,7 +15,7 @@ import dagster as dg
 import duckdb
 
 from eventpipe.defs.previews import markdown, preview
-from eventpipe.intake.land import Landed
+from eventpipe.intake.land import Landed, Outcome
 from eventpipe.ops.runs import Stage
 from eventpipe.serving.publish import Published
 from eventpipe.warehouse.dbt import Node
@@ -24,8 +24,9 @@ from eventpipe.warehouse.plan import Plan
 Metadata = dict[str, dg.MetadataValue | str | int | float]
 
 ROWS: Final = "dagster/row_count"
+COLUMNS: Final = "dagster/column_schema"
 PARTITION_ROWS: Final = "dagster/partition_row_count"
-_OUTCOMES: Final = ("landed", "replaced", "unchanged", "refused", "waiting")
+_OUTCOMES: Final[tuple[Outcome, ...]] = ("landed", "replaced", "unchanged", "refused", "waiting")
 
 
 def landed_metadata(landed: Sequence[Landed]) -> Metadata:
@@ -78,10 +79,24 @@ def table_metadata(
         metadata[ROWS] = int(found[0]) if found else 0
     if node is not None:
         metadata["seconds"] = round(node.seconds, 3)
+    metadata[COLUMNS] = _columns(connection, relation)
     shown = preview(connection, table, relation)
     if shown is not None:
         metadata["preview"] = dg.MetadataValue.md(shown)
     return metadata
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dg.MetadataValue:
+    """The columns as the database has them: with types, which dbt's descriptions lack."""
+    schema, _, name = relation.partition(".")
+    found = connection.execute(
+        "select column_name, data_type, comment from duckdb_columns()"
+        " where schema_name = ? and table_name = ? order by column_index",
+        [schema, name],
+    ).fetchall()
+    return dg.MetadataValue.table_schema(
+        dg.TableSchema([dg.TableColumn(column, kind.lower(), description) for column, kind, description in found])
+    )
 
 
 def published_metadata(published: Published) -> Metadata:
@@ -115,7 +130,7 @@ def _sums(landed: Sequence[Landed]) -> tuple[int, Mapping[str, int]]:
     return sums["accepted"] + sums["rejected"], {
         **sums,
         "exports": len(landed),
-        **{f"exports_{outcome}": outcomes[outcome] for outcome in _OUTCOMES},
+        **{f"exports_{outcome}": outcomes[outcome] for outcome in _OUTCOMES if outcomes[outcome]},
     }
 
 

@@ -221,6 +221,7 @@ from judged"""
         live = f"{read} and deletion is distinct from 'deleted'"
         found = [
             ("fault is not null", "fault"),
+            (f"{read} and (starts_with(properties, '\"') or starts_with(traits, '\"'))", "'json.invalid'"),
             (f"{tracked} and coalesce(trimmed_name, '') = ''", "'event_name.missing'"),
             (f"{tracked} and strlen(trimmed_name) > 100", "'event_name.length'"),
             (f"{read} and written_at is not null and read_at is null", "'occurred_at.invalid'"),

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from eventpipe.intake import records
+from eventpipe.intake import records, strict
 from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
 from eventpipe.intake.exports import Export
@@ -211,7 +211,9 @@ def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
         text = whole.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
         raise ExportRefused("file.document", f"the document is not UTF-8 (byte {error.start})") from error
-    kind = connection.execute("select case when json_valid($1) then json_type($1) end", [text]).fetchone()
+    kind = connection.execute(
+        f"select case when json_valid($1) and not {strict.trailing_comma('$1')} then json_type($1) end", [text]
+    ).fetchone()
     if kind is None or kind[0] not in ("ARRAY", "OBJECT"):
         raise ExportRefused("file.document", "the document is not valid JSON, or neither a list nor an object")
     if kind[0] == "OBJECT":

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from eventpipe.intake import strict
 from eventpipe.intake.document import Document
 from eventpipe.intake.sent import Sent
 from eventpipe.project.vocabulary import KINDS
 from eventpipe.sql import literal, one_of
+
+# How deep an object may nest that is written as a string; the line's own limit does not see into it.
+_PACKED_DEPTH = 32
 
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
@@ -32,11 +36,14 @@ def _first_object(document: Document, *paths: str) -> str:
 
 
 def as_object(value: str) -> str:
-    """A JSON value as an object: as it is, or unpacked from a string; else null."""
+    """A JSON value as an object: as it is, or unpacked from a string; else null. A string that begins like an object
+    and is none stays a string: the contract refuses its line."""
     unpacked = f"({value} ->> '$')"
+    fault = strict.fault(unpacked, f"json_valid({unpacked})", "true", _PACKED_DEPTH)
     return (
         f"case when starts_with({value}, '{{') then {value}"
-        f" when starts_with({value}, '\"{{') and json_valid({unpacked}) then cast({unpacked} as json) end"
+        f" when starts_with({value}, '\"{{')"
+        f" then case when {fault} is null then cast({unpacked} as json) else {value} end end"
     )
 
 

@@ -29,6 +29,13 @@ def fault(raw: str, is_object: str, deep: str, depth: int) -> str:
     )
 
 
+def trailing_comma(text: str) -> str:
+    """True where a comma has nothing behind it, which DuckDB's parser takes and leaves out of what it writes again."""
+    bare = f"regexp_replace({text}, {literal(_STRING)}, '\"\"', 'g')"
+    comma = literal(r",\s*[\]}]")
+    return f"(regexp_matches({text}, {comma}) and regexp_matches({bare}, {comma}))"
+
+
 def _deeper(bare: str, depth: int) -> str:
     """True when brackets nest deeper than `depth`: each round takes away the innermost pairs, of one kind by then."""
     brackets = f"translate(regexp_replace({bare}, '[^\\[\\]{{}}]', '', 'g'), '{{}}', '[]')"

@@ -79,17 +79,13 @@ SCALAR = st.one_of(
 )
 VALUE = st.recursive(
     SCALAR,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)),
     max_leaves=12,
 )
 RECORD = st.dictionaries(st.sampled_from(KEYS), VALUE, min_size=1, max_size=12)
 LINE = st.one_of(
     RECORD.map(lambda record: json.dumps(record).encode()),
-    RECORD.map(
-        lambda record: json.dumps(event(**record), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    ),
+    RECORD.map(lambda record: json.dumps(event(**record), ensure_ascii=False).encode("utf-8", "surrogatepass")),
     st.binary(max_size=20),
     st.sampled_from(
         [

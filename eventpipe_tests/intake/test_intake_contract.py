@@ -55,9 +55,7 @@ def order(**properties: object) -> dict[str, object]:
     return event(event_name="order.completed", properties=kept)
 
 
-def orders(
-    folder: Path, *records: object, definition: Mapping[str, object] = {}, **source: object
-) -> pl.DataFrame:
+def orders(folder: Path, *records: object, definition: Mapping[str, object] = {}, **source: object) -> pl.DataFrame:
     return judged(
         folder, *records, sources={"web": {"preset": "canonical", **source}}, events=[{**ORDER, **definition}]
     )
@@ -67,9 +65,7 @@ def orders(
 
 
 def test_a_whole_order(tmp_path: Path) -> None:
-    row = accepted(
-        orders(tmp_path, order(currency="eur", placed_on="2026-01-05", gift=True, address={"city": "Bern"}))
-    )
+    row = accepted(orders(tmp_path, order(currency="eur", placed_on="2026-01-05", gift=True, address={"city": "Bern"})))
     assert (row["order_id"], row["order_key"], row["value"], row["currency"]) == (
         "o1",
         "o1",
@@ -187,9 +183,7 @@ def test_properties_may_fill_every_field(tmp_path: Path) -> None:
         "goal_name",
         "currency",
     )
-    properties = [
-        {"name": f"p_{target}", "type": "string", "maps_to": target, "required": True} for target in targets
-    ]
+    properties = [{"name": f"p_{target}", "type": "string", "maps_to": target, "required": True} for target in targets]
     values = ("c9", "Ann@B.co ", "+41 79 123 45 67", "x9", "k9", "o9", "lead", "g9", "eur")
     sent = {
         "event_name": "a",
@@ -219,10 +213,7 @@ def test_the_value_of_a_goal_may_be_a_property_that_maps_to_nothing(tmp_path: Pa
         "goal": {"type": "purchase", "value": "fee"},
     }
     assert (
-        accepted(judged(tmp_path, event(event_name="paid", properties={"fee": 3}), events=[definition]))[
-            "value"
-        ]
-        == 3
+        accepted(judged(tmp_path, event(event_name="paid", properties={"fee": 3}), events=[definition]))["value"] == 3
     )
 
 
@@ -249,10 +240,7 @@ COERCED: list[tuple[str, object, object]] = [
 def test_what_reads_as_the_declared_type_is_read_so_and_counted(tmp_path: Path) -> None:
     rows = orders(tmp_path, *(order(**{name: sent}) for name, sent, _ in COERCED))
     assert reasons(rows) == [[]] * len(COERCED)
-    found = [
-        json.loads(properties)[name]
-        for (name, *_), properties in zip(COERCED, rows["properties"], strict=True)
-    ]
+    found = [json.loads(properties)[name] for (name, *_), properties in zip(COERCED, rows["properties"], strict=True)]
     assert found == [kept for *_, kept in COERCED]
     assert [type(each) is bool for each in found] == [name == "gift" for name, *_ in COERCED]
     assert rows["coercions"].to_list() == [1] * len(COERCED)
@@ -394,9 +382,7 @@ def test_unknown_properties_are_rejected_where_the_definition_says_so(tmp_path: 
 
 def test_a_definition_without_properties_may_reject_all(tmp_path: Path) -> None:
     definition = {"name": "a", "unknown_properties": "reject"}
-    rows = judged(
-        tmp_path, event(event_name="a"), event(event_name="a", properties={"x": 1}), events=[definition]
-    )
+    rows = judged(tmp_path, event(event_name="a"), event(event_name="a", properties={"x": 1}), events=[definition])
     assert reasons(rows) == [[], ["property.unknown:x"]]
 
 
@@ -421,9 +407,7 @@ def test_a_definition_that_observes_accepts_and_lists_what_it_would_reject_for(t
 
 
 def test_what_an_observed_event_lacks_beside_its_definition_still_rejects_it(tmp_path: Path) -> None:
-    rows = orders(
-        tmp_path, event(event_name="order.completed", customer_id=None), definition={"mode": "observe"}
-    )
+    rows = orders(tmp_path, event(event_name="order.completed", customer_id=None), definition={"mode": "observe"})
     assert reasons(rows) == [["identifier.missing"]]
 
 
@@ -469,8 +453,7 @@ def test_names_that_only_rejected_lines_bring_do_not_count(tmp_path: Path) -> No
 
 def test_more_property_names_than_the_limit_are_rejected_alike(tmp_path: Path) -> None:
     records = [
-        event(properties=each)
-        for each in ({"a": 1}, {"b": 1, "a": 2}, {"c": 1}, {"a": 1, "c": 2}, {"b": None}, {})
+        event(properties=each) for each in ({"a": 1}, {"b": 1, "a": 2}, {"c": 1}, {"a": 1, "c": 2}, {"b": None}, {})
     ]
     rows = judged(tmp_path, *records, order(), events=[ORDER], limits={"property_names": 2})
     over = ["cardinality.exceeded"]
@@ -557,9 +540,7 @@ def test_definitions_of_any_text_are_only_text(tmp_path: Path) -> None:
         if not text.startswith("${")
     ]
     good = [
-        event(
-            event_name=d["name"].replace("e", "alias ", 1), properties={d["properties"][0]["aliases"][0]: "5"}
-        )
+        event(event_name=d["name"].replace("e", "alias ", 1), properties={d["properties"][0]["aliases"][0]: "5"})
         for d in definitions
     ]
     bad = [
@@ -571,12 +552,9 @@ def test_definitions_of_any_text_are_only_text(tmp_path: Path) -> None:
     assert reasons(fine) == [[]] * len(good)
     assert fine["event_name"].to_list() == [d["name"] for d in definitions]
     assert fine["goal_name"].to_list() == [d["goal"]["name"] for d in definitions]
-    assert [json.loads(each) for each in fine["properties"]] == [
-        {d["properties"][0]["name"]: 5} for d in definitions
-    ]
+    assert [json.loads(each) for each in fine["properties"]] == [{d["properties"][0]["name"]: 5} for d in definitions]
     assert reasons(wrong) == [
-        sorted(["property.unknown:strange", f"property.type:{d['properties'][1]['name']}"])
-        for d in definitions
+        sorted(["property.unknown:strange", f"property.type:{d['properties'][1]['name']}"]) for d in definitions
     ]
 
 
@@ -615,12 +593,17 @@ def test_fields_of_a_mapping_of_any_text_are_only_names(tmp_path: Path) -> None:
     assert not row["properties"]
 
 
+def test_the_format_of_a_time_may_hold_quotes(tmp_path: Path) -> None:
+    time = {"field": "it's", "format": "'%Y' {%m} \"%d\" $1"}
+    source = {"map": {"event_name": {"value": "a"}, "customer_id": "c", "occurred_at": time}}
+    rows = judged(tmp_path, {"c": 1, "it's": "'2026' {01} \"05\" $1"}, sources={"web": source})
+    assert accepted(rows)["occurred_at"].isoformat() == "2026-01-05T00:00:00+00:00"
+
+
 def test_a_list_to_explode_may_have_any_name(tmp_path: Path) -> None:
     for number, name in enumerate(text for text in NASTY if not text.startswith("${") and "." not in text):
         source = {"explode": name, "map": {"event_name": "n", "customer_id": "c"}}
-        rows = judged(
-            tmp_path / str(number), {name: [{"n": "x"}, {"n": "y"}], "c": 1}, sources={"web": source}
-        )
+        rows = judged(tmp_path / str(number), {name: [{"n": "x"}, {"n": "y"}], "c": 1}, sources={"web": source})
         assert rows["event_name"].to_list() == ["x", "y"]
 
 

@@ -94,16 +94,12 @@ def test_a_stray_quote_costs_its_own_line_wherever_it_is(stray: bytes, place: in
     rows = [b"%d,ok" % number for number in range(5)]
     rows.insert(place, stray)
     found = records(b"a,b\n" + b"\n".join(rows) + b"\n")
-    assert [fields for line, fields in found if line != place + 2] == [
-        [str(number), "ok"] for number in range(5)
-    ]
+    assert [fields for line, fields in found if line != place + 2] == [[str(number), "ok"] for number in range(5)]
     assert len(found) == 6
 
 
 def test_many_stray_quotes_cost_their_own_lines() -> None:
-    content = b"a,b\n" + b"".join(
-        b'%d,"%s\n' % (n, b"open") if n % 7 == 3 else b"%d,x\n" % n for n in range(500)
-    )
+    content = b"a,b\n" + b"".join(b'%d,"%s\n' % (n, b"open") if n % 7 == 3 else b"%d,x\n" % n for n in range(500))
     found = dict(records(content))
     assert [line - 2 for line, fields in found.items() if fields == "csv.columns"] == list(range(3, 500, 7))
     assert len(found) == 500
@@ -168,18 +164,14 @@ def test_a_record_over_the_limit_costs_only_itself() -> None:
 # --- any table that Python's csv module writes ---
 
 CELL = st.text(st.sampled_from(['"', ",", ";", "\n", "\r", " ", "\t", "a", "é", "0", "'"]), max_size=6)
-TABLE = st.integers(2, 4).flatmap(
-    lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), min_size=1)
-)
+TABLE = st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), min_size=1))
 
 
 def written(rows: list[list[str]], break_: str) -> tuple[bytes, list[int]]:
     """The table under a header, and the physical line on which each record begins."""
     text = io.StringIO(newline="")
     # The module quotes a break by itself only where it is among those that end its lines.
-    writer = csv.writer(
-        text, lineterminator=break_, quoting=csv.QUOTE_MINIMAL if break_ == "\r\n" else csv.QUOTE_ALL
-    )
+    writer = csv.writer(text, lineterminator=break_, quoting=csv.QUOTE_MINIMAL if break_ == "\r\n" else csv.QUOTE_ALL)
     writer.writerow([f"h{index}" for index in range(len(rows[0]))])
     begins = []
     for row in rows:
@@ -206,9 +198,7 @@ JUNK = st.lists(
 @given(JUNK, st.integers(1, 40))
 @example(b'"\n\n', 1)
 @example(b'1,"x\n2,y\n', 3)
-def test_where_chunks_end_makes_no_difference_and_every_line_is_accounted_for(
-    junk: bytes, chunk: int
-) -> None:
+def test_where_chunks_end_makes_no_difference_and_every_line_is_accounted_for(junk: bytes, chunk: int) -> None:
     content = b"a,b\n" + junk
     whole = read(content, limit=30)
     assert read(content, chunk=chunk, limit=30) == whole
@@ -218,9 +208,7 @@ def test_where_chunks_end_makes_no_difference_and_every_line_is_accounted_for(
 
 
 @given(JUNK, st.integers(1, 40), st.booleans())
-def test_a_file_of_anything_is_read_or_refused_whatever_its_chunks(
-    junk: bytes, chunk: int, header: bool
-) -> None:
+def test_a_file_of_anything_is_read_or_refused_whatever_its_chunks(junk: bytes, chunk: int, header: bool) -> None:
     def outcome(chunk: int) -> Read | str:
         try:
             return read(junk, chunk=chunk, limit=30, header=header)
@@ -240,10 +228,7 @@ def shop(folder: Path, content: bytes | str, **source: object) -> pl.DataFrame:
 
 
 def test_a_shop_without_a_preset_is_mapped_field_by_field(tmp_path: Path) -> None:
-    content = (
-        "Invoice,Date,Customer,Quantity,Price,Country\n"
-        "00536365,04/01/2026 08:26,17850,6,2.55,United Kingdom\n"
-    )
+    content = "Invoice,Date,Customer,Quantity,Price,Country\n00536365,04/01/2026 08:26,17850,6,2.55,United Kingdom\n"
     row = accepted(shop(tmp_path, content, timezone="Europe/London"))
     assert (row["event_name"], row["customer_id"], row["order_id"]) == (
         "order.completed",
@@ -292,9 +277,7 @@ def test_columns_of_any_name_are_only_names(tmp_path: Path) -> None:
     csv.writer(text).writerows([names, [f"v{index}" for index in range(len(names))]])
     made = project(
         tmp_path,
-        sources={
-            "shop": {"map": {"event_name": {"value": "a"}, "customer_id": "Customer", "order_id": "a.b"}}
-        },
+        sources={"shop": {"map": {"event_name": {"value": "a"}, "customer_id": "Customer", "order_id": "a.b"}}},
     )
     export(made, text.getvalue(), source="shop", name="orders.csv")
     row = accepted(landed(made))
@@ -320,8 +303,6 @@ def test_a_csv_file_in_utf16_is_refused(tmp_path: Path) -> None:
 def test_objects_inside_csv_cells_are_read(tmp_path: Path) -> None:
     made = project(tmp_path)
     text = io.StringIO()
-    csv.writer(text).writerows(
-        [["event_name", "customer_id", "properties"], ["a", "c", json.dumps({"n": 1})]]
-    )
+    csv.writer(text).writerows([["event_name", "customer_id", "properties"], ["a", "c", json.dumps({"n": 1})]])
     export(made, text.getvalue(), name="a.csv")
     assert accepted(landed(made))["properties"] == {"n": 1}

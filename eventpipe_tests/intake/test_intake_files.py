@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from eventpipe.errors import EventpipeError
 from eventpipe.intake import land as landing
 from eventpipe.intake import stream
-from eventpipe.intake.exports import Selection
+from eventpipe.intake.exports import Selection, strangers
 from eventpipe.intake.lake import Lake
 from eventpipe.project.folder import Project
 from eventpipe_tests.builders import (
@@ -141,6 +142,18 @@ def test_folders_that_are_no_date_and_sources_that_are_not_configured_are_left_a
     assert land(made) == {}
 
 
+def test_folders_that_no_run_will_ever_read_are_named(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    for folder in ("web/2026-01-05", "web/2026-1-5", "other/2026-01-05", ".hidden"):
+        (made.exports / folder).mkdir(parents=True)
+    assert strangers(made.exports, frozenset(made.profiles)) == ["other", "web/2026-1-5"]
+    assert strangers(tmp_path / "nowhere", frozenset()) == []
+
+
+def test_without_an_exports_folder_there_is_nothing_to_land(tmp_path: Path) -> None:
+    assert land(project(tmp_path)) == {}
+
+
 def test_only_the_selected_landing_dates_are_read(tmp_path: Path) -> None:
     made = project(tmp_path)
     for number in range(4):
@@ -190,6 +203,33 @@ def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     assert outcomes == {"caf\\xe9.jsonl": "refused", "events.jsonl": "landed"}
 
 
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_the_size_of_the_chunks_that_are_read_makes_no_difference(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    json_lines = b"\xef\xbb\xbf" + lines(event(), "", event(email="é@b.co"), b"\xff", "no").replace(b"\n", b"\r\n")
+    table = b'event_name,customer_id,note\r\na,1,"two\r\nlines"\r\nb,2\r\n\r\nc,3,\xff\r\nd,4,x'
+    files = {
+        "a.jsonl": json_lines,
+        "a.jsonl.gz": gzip.compress(json_lines),
+        "lines.json": json_lines,
+        "list.json": json.dumps([event(), event()]).encode(),
+        "body.json": json.dumps({"events": [event(), 1]}, indent=1).encode(),
+        "a.csv": table,
+        "a.csv.gz": gzip.compress(table),
+    }
+    whole, cut = project(tmp_path / "whole"), project(tmp_path / "cut")
+    for made in (whole, cut):
+        for name, content in files.items():
+            export(made, content, name=name)
+    expected = landed(whole)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", size)
+    assert landed(cut).equals(expected)
+    assert {name: each.lines for name, each in ledger(cut).items()} == {
+        name: each.lines for name, each in ledger(whole).items()
+    }
+
+
 # --- refused whole ---
 
 
@@ -228,9 +268,7 @@ def test_a_damaged_file_is_refused_whole_with_the_reason(
 
 
 def test_a_parquet_file_with_a_damaged_page_is_refused(tmp_path: Path) -> None:
-    content = bytearray(
-        parquet_bytes(event_name=[f"event {n}" for n in range(5000)], customer_id=["c"] * 5000)
-    )
+    content = bytearray(parquet_bytes(event_name=[f"event {n}" for n in range(5000)], customer_id=["c"] * 5000))
     content[20:4000] = os.urandom(3980)
     assert refusal(project(tmp_path), bytes(content), "a.parquet") == "file.corrupt"
 
@@ -366,9 +404,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
     assert land(made)[name].outcome == "landed"
 
 
-def test_a_file_that_is_cut_while_it_grows_is_not_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_cut_while_it_grows_is_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = project(tmp_path)
     whole = gzip.compress(CONTENT)
     path = export(made, whole[:-20], name="a.jsonl.gz")
@@ -386,9 +422,7 @@ def test_a_file_that_is_cut_while_it_grows_is_not_refused(
     assert landed(made).height == 2
 
 
-def test_a_file_that_goes_away_while_it_is_read_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_goes_away_while_it_is_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = project(tmp_path)
     path = export(made, CONTENT)
     plain = stream.ExportStream.__iter__
@@ -487,6 +521,18 @@ def test_a_run_that_dies_before_the_commit_leaves_nothing_and_the_next_one_finis
     assert len(data_files(made)) == 1
 
 
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, CONTENT)
+    land(made)
+    manifest = made.lake / "web" / DAY.isoformat() / "events.jsonl.json"
+    manifest.write_text("{")
+    with pytest.raises(EventpipeError, match=r"events\.jsonl\.json cannot be read .* Delete it and run again"):
+        land(made)
+    manifest.unlink()
+    assert landed(made).height == 2
+
+
 def test_judging_again_gives_the_same_rows(tmp_path: Path) -> None:
     made = project(tmp_path)
     export(made, CONTENT + b"bad\n")
@@ -523,9 +569,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 
 def test_objects_that_parquet_holds_as_text_are_read(tmp_path: Path) -> None:
     made = project(tmp_path)
-    export(
-        made, parquet_bytes(event_name=["a"], customer_id=["c"], properties=['{"n": 1}']), name="a.parquet"
-    )
+    export(made, parquet_bytes(event_name=["a"], customer_id=["c"], properties=['{"n": 1}']), name="a.parquet")
     assert accepted(landed(made))["properties"] == {"n": 1}
 
 
@@ -561,6 +605,20 @@ def test_parquet_with_columns_of_every_kind_lands(tmp_path: Path) -> None:
     made = project(tmp_path)
     export(made, parquet_bytes(**table), name="a.parquet")
     accepted(landed(made))
+
+
+def test_parquet_rows_keep_their_numbers_over_row_groups(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    sink = io.BytesIO()
+    names = [f"c{number}" for number in range(500)]
+    pq.write_table(pa.table({"event_name": ["a"] * 500, "customer_id": names}), sink, row_group_size=7)
+    export(made, sink.getvalue(), name="a.parquet")
+    assert landed(made).select("line", "customer_id").rows() == list(enumerate(names, start=1))
+
+
+def test_a_parquet_column_named_like_the_engine_s_own_refuses_the_file(tmp_path: Path) -> None:
+    content = parquet_bytes(event_name=["a"], file_row_number=[1])
+    assert refusal(project(tmp_path), content, "a.parquet") == "file.corrupt"
 
 
 def test_parquet_without_a_preset_is_mapped_by_column(tmp_path: Path) -> None:

@@ -42,9 +42,7 @@ def plainly(content: bytes, limit: int) -> Frames:
     blank = 0
     for number, piece in enumerate(pieces, start=1):
         if len(piece) > limit:
-            found.append(
-                (number, piece[: limit + 1].decode("utf-8", "ignore").replace("\0", ""), "line.too_long")
-            )
+            found.append((number, piece[: limit + 1].decode("utf-8", "ignore").replace("\0", ""), "line.too_long"))
         elif not piece.strip():
             blank += 1
         else:

@@ -156,6 +156,16 @@ def test_lines_are_accepted_rejected_or_blank(tmp_path: Path) -> None:
     assert (manifest.lines, manifest.accepted, manifest.rejected, manifest.blank) == (7, 2, 2, 3)
 
 
+@pytest.mark.parametrize("preset", ["canonical", "customerio"])
+def test_an_object_written_as_a_string_is_unpacked_and_held_to_the_same_rules(preset: str, tmp_path: Path) -> None:
+    packed = ['{"a": [1, "NaN, ]", null]}', "{}", nested(32)]
+    broken = ["{", '{"a": NaN}', '{"a": 1,}', '{"a": "\\u0000"}', '{"a": 1} x', nested(33), '{"a": "\\ud800"}']
+    sent = [{"event_name": "a", "name": "a", "customer_id": "c", "properties": each} for each in packed + broken]
+    rows = judged(tmp_path, *sent, sources={"web": preset})
+    assert reasons(rows) == [[]] * len(packed) + [["json.invalid"]] * len(broken)
+    assert [json.loads(each) for each in rows["properties"][: len(packed)]] == [json.loads(each) for each in packed]
+
+
 # --- documents ---
 
 
@@ -175,9 +185,7 @@ def test_json_lines_named_json_are_read_as_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ['{"event_name": "a', '{"event_name": "a"}}', "", '{"a":' * 20_000 + "1"])
-def test_json_lines_named_json_are_told_by_what_follows_a_broken_first_line(
-    first: str, tmp_path: Path
-) -> None:
+def test_json_lines_named_json_are_told_by_what_follows_a_broken_first_line(first: str, tmp_path: Path) -> None:
     rows = judged(tmp_path, first, FINE, FINE, name="events.json")
     assert reasons(rows)[-2:] == [[], []]
 
@@ -188,7 +196,9 @@ def test_one_event_is_a_document_too(tmp_path: Path) -> None:
     accepted(landed(made))
 
 
-@pytest.mark.parametrize("content", ["[{]", "[1, 2", '"text"', "12", "", " \n "], ids=repr)
+@pytest.mark.parametrize(
+    "content", ["[{]", "[1, 2", '"text"', "12", "[{},]", '[{"a": 1, }]', "[] []", "", " \n "], ids=repr
+)
 def test_a_document_that_is_none_is_refused_and_an_empty_one_reported(content: str, tmp_path: Path) -> None:
     made = project(tmp_path)
     export(made, content, name="events.json")
@@ -196,6 +206,12 @@ def test_a_document_that_is_none_is_refused_and_an_empty_one_reported(content: s
     manifest = ledger(made)["events.json"]
     assert manifest.lines == 0
     assert manifest.reason == ("file.document" if content.strip() else None)
+
+
+def test_what_is_no_number_costs_its_element_of_a_document(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    export(made, json.dumps([FINE, event(value=float("nan")), event(text=", ]"), FINE]), name="events.json")
+    assert reasons(landed(made)) == [[], ["json.invalid"], [], []]
 
 
 def test_a_document_in_utf16_or_not_in_utf8_is_refused(tmp_path: Path) -> None:
@@ -231,10 +247,7 @@ def test_a_batch_body_is_read_as_its_elements_with_their_index(name: str, tmp_pa
 def test_a_field_named_like_the_list_of_a_batch_body_may_be_mapped(tmp_path: Path) -> None:
     source = {"preset": "canonical", "map": {"order_id": "EVENTS", "goal_name": "events.name"}}
     assert (
-        accepted(judged(tmp_path, event(EVENTS="o", events={"name": "n"}), sources={"web": source}))[
-            "order_id"
-        ]
-        == "o"
+        accepted(judged(tmp_path, event(EVENTS="o", events={"name": "n"}), sources={"web": source}))["order_id"] == "o"
     )
 
 

@@ -26,9 +26,7 @@ def evaluate() -> Iterator[Evaluate]:
 
         def evaluated(expression: str, text: str) -> Any:
             # A row of a table, and not a literal: an engine computes those while it plans, by other code.
-            found = connection.execute(
-                f"select {expression} from (select unnest([{literal(text)}]) as x)"
-            ).fetchone()
+            found = connection.execute(f"select {expression} from (select unnest([{literal(text)}]) as x)").fetchone()
             assert found is not None
             return found[0]
 
@@ -119,9 +117,7 @@ def test_an_address_of_mixed_scripts_is_kept_and_flagged(tmp_path: Path) -> None
         ("'; drop table events; --", "GB", None),
     ],
 )
-def test_a_phone_number_is_e164_or_none(
-    sent: str, region: str | None, kept: str | None, evaluate: Any
-) -> None:
+def test_a_phone_number_is_e164_or_none(sent: str, region: str | None, kept: str | None, evaluate: Any) -> None:
     assert evaluate(normalise.phone("x", region), sent) == kept
 
 
@@ -241,6 +237,11 @@ def test_a_naive_time_is_in_the_zone_of_the_source(sent: str, kept: str, evaluat
     assert instant(evaluate, sent, "Europe/London") == kept
 
 
+def test_a_source_without_a_zone_has_that_of_the_project(tmp_path: Path) -> None:
+    row = accepted(judged(tmp_path, event(occurred_at="2026-01-05 10:00:00"), timezone="Asia/Tokyo"))
+    assert row["occurred_at"].isoformat() == "2026-01-05T01:00:00+00:00"
+
+
 @pytest.mark.parametrize(
     ("form", "sent", "kept"),
     [
@@ -253,9 +254,7 @@ def test_a_naive_time_is_in_the_zone_of_the_source(sent: str, kept: str, evaluat
         ("%d/%m/%Y", "1767607200", None),
     ],
 )
-def test_with_a_format_only_that_format_is_read(
-    form: str, sent: str, kept: str | None, evaluate: Any
-) -> None:
+def test_with_a_format_only_that_format_is_read(form: str, sent: str, kept: str | None, evaluate: Any) -> None:
     assert instant(evaluate, sent, "America/New_York", form) == kept
 
 
@@ -336,9 +335,7 @@ def test_earliest_is_a_setting(tmp_path: Path) -> None:
         ("9" * 400, None),
     ],
 )
-def test_money_is_decimal_with_four_places_half_away_from_zero(
-    sent: str, kept: str | None, evaluate: Any
-) -> None:
+def test_money_is_decimal_with_four_places_half_away_from_zero(sent: str, kept: str | None, evaluate: Any) -> None:
     found = evaluate(normalise.money("x"), sent)
     assert (None if found is None else str(found)) == kept
 
@@ -376,9 +373,7 @@ def test_the_digits_of_a_json_number_are_kept_and_what_is_no_amount_is_rejected(
 
 
 def test_no_value_is_neither_zero_nor_invalid(tmp_path: Path) -> None:
-    rows = judged(
-        tmp_path, event(), event() | {"value": None}, event(value=""), event(value=" "), event(value=0)
-    )
+    rows = judged(tmp_path, event(), event() | {"value": None}, event(value=""), event(value=" "), event(value=0))
     assert rows["value"].to_list() == [None, None, None, None, Decimal(0)]
     assert rows["currency"].to_list() == [None, None, None, None, "USD"]
 
@@ -394,17 +389,12 @@ def test_a_currency_is_iso_4217_and_that_of_the_project_where_none_is_sent(tmp_p
 
 
 def test_ids_keep_their_case_and_lose_the_blanks_around_them(tmp_path: Path) -> None:
-    row = accepted(
-        judged(tmp_path, event(customer_id=" cUs_1 ", anonymous_id="\u00a0Anon-A\t", email=" A@B.co "))
-    )
+    row = accepted(judged(tmp_path, event(customer_id=" cUs_1 ", anonymous_id="\u00a0Anon-A\t", email=" A@B.co ")))
     assert row["identifiers"] == [["customer_id", "cUs_1"], ["email", "a@b.co"], ["anonymous_id", "Anon-A"]]
 
 
 def test_numbers_are_ids_in_their_own_digits(tmp_path: Path) -> None:
-    assert (
-        accepted(judged(tmp_path, event(customer_id=12345678901234567890)))["customer_id"]
-        == "12345678901234567890"
-    )
+    assert accepted(judged(tmp_path, event(customer_id=12345678901234567890)))["customer_id"] == "12345678901234567890"
 
 
 BLOCKED = [
@@ -434,9 +424,6 @@ def test_blocked_values_stay_on_the_event_and_link_nobody(tmp_path: Path) -> Non
 def test_role_addresses_link_nobody(tmp_path: Path) -> None:
     rows = judged(
         tmp_path,
-        *(
-            event(email=f"{each}@shop.com")
-            for each in ("noreply", "No-Reply", "postmaster", "do.not.reply+x")
-        ),
+        *(event(email=f"{each}@shop.com") for each in ("noreply", "No-Reply", "postmaster", "do.not.reply+x")),
     )
     assert set(rows["identifiers"]) == {'[["customer_id","c1"]]'}

@@ -158,9 +158,7 @@ def test_redo_customer_as_one_string_is_an_email_a_phone_number_or_an_id(tmp_pat
         "0041": ["customer_id", "0041"],
     }
     rows = redo(tmp_path, *({"event_name": "a", "customer": each, "timestamp": 1767607200} for each in drawn))
-    assert [json.loads(each) for each in rows["identifiers"]] == [
-        [identifier] for identifier in drawn.values()
-    ]
+    assert [json.loads(each) for each in rows["identifiers"]] == [[identifier] for identifier in drawn.values()]
     assert {at.isoformat() for at in rows["occurred_at"]} == {AT}
 
 
@@ -481,9 +479,7 @@ def storage_export(made: Project, action: str, ending: str, name: str) -> None:
         export(made, text.getvalue(), name=name)
     elif ending == "parquet":
         sink = io.BytesIO()
-        pq.write_table(
-            pa.table({column: pa.array([cell], pa.string()) for column, cell in row.items()}), sink
-        )
+        pq.write_table(pa.table({column: pa.array([cell], pa.string()) for column, cell in row.items()}), sink)
         export(made, sink.getvalue(), name=name)
     else:
         export(made, [row], name=name)
@@ -496,9 +492,7 @@ def test_customerio_storage_exports_are_told_apart_by_their_names(ending: str, t
         storage_export(made, action, ending, f"shop.production.7.{action}.{ending}")
     storage_export(made, "identify", ending, f"shop_identifies_7.{ending}")
     rows = landed(made)
-    by_file = {
-        row["file"].removesuffix(f".{ending}").removeprefix("shop"): row for row in rows.iter_rows(named=True)
-    }
+    by_file = {row["file"].removesuffix(f".{ending}").removeprefix("shop"): row for row in rows.iter_rows(named=True)}
     track = by_file[".production.7.track"]
     assert (track["kind"], track["event_name"], track["dedupe_key"]) == ("track", "Order Completed", "m1")
     assert json.loads(track["properties"]) == {"total": 12.5, "items": ["a"]}
@@ -652,9 +646,7 @@ def test_a_map_overrides_single_fields_of_a_preset(tmp_path: Path) -> None:
 
 
 def test_fields_that_no_mapping_uses_stay_in_the_properties(tmp_path: Path) -> None:
-    source = {
-        "map": {"event_name": "name", "customer_id": "user.id", "email": "user.email", "occurred_at": "t"}
-    }
+    source = {"map": {"event_name": "name", "customer_id": "user.id", "email": "user.email", "occurred_at": "t"}}
     sent = {
         "name": "a",
         "user": {"id": "c", "email": "a@b.co", "age": 7},
@@ -733,9 +725,7 @@ def test_a_time_may_have_a_format_of_its_own(tmp_path: Path) -> None:
     }
     sent = {"event_name": "a", "customer_id": "c", "when": "05.01.2026 05:00"}
     assert accepted(judged(tmp_path, sent, sources={"web": source}))["occurred_at"].isoformat() == AT
-    assert reasons(judged(tmp_path / "2", {**sent, "when": AT}, sources={"web": source})) == [
-        ["occurred_at.invalid"]
-    ]
+    assert reasons(judged(tmp_path / "2", {**sent, "when": AT}, sources={"web": source})) == [["occurred_at.invalid"]]
 
 
 def test_events_without_a_usable_identifier_are_kept_where_the_source_says_so(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ EARLY, LATE = date(2026, 1, 3), date(2026, 1, 5)
 FIRST_RUN, SECOND_RUN = datetime(2026, 1, 4, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)
 C1, C2 = ("customer_id", "c1"), ("customer_id", "c2")
 E1, E2 = ("email", "e1@shop.example"), ("email", "e2@shop.example")
-A1, A2 = ("anonymous_id", "a1"), ("anonymous_id", "a2")
+A1 = ("anonymous_id", "a1")
 
 Files = dict[FileKey, list[Report]]
 
@@ -131,7 +131,6 @@ def stories() -> Stories:
         [said("crm", 1, E1, key="k1", goal_type="lead", value=Decimal(5))],
         [said("crm", 2, E1, key="k1")],
     )
-    told.tell("two-anonymous-strangers", [said("web", 1, C1, A1), said("web", 2, C2, A2)], [said("web", 3, A1, A2)])
     told.tell("unknown-is-deleted", [], [said("crm", 1, E1, key="k1", deletion="deleted", deleted_at=at(2))])
     return told
 
@@ -268,15 +267,6 @@ def test_a_restored_event_counts_again(told: Told) -> None:
 
 def test_a_newer_version_without_a_goal_keeps_the_goal(told: Told) -> None:
     assert told.rows("goal-is-kept", "events", "occurred_at", "goal_type", "value") == [(at(2), "lead", Decimal(5))]
-
-
-def test_anonymous_ids_of_two_people_make_a_contact_of_their_own(told: Told) -> None:
-    assert len(told.contacts("two-anonymous-strangers")) == 3
-    assert told.rows("two-anonymous-strangers", "contacts", "is_anonymous", "event_count") == [
-        (False, 1),
-        (False, 1),
-        (True, 1),
-    ]
 
 
 def test_deleting_an_unknown_event_creates_no_contact(told: Told) -> None:

@@ -71,9 +71,6 @@ def test_every_session_is_whose_it_turned_out_to_be(
     )
 
 
-@pytest.mark.xfail(
-    reason="contacts.customer_id comes from events, where blocked values stay: here the text NULL"
-)
 def test_a_contact_has_the_id_that_it_is_known_by(loads: tuple[RealProject, RealProject]) -> None:
     _, after = loads
     found = after.rows("select customer_id, is_anonymous from contacts order by customer_id nulls last")

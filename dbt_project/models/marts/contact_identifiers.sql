@@ -43,7 +43,7 @@ identifiers as (
         member[2] as identifier_value,
         min(first_seen_at) as first_seen_at,
         max(last_seen_at) as last_seen_at,
-        sum(event_count)::bigint as event_count
+        cast(sum(event_count) as bigint) as event_count
     from members
     group by workspace_id, contact_id, identifier_type, identifier_value
 )

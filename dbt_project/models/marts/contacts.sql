@@ -38,13 +38,35 @@ intents as (
     group by workspace_id, contact_id
 ),
 
+trait_writes as (
+    select
+        workspace_id,
+        contact_id,
+        occurred_at,
+        event_id,
+        unnest(map_entries(from_json(traits, '"MAP(VARCHAR, JSON)"'))) as entry
+    from events
+    where traits is not null
+),
+
+-- Per key the last write wins; null takes a key away.
+trait_values as (
+    select
+        workspace_id,
+        contact_id,
+        entry['key'] as name,
+        arg_max_null(entry['value'], (occurred_at, event_id)) as value
+    from trait_writes
+    group by workspace_id, contact_id, name
+),
+
 traits as (
     select
         workspace_id,
         contact_id,
-        {{ last_write_wins("traits", "(occurred_at, event_id)") }} as traits
-    from events
-    where traits is not null
+        to_json(map(list(name order by name), list(value order by name))) as traits
+    from trait_values
+    where value is not null
     group by workspace_id, contact_id
 ),
 
@@ -54,10 +76,12 @@ held as (
         identifiers.workspace_id,
         identifiers.contact_id,
         bool_or(identifiers.is_known) as is_known,
-        {% for type in ["customer_id", "email", "phone"] -%}
         arg_max(identifiers.identifier_value, (identifiers.last_seen_at, identifiers.identifier_value))
-            filter (where identifiers.identifier_type = '{{ type }}') as {{ type }}{{ "," if not loop.last }}
-        {% endfor -%}
+        filter (where identifiers.identifier_type = 'customer_id') as customer_id,
+        arg_max(identifiers.identifier_value, (identifiers.last_seen_at, identifiers.identifier_value))
+        filter (where identifiers.identifier_type = 'email') as email,
+        arg_max(identifiers.identifier_value, (identifiers.last_seen_at, identifiers.identifier_value))
+        filter (where identifiers.identifier_type = 'phone') as phone
     from {{ ref("contact_identifiers") }} as identifiers
     inner join {{ ref("touched_contacts") }} as touched
         on identifiers.workspace_id = touched.workspace_id and identifiers.contact_id = touched.contact_id

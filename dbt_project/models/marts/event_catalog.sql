@@ -29,8 +29,10 @@ named as (
         count(*) filter (where status = 'current') as events,
         list_sort(list(distinct source)) as sources,
         list_sort(list(distinct raw_event_name) filter (where raw_event_name <> event_name)) as spellings,
-        list_sort(list(distinct definition_version) filter (where definition_version is not null)) as definition_versions,
-        sum(coercions)::bigint as coercions,
+        list_sort(
+            list(distinct definition_version) filter (where definition_version is not null)
+        ) as definition_versions,
+        cast(sum(coercions) as bigint) as coercions,
         count(*) filter (where violations is not null) as violating,
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at
@@ -62,7 +64,7 @@ properties as (
         event_name,
         name,
         {{ json_type_name("json_type") }} as type,
-        sum(seen)::bigint as seen
+        cast(sum(seen) as bigint) as seen
     from typed
     group by event_name, name, type
 ),
@@ -84,7 +86,7 @@ property_lists as (
             {
                 'name': property_names.name,
                 'types': property_names.types,
-                'fill_rate': round(coalesce(property_names.filled, 0) / named.accepted, 4),
+                'fill_rate': round(coalesce(property_names.filled, 0) / named.accepted, 4)
             } order by property_names.name
         ) as properties
     from property_names
@@ -119,7 +121,7 @@ select
     named.last_seen_at,
     coalesce(property_lists.properties, []) as properties,
     coalesce(
-        list_filter(lookalikes.names, lambda name: name <> named.event_name), cast([] as varchar [])
+        list_filter(lookalikes.names, lambda name: name <> named.event_name), cast([] as varchar[])
     ) as drift
 from named
 full join rejected on named.event_name = rejected.event_name

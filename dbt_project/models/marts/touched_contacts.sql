@@ -1,6 +1,7 @@
 {{ config(schema="work") }}
 
--- Contacts whose events or identifiers this run changed, under their old and new ids. Grain: workspace_id and contact_id.
+-- Contacts whose events or identifiers this run changed, under their old and new ids.
+-- Grain: workspace_id and contact_id.
 with before as (
     select
         workspace_id,

@@ -1,4 +1,5 @@
--- The reports of repeated events in landing order, and what each did (spec 1, section 5). As of the run: later ones wait.
+-- The reports of repeated events in landing order, and what each did (spec 1, section 5).
+-- As of the run: later ones wait.
 with reports as (
     select * from {{ ref("reports") }}
 ),
@@ -11,7 +12,7 @@ due as (
     select
         reports.*,
         sources.on_conflict,
-        sources.compat is not distinct from 'notifuse' as restores_by_omission
+        coalesce(sources.compat = 'notifuse', false) as restores_by_omission
     from reports
     inner join repeated on reports.event_id = repeated.event_id
     inner join {{ source("run", "sources") }} as sources on reports.source = sources.source

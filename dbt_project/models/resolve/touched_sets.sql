@@ -1,3 +1,5 @@
+{% set stored = stored_events() %}
+
 -- Identifier sets that this run touches, as the events now have them (spec 2).
 -- Grain: workspace_id and identifiers. first_occurred_at is null when no live event carries the set any more.
 with resolved as (
@@ -39,28 +41,26 @@ touched as (
     from after
 ),
 
-{% set stored = stored_events() %}
-
 unchanged as (
     {% if stored %}
-    select
-        stored.workspace_id,
-        stored.identifiers,
-        min(stored.occurred_at) as first_occurred_at
-    from {{ stored }} as stored
-    inner join touched
-        on stored.workspace_id = touched.workspace_id and stored.identifiers = touched.identifiers
-    where
-        stored.deletion <> 'deleted'
-        and stored.event_id not in (select event_id from {{ source("run", "reopened_events") }})
-    group by stored.workspace_id, stored.identifiers
+        select
+            stored.workspace_id,
+            stored.identifiers,
+            min(stored.occurred_at) as first_occurred_at
+        from {{ stored }} as stored
+        inner join touched
+            on stored.workspace_id = touched.workspace_id and stored.identifiers = touched.identifiers
+        where
+            stored.deletion <> 'deleted'
+            and stored.event_id not in (select event_id from {{ source("run", "reopened_events") }})
+        group by stored.workspace_id, stored.identifiers
     {% else %}
-    select
-        workspace_id,
-        identifiers,
-        first_occurred_at
-    from after
-    where false
+        select
+            workspace_id,
+            identifiers,
+            first_occurred_at
+        from after
+        where false
     {% endif %}
 )
 
