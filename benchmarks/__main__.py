@@ -59,17 +59,11 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Time eventpipe against its yardsticks."
-    )
-    parser.add_argument(
-        "--events", type=_count, default=10_000_000, help="lines of the full load (default 10_000_000)"
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time eventpipe against its yardsticks.")
+    parser.add_argument("--events", type=_count, default=10_000_000, help="lines of the full load (default 10_000_000)")
     parser.add_argument("--days", type=_count, default=30, help="landing days they spread over (default 30)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--repeat", type=_count, default=1, help="attempts of each side; the best counts (default 1)"
-    )
+    parser.add_argument("--repeat", type=_count, default=1, help="attempts of each side; the best counts (default 1)")
     parser.add_argument(
         "--work",
         type=Path,
@@ -77,9 +71,7 @@ def _arguments() -> argparse.Namespace:
         help="folder for data and runs (default .bench); data is kept there",
     )
     parser.add_argument("--only", action="append", choices=NAMES, help="one limit only; may be given again")
-    parser.add_argument(
-        "--keep", action="store_true", help="leave the projects of the last attempts in WORK/runs"
-    )
+    parser.add_argument("--keep", action="store_true", help="leave the projects of the last attempts in WORK/runs")
     return parser.parse_args()
 
 

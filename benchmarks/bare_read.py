@@ -14,9 +14,7 @@ from benchmarks.project_files import SOURCE
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bare_read", description="read_json into Parquet."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bare_read", description="read_json into Parquet.")
     parser.add_argument("project", type=Path, help="a generated project")
     parser.add_argument("parquet", type=Path, help="the file to write")
     arguments = parser.parse_args()

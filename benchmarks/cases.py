@@ -140,9 +140,7 @@ def small_case(bench: Bench, report: Report) -> None:
         bench.timed("1,000 events", runs[-1].seconds)
     best = min(runs, key=lambda run: run.seconds)
     report.stage_times.append(StageTimes("1,000 events", best.stages))
-    report.checks.append(
-        _distinct_events("after 1,000 events", bench.place("small"), population, _SMALL_EVENTS)
-    )
+    report.checks.append(_distinct_events("after 1,000 events", bench.place("small"), population, _SMALL_EVENTS))
     report.rows.append(
         Row(
             SMALL_RUN,
@@ -164,7 +162,5 @@ def intake_case(bench: Bench, report: Report) -> None:
         theirs.append(bench.timed("bare read_json", bare_read(source, bench.place("bare.parquet")).seconds))
         landed = intake_run(fresh_copy(source, bench.place("intake")))
         ours.append(bench.timed("intake alone", landed.measurement.seconds))
-        report.checks.append(
-            Check("after intake", f"{landed.accepted:,} lines", f"{bench.population.events:,} lines")
-        )
+        report.checks.append(Check("after intake", f"{landed.accepted:,} lines", f"{bench.population.events:,} lines"))
     report.rows.append(Row(INTAKE, min(ours), min(theirs), "read_json into Parquet", TIMES_THE_YARDSTICK))

@@ -45,13 +45,9 @@ def _write_export(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.generator", description="Write a generated project."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.generator", description="Write a generated project.")
     parser.add_argument("project", type=Path, help="the folder to write")
-    parser.add_argument(
-        "--events", type=int, default=1_000_000, help="lines of the first load (default 1,000,000)"
-    )
+    parser.add_argument("--events", type=int, default=1_000_000, help="lines of the first load (default 1,000,000)")
     parser.add_argument("--days", type=int, default=30, help="landing days they spread over (default 30)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -211,9 +211,7 @@ def run(project: Path, database: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.yardstick", description="Run the plain script."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.yardstick", description="Run the plain script.")
     parser.add_argument("project", type=Path, help="a generated project")
     parser.add_argument("database", type=Path, help="the DuckDB file to write; it must not exist")
     arguments = parser.parse_args()

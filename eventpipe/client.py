@@ -80,9 +80,7 @@ def connect(directory: str | Path | None = None, environ: Mapping[str, str] | No
     Raises UsageError where there is no project or nothing is published yet, ConfigurationError where its
     files are wrong.
     """
-    project = load_project(
-        None if directory is None else Path(directory), os.environ if environ is None else environ
-    )
+    project = load_project(None if directory is None else Path(directory), os.environ if environ is None else environ)
     return Client(project)
 
 
@@ -217,9 +215,7 @@ def find_contact(
     """
     names = (*project.settings.identity.names, CONTACT_ID)
     if type is not None and type not in names:
-        raise UsageError(
-            f"There is no identifier type {type!r} in this project: take one of {', '.join(names)}."
-        )
+        raise UsageError(f"There is no identifier type {type!r} in this project: take one of {', '.join(names)}.")
     candidates = [each for each in _normalised(project, identifier) if type in (None, each[0])]
     wanted = ", ".join(f"({literal(kind)}, {literal(value)})" for kind, value in candidates) or "(null, null)"
     found = connection.execute(
@@ -294,9 +290,7 @@ def _normalised(project: Project, identifier: str) -> list[tuple[str, str]]:
     return [(kind, value) for (kind, _), value in zip(rules, values, strict=True) if value is not None]
 
 
-def _nobody(
-    connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]
-) -> str:
+def _nobody(connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]) -> str:
     close = _close_to(connection, identifier, type)
     meant = (
         f" Did you mean {' or '.join(close)}?"

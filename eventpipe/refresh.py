@@ -24,7 +24,7 @@ from eventpipe import __version__
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
-from eventpipe.intake.exports import Selection
+from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
 from eventpipe.ops import lease as leases
 from eventpipe.ops import runs
@@ -46,7 +46,7 @@ class RunRequest:
     kind: runs.RunKind = "run"
     as_of: datetime | None = None
     full_refresh: bool = False
-    selection: Selection = Selection()
+    selection: Selection = ALL_DATES
     only_settled: bool = False
     again: bool = False
 
@@ -117,7 +117,7 @@ class Refresh:
     def counts(self) -> runs.Counts:
         return self._counts
 
-    def land(self, on_landed: Callable[[Landed], None] = lambda landed: None) -> list[Landed]:
+    def land(self, on_landed: Callable[[Landed], None] = lambda _: None) -> list[Landed]:
         """Intake: new and changed exports into the lake."""
         with self._stage("land") as stage:
             landed = land_exports(
@@ -189,9 +189,7 @@ class Refresh:
         with self._lease.begin():
             # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
             published = publish(self.project, frame, comments)
-        self._stages.append(
-            runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values()))
-        )
+        self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
         self._end("published", None)
         return published
 
@@ -206,9 +204,7 @@ class Refresh:
 
     def _end(self, status: runs.RunStatus, error: str | None) -> None:
         assert status != "running"
-        self._run = self._run.ended(
-            status, now=self._clock(), stages=self._stages, counts=self._counts, error=error
-        )
+        self._run = self._run.ended(status, now=self._clock(), stages=self._stages, counts=self._counts, error=error)
         with self._lease.begin() as connection:
             runs.finish(connection, self._lease, self._run)
 

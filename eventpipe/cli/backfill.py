@@ -32,9 +32,7 @@ CHUNK_DAYS = 7
 
 
 def backfill(
-    first: Annotated[
-        date, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date.")
-    ],
+    first: Annotated[date, typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date.")],
     last: Annotated[date, typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date.")],
     restart: Annotated[
         bool, typer.Option("--restart", help="Land all days again, those of an interrupted backfill too.")
@@ -71,9 +69,7 @@ def backfill(
         backfills.finish(current.backfill_id, now=now())
     # What the update looked at once more is told by the days that it found landed.
     seen = {each.key for each in landed}
-    report = RunReport.of(
-        opened, request.run_id, [*landed, *(each for each in outcome.landed if each.key not in seen)]
-    )
+    report = RunReport.of(opened, request.run_id, [*landed, *(each for each in outcome.landed if each.key not in seen)])
     if json:
         days = {
             "days": len(current.days),
@@ -106,9 +102,7 @@ def _land_again(project: Project, backfills: Backfills, current: Backfill) -> It
     total = sum(count_exports(project, Selection(days[0], days[-1])) for days in stretches)
     with LandingProgress(total) as progress:
         for days in stretches:
-            yield from land_exports(
-                project, Selection(days[0], days[-1]), now(), again=True, on_landed=progress.landed
-            )
+            yield from land_exports(project, Selection(days[0], days[-1]), now(), again=True, on_landed=progress.landed)
             backfills.mark_done(current.backfill_id, *days)
 
 

@@ -32,9 +32,7 @@ def show(
     identifier: Annotated[
         str, typer.Argument(metavar="IDENTIFIER", help="An identifier of any type, or a contact_id.")
     ],
-    type: Annotated[
-        str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")
-    ] = None,
+    type: Annotated[str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Entries of the timeline at most.")] = 50,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -115,12 +113,8 @@ def _show(key: ContactKey, profile: Row, identifiers: list[Row], timeline: list[
                     plain(each["entry_type"]),
                     plain(each["event_name"]),
                     plain(each["source"]),
-                    " ".join(
-                        plain(each[name]) for name in ("goal_type", "goal_name") if each[name] is not None
-                    ),
-                    " ".join(
-                        plain(each[name]) for name in ("value", "currency") if each["value"] is not None
-                    ),
+                    " ".join(plain(each[name]) for name in ("goal_type", "goal_name") if each[name] is not None),
+                    " ".join(plain(each[name]) for name in ("value", "currency") if each["value"] is not None),
                     _short(plain(each["changes"] or each["properties"])),
                 ]
                 for each in timeline
@@ -129,9 +123,7 @@ def _show(key: ContactKey, profile: Row, identifiers: list[Row], timeline: list[
         )
     )
     if len(timeline) < entries:
-        console.print(
-            f"The newest {len(timeline)} of {entries:,} entries; --limit N shows N.", soft_wrap=True
-        )
+        console.print(f"The newest {len(timeline)} of {entries:,} entries; --limit N shows N.", soft_wrap=True)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:

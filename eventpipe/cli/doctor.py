@@ -31,9 +31,7 @@ def doctor(project: ProjectOption = None, json: JsonOption = False, _debug: Debu
 
     from eventpipe.doctor.examination import examine
 
-    err().print(
-        "Rebuilding the tables from the lake, to compare them with the published ones.", soft_wrap=True
-    )
+    err().print("Rebuilding the tables from the lake, to compare them with the published ones.", soft_wrap=True)
     promises = examine(opened, now, run_id=f"doctor {new_run_id()}")
     if json:
         print_json(
@@ -55,9 +53,7 @@ def _show(promises: list[Promise]) -> None:
         console.print(f"{promise.number}. {promise.name}: {mark}", style=f"bold {style}")
         for check in promise.checks:
             mark, style = _MARKS[check.state]
-            numbers = ", ".join(
-                f"{name.replace('_', ' ')} {count:,}" for name, count in check.numbers.items()
-            )
+            numbers = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in check.numbers.items())
             console.print(inert(f"   {mark}: {check.name} ({numbers})"), style=style, soft_wrap=True)
             if check.detail:
                 console.print(inert(f"      {check.detail}"), soft_wrap=True)

@@ -54,9 +54,7 @@ class Failure:
         match error:
             case ConfigurationError():
                 count = len(error.problems)
-                message = (
-                    f"{count} problem{'s' * (count != 1)} in the project's files; nothing was read or done."
-                )
+                message = f"{count} problem{'s' * (count != 1)} in the project's files; nothing was read or done."
                 return cls(kind, message, error.exit_code, error.problems, error)
             case EventpipeError():
                 return cls(kind, str(error), error.exit_code, (), error)
@@ -70,12 +68,8 @@ class Failure:
         if switches.debug and not isinstance(self.error, typer.TyperException):
             traceback.print_exception(self.error, file=sys.stderr)
         paragraph = self.message if self.kind == "Interrupted" else f"Error: {self.message}"
-        text = "\n".join(
-            [inert(" ".join(paragraph.split())), *(inert(str(problem)) for problem in self.problems)]
-        )
-        err().print(
-            text, markup=False, highlight=False, soft_wrap=True, style="red" if not self.problems else None
-        )
+        text = "\n".join([inert(" ".join(paragraph.split())), *(inert(str(problem)) for problem in self.problems)])
+        err().print(text, markup=False, highlight=False, soft_wrap=True, style="red" if not self.problems else None)
         if switches.json:
             print_json({"error": self._as_object()})
 

@@ -12,9 +12,7 @@ from eventpipe.cli.terminal import inert, out, print_json
 
 
 def init(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder that is empty or does not exist.")
-    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or does not exist.")],
     json: JsonOption = False,
     _debug: DebugOption = False,
 ) -> None:

@@ -30,9 +30,7 @@ def _instant(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no instant: write it as 2026-01-31 or 2026-01-31T18:00:00Z"
-        ) from None
+        raise typer.BadParameter(f"{text!r} is no instant: write it as 2026-01-31 or 2026-01-31T18:00:00Z") from None
 
 
 ProjectOption = Annotated[

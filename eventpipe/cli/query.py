@@ -33,9 +33,7 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One query, in DuckDB's SQL.")],
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE]", help="Write here instead of to stdout; its extension may say the format."
-        ),
+        typer.Argument(metavar="[FILE]", help="Write here instead of to stdout; its extension may say the format."),
     ] = None,
     csv: Annotated[
         bool, typer.Option("--csv", help="Write CSV; text that looks like a formula gets an apostrophe.")
@@ -79,9 +77,7 @@ class Rows:
     def of(cls, result: duckdb.DuckDBPyConnection, limit: int | None) -> Rows:
         """The first `limit` rows of what was executed last; None is all."""
         described = result.description or []
-        return cls(
-            result, _distinct([each[0] for each in described]), [str(each[1]) for each in described], limit
-        )
+        return cls(result, _distinct([each[0] for each in described]), [str(each[1]) for each in described], limit)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return islice(self._all(), self._limit)
@@ -160,8 +156,7 @@ def _write_parquet(rows: Rows, file: IO[bytes]) -> None:
 
     if file.isatty():
         raise UsageError(
-            "Parquet is no text for a terminal: name a file after the query, "
-            'eventpipe query "select ..." rows.parquet'
+            'Parquet is no text for a terminal: name a file after the query, eventpipe query "select ..." rows.parquet'
         )
     schema, batches = rows.batches()
     with pq.ParquetWriter(file, schema.with_metadata(None), compression="zstd") as writer:
@@ -194,9 +189,7 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = temporary.open("wb")
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}. Name a file in a folder that exists."
-        ) from error
+        raise UsageError(f"{path} cannot be written: {error.strerror}. Name a file in a folder that exists.") from error
     try:
         with file:
             yield file

@@ -47,9 +47,7 @@ class RunReport:
             run,
             {outcome: outcomes[outcome] for outcome in _OUTCOMES},
             _counts(landed, outcomes),
-            tuple(
-                each.manifest for each in landed if each.outcome == "refused" and each.manifest is not None
-            ),
+            tuple(each.manifest for each in landed if each.outcome == "refused" and each.manifest is not None),
             tables,
         )
 

@@ -29,14 +29,11 @@ def run(
             parser=InstantParser,
             metavar="T",
             help=(
-                "The instant to compute for: events after it count nowhere. A date is its first instant. "
-                "Default: now."
+                "The instant to compute for: events after it count nowhere. A date is its first instant. Default: now."
             ),
         ),
     ] = None,
-    full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Rebuild every table from the lake.")
-    ] = False,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild every table from the lake.")] = False,
     first: Annotated[
         date | None,
         typer.Option("--from", parser=DayParser, metavar="D", help="The first landing date to look at."),
@@ -62,9 +59,7 @@ def run(
     from eventpipe.refresh import RunRequest
 
     selection = Selection(first, last)
-    request = RunRequest(
-        new_run_id(), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection
-    )
+    request = RunRequest(new_run_id(), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection)
     with LandingProgress(count_exports(opened, selection)) as progress:
         outcome = launch(opened, request, progress.landed, debug=debug)
     report = RunReport.of(opened, request.run_id, outcome.landed)

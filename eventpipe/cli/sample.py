@@ -21,9 +21,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Equal seeds write equal files.")] = 1,
     out_folder: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="The folder for the files. Default: the project's exports."
-        ),
+        typer.Option("--out", metavar="DIR", help="The folder for the files. Default: the project's exports."),
     ] = None,
     sources: Annotated[
         str | None, typer.Option(help="Some of redo, notifuse, customerio, arsel, with commas. Default: all.")
@@ -42,17 +40,13 @@ def sample(
     from eventpipe.sample.request import SampleRequest
 
     given: dict[str, Any] = {
-        "sources": tuple(name.strip() for name in sources.split(",") if name.strip())
-        if sources is not None
-        else None,
+        "sources": tuple(name.strip() for name in sources.split(",") if name.strip()) if sources is not None else None,
         "start": start,
         "days": days,
     }
     folder = out_folder if out_folder is not None else open_project(project).exports
     summary = generate(
-        SampleRequest(
-            events, seed, folder, **{name: value for name, value in given.items() if value is not None}
-        )
+        SampleRequest(events, seed, folder, **{name: value for name, value in given.items() if value is not None})
     )
     if json:
         print_json({"out": str(folder.resolve()), **summary.as_dict()})
@@ -77,10 +71,7 @@ def _show(folder: Path, summary: SampleSummary) -> None:
     rows = [
         (
             name,
-            *(
-                f"{count:,}"
-                for count in (each.files, each.lines, each.expected_accepted, each.rejected_lines)
-            ),
+            *(f"{count:,}" for count in (each.files, each.lines, each.expected_accepted, each.rejected_lines)),
             *(f"{count:,}" for count in (each.blank, each.duplicates, each.late, each.orders)),
             _net(each.gross, each.refunds),
         )
@@ -100,6 +91,4 @@ def _show(folder: Path, summary: SampleSummary) -> None:
 
 
 def _net(gross: Mapping[str, Any], refunds: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{gross[currency] + refunds.get(currency, 0):,} {currency}" for currency in sorted(gross)
-    )
+    return ", ".join(f"{gross[currency] + refunds.get(currency, 0):,} {currency}" for currency in sorted(gross))

@@ -135,8 +135,7 @@ def _published(project: Project) -> Published | None:
     with open_published(project) as connection:
         last = execute(
             connection,
-            "select run_id, as_of from runs where run_status = 'published' order by run_started_at desc "
-            "limit 1",
+            "select run_id, as_of from runs where run_status = 'published' order by run_started_at desc limit 1",
         ).fetchone()
         reasons = execute(
             connection,
@@ -163,18 +162,12 @@ def _lease(tenure: Tenure | None) -> dict[str, Any] | None:
 def _who_writes(tenure: Tenure | None) -> str:
     if tenure is None:
         return "No run is writing."
-    return (
-        f"{tenure} ended without a word: the next run takes over."
-        if is_gone(tenure)
-        else f"{tenure} is writing."
-    )
+    return f"{tenure} ended without a word: the next run takes over." if is_gone(tenure) else f"{tenure} is writing."
 
 
 def _show_runs(runs: Sequence[Run]) -> None:
     if not runs:
-        out().print(
-            "No run yet. Put exports into the folder exports/ and start `eventpipe run`.", soft_wrap=True
-        )
+        out().print("No run yet. Put exports into the folder exports/ and start `eventpipe run`.", soft_wrap=True)
         return
     rows = [
         (
@@ -236,9 +229,7 @@ def _show_exports(
     ]
     console.print(table(columns, rows, right=range(1, 7)))
     if waiting:
-        console.print(
-            f"Not landed yet: {waiting:,} exports. Start `eventpipe run`.", style="yellow", soft_wrap=True
-        )
+        console.print(f"Not landed yet: {waiting:,} exports. Start `eventpipe run`.", style="yellow", soft_wrap=True)
     for manifest in refused[:_REFUSED]:
         console.print(
             inert(f"Refused: {manifest.key}: {manifest.reason}: {manifest.detail}"),
@@ -246,14 +237,10 @@ def _show_exports(
             soft_wrap=True,
         )
     if len(refused) > _REFUSED:
-        console.print(
-            f"... and {len(refused) - _REFUSED:,} more refused exports (--json lists all).", soft_wrap=True
-        )
+        console.print(f"... and {len(refused) - _REFUSED:,} more refused exports (--json lists all).", soft_wrap=True)
     for folder in unread:
         console.print(
-            inert(
-                f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, or no date (YYYY-MM-DD)."
-            ),
+            inert(f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, or no date (YYYY-MM-DD)."),
             style="yellow",
             soft_wrap=True,
         )

@@ -46,9 +46,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable
     made = Table(box=SIMPLE, pad_edge=False, show_edge=False, show_header=any(columns))
     numbers = set(right)
     for position, column in enumerate(columns):
-        made.add_column(
-            Text(inert(column)), justify="right" if position in numbers else "left", overflow="fold"
-        )
+        made.add_column(Text(inert(column)), justify="right" if position in numbers else "left", overflow="fold")
     for row in rows:
         made.add_row(*(Text(inert(cell)) for cell in row))
     return made

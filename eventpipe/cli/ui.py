@@ -33,9 +33,7 @@ def ui(
     os.execvpe(command[0], command, environ)
 
 
-def ui_command(
-    project: Project, host: str, port: int, environ: Mapping[str, str]
-) -> tuple[list[str], dict[str, str]]:
+def ui_command(project: Project, host: str, port: int, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """The command that serves the UI, and its environment. Dagster's own state lies in the project's state
     folder.
     """

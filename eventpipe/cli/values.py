@@ -73,9 +73,7 @@ def json_text(value: object, indent: int | None = None, depth: int = 0) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
     if isinstance(value, Mapping):
-        parts = (
-            f"{json_text(str(key))}: {json_text(each, indent, depth + 1)}" for key, each in value.items()
-        )
+        parts = (f"{json_text(str(key))}: {json_text(each, indent, depth + 1)}" for key, each in value.items())
         return _enclosed("{", parts, "}", indent, depth)
     if isinstance(value, list | tuple):
         return _enclosed("[", (json_text(each, indent, depth + 1) for each in value), "]", indent, depth)

@@ -12,11 +12,11 @@ from datetime import datetime
 
 import dagster as dg
 
+from eventpipe.definitions import build_defs
 from eventpipe.defs.home import open_instance
 from eventpipe.defs.jobs import JOB
 from eventpipe.defs.resources import refresh_resource, run_config
 from eventpipe.defs.session import RunSession
-from eventpipe.definitions import build_defs
 from eventpipe.errors import StageFailed
 from eventpipe.intake.land import Landed
 from eventpipe.ops.runs import Counts, Stage
@@ -42,7 +42,7 @@ def run_refresh(
     project: Project,
     request: RunRequest,
     clock: Callable[[], datetime],
-    on_landed: Callable[[Landed], None] = lambda landed: None,
+    on_landed: Callable[[Landed], None] = lambda _: None,
     *,
     debug: bool = False,
 ) -> RefreshOutcome:

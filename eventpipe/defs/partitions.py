@@ -28,9 +28,7 @@ def landing_dates(project: Project, today: date) -> dg.DailyPartitionsDefinition
     """
     first = min(_present(project), default=today)
     start = max(min(first, today), project.settings.earliest)
-    return dg.DailyPartitionsDefinition(
-        start_date=start.isoformat(), timezone=project.settings.timezone, end_offset=1
-    )
+    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), timezone=project.settings.timezone, end_offset=1)
 
 
 def selected(tags: Mapping[str, str]) -> Selection:

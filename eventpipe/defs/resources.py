@@ -103,15 +103,17 @@ def refresh_resource(
     clock: Callable[[], datetime],
     *,
     dbt: Dbt | None = None,
-    on_landed: Callable[[Landed], None] = lambda landed: None,
-    on_opened: Callable[[RunSession], None] = lambda session: None,
+    on_landed: Callable[[Landed], None] = lambda _: None,
+    on_opened: Callable[[RunSession], None] = lambda _: None,
 ) -> dg.ResourceDefinition:
     """The resource `refresh`: a `RunSession` on `project` that ends with the Dagster run."""
 
     def opened(context: dg.InitResourceContext) -> Iterator[RunSession]:
         run = context.run
         if run is None:
-            raise UsageError(f"The resource {REFRESH} is a run of the pipeline: there is none outside of a Dagster run.")
+            raise UsageError(
+                f"The resource {REFRESH} is a run of the pipeline: there is none outside of a Dagster run."
+            )
         request = request_of(run.run_id, run.tags, context.resource_config, project.settings.timezone)
         session = RunSession(project, request, clock, on_landed, dbt)
         on_opened(session)

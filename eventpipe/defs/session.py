@@ -36,7 +36,7 @@ class RunSession:
         project: Project,
         request: RunRequest,
         clock: Callable[[], datetime],
-        on_landed: Callable[[Landed], None] = lambda landed: None,
+        on_landed: Callable[[Landed], None] = lambda _: None,
         dbt: Dbt | None = None,
     ) -> None:
         self.request = request

@@ -10,9 +10,7 @@ from eventpipe.doctor.findings import Check, Promise
 from eventpipe.intake.lake import Lake, Manifest, parquet
 
 _EXPORT = "source, landed_on, file"
-_REBUILD = (
-    "Run `eventpipe run --full-refresh`; if it stays so, land that day again with `eventpipe backfill`."
-)
+_REBUILD = "Run `eventpipe run --full-refresh`; if it stays so, land that day again with `eventpipe backfill`."
 
 
 def accounted(published: duckdb.DuckDBPyConnection, lake: Lake, manifests: Sequence[Manifest]) -> Promise:
@@ -109,9 +107,7 @@ def _lake(lake: Lake, manifests: Sequence[Manifest]) -> Check:
                 f" from {parquet(there)}",
             )
     told = (sum(each.accepted for each in paths.values()), sum(each.rejected for each in paths.values()))
-    what = (
-        f"The rows of {lost[0].key} are gone" if lost else "The lake holds other numbers of rows than it says"
-    )
+    what = f"The rows of {lost[0].key} are gone" if lost else "The lake holds other numbers of rows than it says"
     return Check.of(
         "the lake holds the rows of each export",
         not lost and (accepted, rejected) == told,

@@ -66,9 +66,7 @@ def _why_not(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) ->
     unpublished = _unpublished(published, manifests)
     if not unpublished:
         return None
-    detail = (
-        f"The lake changed after the last publish ({unpublished} exports). Start `eventpipe run`, ask again."
-    )
+    detail = f"The lake changed after the last publish ({unpublished} exports). Start `eventpipe run`, ask again."
     check = Check("rebuilt tables = published tables", "unchecked", {"exports": unpublished}, detail)
     return Promise(2, "Same answer", (check,))
 
@@ -99,13 +97,8 @@ def _is_alive(pid: str) -> bool:
 
 def _unpublished(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) -> int:
     """How many exports the lake and the published ledger tell differently."""
-    ledger = set(
-        published.execute("select source, landed_on, file, sha256, status, loaded_at from ledger").fetchall()
-    )
-    lake = {
-        (each.source, each.landed_on, each.file, each.sha256, each.status, each.loaded_at)
-        for each in manifests
-    }
+    ledger = set(published.execute("select source, landed_on, file, sha256, status, loaded_at from ledger").fetchall())
+    lake = {(each.source, each.landed_on, each.file, each.sha256, each.status, each.loaded_at) for each in manifests}
     return len({row[:3] for row in ledger ^ lake})
 
 

@@ -60,16 +60,12 @@ def as_of_published(published: duckdb.DuckDBPyConnection) -> datetime:
         "select as_of from runs where run_status = 'published' order by run_started_at desc, run_id limit 1"
     ).fetchone()
     if row is None:
-        raise EventpipeError(
-            "The published file names no run that published it. Run `eventpipe run --full-refresh`."
-        )
+        raise EventpipeError("The published file names no run that published it. Run `eventpipe run --full-refresh`.")
     instant: datetime = row[0]
     return instant
 
 
-def rebuild(
-    project: Project, folder: Path, as_of: datetime, clock: Callable[[], datetime], run_id: str
-) -> Project:
+def rebuild(project: Project, folder: Path, as_of: datetime, clock: Callable[[], datetime], run_id: str) -> Project:
     """Computes every table, as of `as_of`, from the lake copied to `folder`/lake; returns the scratch one."""
     scratch = replace(
         project,
@@ -96,9 +92,7 @@ def same_answer(
     """
     if configuration is not None and configuration != configuration_of(rebuilt):
         detail = "The configuration changed after the last run. Run `eventpipe run`, then ask again."
-        return Promise(
-            2, "Same answer", (Check("rebuilt tables = published tables", "unchecked", {}, detail),)
-        )
+        return Promise(2, "Same answer", (Check("rebuilt tables = published tables", "unchecked", {}, detail),))
     names = sorted((_tables(published) | _tables(rebuilt)) - OBSERVED)
     return Promise(2, "Same answer", tuple(_compared(published, rebuilt, name) for name in names))
 
@@ -106,8 +100,7 @@ def same_answer(
 def configuration_of(working: duckdb.DuckDBPyConnection) -> dict[str, Fingerprint]:
     """What the tables of a working database were made with, as far as it decides what is in them."""
     return {
-        name: _fingerprint(working, name, ("fingerprint",) if name == "work.state" else None)
-        for name in _CONFIGURATION
+        name: _fingerprint(working, name, ("fingerprint",) if name == "work.state" else None) for name in _CONFIGURATION
     }
 
 
@@ -153,9 +146,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in found}
 
 
-def _fingerprint(
-    connection: duckdb.DuckDBPyConnection, name: str, only: tuple[str, ...] | None = None
-) -> Fingerprint:
+def _fingerprint(connection: duckdb.DuckDBPyConnection, name: str, only: tuple[str, ...] | None = None) -> Fingerprint:
     described = connection.execute(f"describe from {name}").fetchall()
     columns = tuple(
         column for column, *_ in described if not column.startswith(RUN_COLUMNS) and only in (None, (column,))
@@ -173,12 +164,8 @@ def _differences(
 ) -> tuple[int, int]:
     """How many rows are only here and only there, equal rows counted as often as they occur."""
     query = f"select {_hash(columns)} as hash, count(*) as rows from {name} group by hash"
-    both = (
-        published.execute(query).pl().join(rebuilt.execute(query).pl(), on="hash", how="full", coalesce=True)
-    )
-    surplus = both.select(
-        pl.col("rows").fill_null(0).cast(pl.Int64) - pl.col("rows_right").fill_null(0).cast(pl.Int64)
-    )
+    both = published.execute(query).pl().join(rebuilt.execute(query).pl(), on="hash", how="full", coalesce=True)
+    surplus = both.select(pl.col("rows").fill_null(0).cast(pl.Int64) - pl.col("rows_right").fill_null(0).cast(pl.Int64))
     return (
         int(surplus.filter(pl.col("rows") > 0)["rows"].sum()),
         -int(surplus.filter(pl.col("rows") < 0)["rows"].sum()),

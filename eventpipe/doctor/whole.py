@@ -36,9 +36,7 @@ def _one_instant(published: duckdb.DuckDBPyConnection) -> Check:
     """Rows keep the id of the run that wrote them last: no run can be unknown, or have begun after the
     publish.
     """
-    named = [
-        f"select {literal(table)} as name, run_id from {identifier(table)}" for table in _stamped(published)
-    ]
+    named = [f"select {literal(table)} as name, run_id from {identifier(table)}" for table in _stamped(published)]
     written = " union all ".join(named) or "select null as name, null as run_id where false"
     row = published.execute(
         f"""
@@ -77,21 +75,14 @@ def _last_good_run(published: duckdb.DuckDBPyConnection, runs: Sequence[Run]) ->
     )
 
 
-def _working_database(
-    published: duckdb.DuckDBPyConnection, working: duckdb.DuckDBPyConnection | None
-) -> Check:
+def _working_database(published: duckdb.DuckDBPyConnection, working: duckdb.DuckDBPyConnection | None) -> Check:
     name = "the working database and the published file hold the same numbers of rows"
     if working is None:
-        detail = (
-            "The working database cannot be read, and need not be kept: the next run rebuilds it from the "
-            "lake."
-        )
+        detail = "The working database cannot be read, and need not be kept: the next run rebuilds it from the lake."
         return Check(name, "unchecked", {}, detail)
     run = working.execute("select run_id from run.parameters").fetchone()
     if run is None or run[0] != last_published(published):
-        detail = (
-            "A run that did not publish has changed the working database; the next run finishes the work."
-        )
+        detail = "A run that did not publish has changed the working database; the next run finishes the work."
         return Check(name, "unchecked", {}, detail)
     here, there = row_counts(working), row_counts(published)
     there.pop("runs", None)  # made while publishing

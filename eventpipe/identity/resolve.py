@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import duckdb
-import polars as pl
 
 from eventpipe.identity.blocked import blocked_sql
 from eventpipe.identity.solve import OWN_CONTACT, Limits, Solution, solve
@@ -101,9 +100,7 @@ def _write(connection: duckdb.DuckDBPyConnection, solution: Solution, names: lis
     connection.register("nodes", solution.nodes.to_arrow())
     connection.register("solved", solution.sets.to_arrow())
     types = "[" + ", ".join(literal(name) for name in names) + "]"
-    contact = (
-        "md5(concat_ws(chr(0), 'contact', {0}.workspace_id, {1}[{0}.strength + 1], {0}.identifier_value))"
-    )
+    contact = "md5(concat_ws(chr(0), 'contact', {0}.workspace_id, {1}[{0}.strength + 1], {0}.identifier_value))"
     connection.execute(f"""
         create or replace temp table new_nodes as
         select n.workspace_id, {types}[n.strength + 1] as identifier_type, n.identifier_value, n.first_seen_at,
@@ -121,9 +118,7 @@ def _write(connection: duckdb.DuckDBPyConnection, solution: Solution, names: lis
         select workspace_id, old.contact_id as old_contact_id, new.contact_id as new_contact_id
         from work.identity_nodes as old join new_nodes as new using (workspace_id, identifier_type, identifier_value)
         where old.contact_id <> new.contact_id""")
-    connection.execute(
-        "delete from work.identity_nodes where component in (select component from touched_components)"
-    )
+    connection.execute("delete from work.identity_nodes where component in (select component from touched_components)")
     connection.execute("insert into work.identity_nodes by name select * exclude (node, strength) from new_nodes")
     _silent(connection, types)
     connection.execute("""

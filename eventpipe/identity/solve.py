@@ -1,7 +1,7 @@
 """Who belongs together (spec 2, "Resolution"), on integer codes in columnar arrays.
 
-The rule. Sets are taken in the order of their first `occurred_at`, ties by the sets' own text. Within a set the strongest
-identifier is tied to each of the others, strongest first. A tie is made unless the contact that would result held more
+The rule. Sets are taken in the order of their first `occurred_at`, ties by the sets' own text. Within a set the
+strongest identifier is tied to each of the others, strongest first. A tie is made unless the contact that would result held more
 identifiers of a type than its limit. A contact is what the ties connect; its root is its earliest-seen identifier.
 
 Where a component of all ties stays within every limit, no tie can have been refused, and order does not matter: plain
@@ -54,9 +54,7 @@ def solve(sets: pl.DataFrame, members: pl.DataFrame, limits: Limits) -> Solution
     identifier_value); strength 0 is the strongest type. Every set has at least one member.
     """
     nodes, members = _numbered(sets, members)
-    order = sets.sort("first_occurred_at", "identifiers", "workspace_id").select(
-        "set", place=pl.int_range(pl.len())
-    )
+    order = sets.sort("first_occurred_at", "identifiers", "workspace_id").select("set", place=pl.int_range(pl.len()))
     members = members.join(order, on="set").sort("place", "strength", "node")
     place = members["place"].to_numpy()
     node = members["node"].to_numpy()
@@ -68,7 +66,7 @@ def solve(sets: pl.DataFrame, members: pl.DataFrame, limits: Limits) -> Solution
     tied = strongest != node
     left, right = strongest[tied], node[tied]
     component = _components(len(nodes), left, right)
-    shared = _shared(len(nodes), strength, members, limits.shared_above)
+    shared = _shared(len(nodes), members, limits.shared_above)
     linking = ~(shared[left] | shared[right])
     left, right = left[linking], right[linking]
     root = _components(len(nodes), left, right)
@@ -110,10 +108,11 @@ def _components(count: int, left: Codes, right: Codes) -> Codes:
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     _, oldest = np.unique(labels, return_index=True)
-    return oldest.astype(np.int64)[labels]
+    roots: Codes = oldest.astype(np.int64)[labels]
+    return roots
 
 
-def _shared(count: int, strength: NDArray[np.int64], members: pl.DataFrame, above: int) -> NDArray[np.bool_]:
+def _shared(count: int, members: pl.DataFrame, above: int) -> NDArray[np.bool_]:
     """Nodes seen with more than `above` different identifiers of the strongest type."""
     strongest = members.filter(pl.col("strength") == 0).select("set", with_="node")
     crowded = (
@@ -130,9 +129,7 @@ def _shared(count: int, strength: NDArray[np.int64], members: pl.DataFrame, abov
     return shared
 
 
-def _respect_limits(
-    root: Codes, left: Codes, right: Codes, strength: NDArray[np.int64], limits: Limits
-) -> None:
+def _respect_limits(root: Codes, left: Codes, right: Codes, strength: NDArray[np.int64], limits: Limits) -> None:
     """Walk the components that exceed a limit, ties in order, and put each node's root right in place."""
     types = len(limits.most)
     held = pl.DataFrame({"root": root, "strength": strength}).group_by("root", "strength").len()

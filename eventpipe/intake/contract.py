@@ -61,9 +61,7 @@ class Contract:
     settings: Settings
     registry: Registry
 
-    def judged(
-        self, records: str, sent: Sent, landing: Landing, look: SecondLook
-    ) -> str:
+    def judged(self, records: str, sent: Sent, landing: Landing, look: SecondLook) -> str:
         """The query that gives LAKE_COLUMNS for the query `records` (line, index, raw, doc, fault, j)."""
         profile = self.profile
         plan = DefinitionSql(self.registry, coerce=profile.coerce)
@@ -78,6 +76,13 @@ class Contract:
             column: f"coalesce({normalise.trimmed('sent_' + column)}, {_filled(plan.mapped(column))})"
             for column in (*DEFAULT_IDENTIFIERS, "dedupe_key", "order_id", "goal_name", "goal_type", "currency")
         }
+        declared = {
+            name: f"coalesce({normalise.trimmed(identifier('sent_' + name))}, {_filled(plan.mapped(name))})"
+            for name in others
+        }
+        # A phone number costs a call into Python: not where nobody sends any.
+        sends_phones = sent.phone != "null" or "phone" in plan_targets(self.registry)
+        phone = normalise.phone("mapped_phone", profile.default_region) if sends_phones else "null::varchar"
         reasons = self._reasons(latest, earliest)
         if look.exceeding:
             reasons.append((look.too_many("complete.line", "complete.index"), "'cardinality.exceeded'"))
@@ -140,9 +145,9 @@ normal as (
         {normalise.instant("sent_deleted_at", profile.timezone, sent.deleted_at_format)} as deleted_at,
         mapped_customer_id as customer_id,
         {normalise.email("folded_email")} as email,
-        {normalise.phone("mapped_phone", profile.default_region) if sent.phone != "null" or "phone" in plan_targets(self.registry) else "null::varchar"} as phone,
+        {phone} as phone,
         mapped_anonymous_id as anonymous_id,
-        {"".join(f"coalesce({normalise.trimmed(identifier('sent_' + name))}, {_filled(plan.mapped(name))}) as {identifier('other_' + name)}, " for name in others)}
+        {"".join(f"{value} as {identifier('other_' + name)}, " for name, value in declared.items())}
         {"".join(self._previous(name) for name, _ in sent.previous)}
         coalesce(mapped_goal_type, goal_of_definition) as goal_type,
         coalesce(mapped_goal_name, goal_name_of_definition) as goal_name,

@@ -70,7 +70,9 @@ class DefinitionSql:
     def values(self) -> str:
         """The list `p` of the declared properties' JSON values, aliases included."""
         return self._case(
-            lambda number: f"json_extract(properties, [{', '.join(self._paths(number))}])" if self._places[number] else None,
+            lambda number: (
+                f"json_extract(properties, [{', '.join(self._paths(number))}])" if self._places[number] else None
+            ),
             otherwise="null::json[]",
         )
 
@@ -156,7 +158,9 @@ class DefinitionSql:
             if not changes:
                 return None
             patch = f"concat_ws(',', {', '.join(changes)})"
-            return f"case when {patch} = '' then properties else json_merge_patch(properties, '{{' || {patch} || '}}') end"
+            return (
+                f"case when {patch} = '' then properties else json_merge_patch(properties, '{{' || {patch} || '}}') end"
+            )
 
         return self._case(one, "properties")
 
@@ -207,7 +211,11 @@ class DefinitionSql:
             "boolean": f"lower({place.text})",
         }.get(place.declared.type, place.text)
         as_declared = f"case when {coerced} then {converted} else {place.value} end" if coerced else place.value
-        needed = " or ".join(filter(None, [coerced, f"nullif(p[{name}], 'null') is null and {place.value} is not null" if aliases else ""]))
+        needed = " or ".join(
+            filter(
+                None, [coerced, f"nullif(p[{name}], 'null') is null and {place.value} is not null" if aliases else ""]
+            )
+        )
         if needed:
             yield f"case when {needed} then {key} || {as_declared} end"
         for alias, position in zip(place.declared.aliases, aliases, strict=True):

@@ -158,7 +158,11 @@ class DelimitedReader:
         self._physical += len(ends)
         if len(first_of_record) == 0:
             return None, pending
-        many_lines = {index: joined[line] for index, line in enumerate(first_of_record.tolist()) if line in joined} if joined else {}
+        many_lines = (
+            {index: joined[line] for index, line in enumerate(first_of_record.tolist()) if line in joined}
+            if joined
+            else {}
+        )
         record_starts = starts[first_of_record]
         record_ends = np.append(record_starts[1:], len(lines))
         long = long_lines(lines, record_starts, record_ends, self._line_bytes)

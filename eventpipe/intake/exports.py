@@ -1,6 +1,6 @@
 """What lies in the exports folder, and which of it a run may take (spec 1, sections 1 and 2).
 
-    exports/<source>/<YYYY-MM-DD>/<file>
+exports/<source>/<YYYY-MM-DD>/<file>
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ class Selection:
 
     def takes(self, day: date) -> bool:
         return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+ALL_DATES = Selection()
 
 
 def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterator[Export]:

@@ -27,7 +27,15 @@ from eventpipe.project.sources import SourceProfile
 
 # A JSON document is parsed in one piece; larger ones belong into JSON lines.
 DOCUMENT_BYTES = 256 << 20
-_BY_ENDING = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet"}
+_BY_ENDING = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+}
 
 
 @dataclass
@@ -122,7 +130,10 @@ def _format(path: Path, profile: SourceProfile) -> tuple[str, Compression | None
 
 
 def _scanned(
-    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch], refusal: list[ExportRefused]
+    connection: duckdb.DuckDBPyConnection,
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
+    refusal: list[ExportRefused],
 ) -> str:
     """Make batches a relation of the connection. A refusal inside the scan is kept: the engine only wraps its text."""
 
@@ -173,7 +184,9 @@ def _json(opening: _Opening) -> Reading:
             "line": pa.array(range(1, len(elements) + 1), pa.int64()),
             "raw": pa.array(elements, pa.string()),
             "fault": pa.nulls(len(elements), pa.string()),
-            "deep": pa.array([text.count("{") + text.count("[") > opening.limits.depth for text in elements], pa.bool_()),
+            "deep": pa.array(
+                [text.count("{") + text.count("[") > opening.limits.depth for text in elements], pa.bool_()
+            ),
         },
         schema=FRAME,
     )

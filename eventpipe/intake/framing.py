@@ -35,9 +35,7 @@ class LineCount:
     blank: int = 0
 
 
-def frames(
-    chunks: Iterable[bytes], counted: LineCount, *, line_bytes: int, depth: int
-) -> Iterator[pa.RecordBatch]:
+def frames(chunks: Iterable[bytes], counted: LineCount, *, line_bytes: int, depth: int) -> Iterator[pa.RecordBatch]:
     """Cut chunks of bytes into FRAME batches, numbering lines from 1."""
     for lines in whole_lines(chunks, line_bytes):
         batch = _frame(lines, counted, line_bytes, depth)
@@ -122,9 +120,7 @@ def _frame(lines: bytes, counted: LineCount, line_bytes: int, depth: int) -> pa.
     return batch.filter(pa.array(~blank)) if blank.any() else batch
 
 
-def long_lines(
-    lines: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], line_bytes: int
-) -> NDArray[np.bool_]:
+def long_lines(lines: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], line_bytes: int) -> NDArray[np.bool_]:
     """Lines of more than `line_bytes` bytes, not counting their breaks."""
     long: NDArray[np.bool_] = (ends - starts) > line_bytes
     for index in np.flatnonzero(long):

@@ -48,7 +48,7 @@ def land_exports(
     *,
     only_settled: bool = False,
     again: bool = False,
-    on_landed: Callable[[Landed], None] = lambda landed: None,
+    on_landed: Callable[[Landed], None] = lambda _: None,
 ) -> list[Landed]:
     """Land what is new or changed in the selected dates; with `again`, judge everything there anew.
 
@@ -113,7 +113,9 @@ class _Lander:
 
     def _load(self, export: Export) -> tuple[Manifest, Path]:
         if export.link:
-            raise ExportRefused("file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead")
+            raise ExportRefused(
+                "file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead"
+            )
         if export.path.name.encode("utf-8", "replace") != os.fsencode(export.path.name):
             raise ExportRefused("file.unreadable", "its name is not UTF-8; rename the file")
         rows = self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
@@ -125,9 +127,7 @@ class _Lander:
                 look = again
                 reading = self._judge(export, connection, rows, look)
                 seen = tally(connection, table)
-                again = look_again(
-                    connection, table, seen, look, self._project.settings.limits, self._project.registry
-                )
+                again = look_again(connection, table, seen, look, self._project.settings.limits, self._project.registry)
             if _changed(export):
                 raise ExportChanged(str(export.key))
         except (ExportRefused, ExportChanged):
@@ -162,9 +162,7 @@ class _Lander:
         )
         return manifest, rows
 
-    def _judge(
-        self, export: Export, connection: duckdb.DuckDBPyConnection, rows: Path, look: SecondLook
-    ) -> Reading:
+    def _judge(self, export: Export, connection: duckdb.DuckDBPyConnection, rows: Path, look: SecondLook) -> Reading:
         """Write the judged rows of the whole export."""
         settings = self._project.settings
         profile = self._project.profiles[export.key.source]

@@ -17,7 +17,9 @@ _PACKED_DEPTH = 32
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
 
-_PIPELINES_FILE = re.compile(r"\.(track|identify|page|screen|alias|group)\.[a-z.]+$|_(track|identifie|page|screen|aliase)s_")
+_PIPELINES_FILE = re.compile(
+    r"\.(track|identify|page|screen|alias|group)\.[a-z.]+$|_(track|identifie|page|screen|aliase)s_"
+)
 
 
 def sent_by(preset: str, document: Document, file: str) -> Sent:
@@ -75,7 +77,9 @@ def _without(document: str, key: str) -> str:
 def _without_unset(document: str) -> str:
     """Redo: top-level 0, null and empty strings are unset, and no properties."""
     entries = f"map_entries(from_json({document}, '\"MAP(VARCHAR, JSON)\"'))"
-    kept = f"list_filter({entries}, lambda e: e.value is not null and not regexp_full_match(e.value, '-?0(\\.0+)?|\"\"'))"
+    kept = (
+        f"list_filter({entries}, lambda e: e.value is not null and not regexp_full_match(e.value, '-?0(\\.0+)?|\"\"'))"
+    )
     members = f"list_transform({kept}, lambda e: to_json(e.key) || ':' || e.value)"
     return (
         f"case when regexp_matches({document}, ':\\s*(-?0(\\.0+)?|null|\"\")\\s*[,}}]')"
@@ -91,7 +95,7 @@ def _deletion(document: Document, key: str) -> str:
     )
 
 
-def _redo(document: Document, file: str) -> Sent:
+def _redo(document: Document, _file: str) -> Sent:
     names = ("id", "email", "phoneNumber", "firstName", "lastName", "location", "customFields")
     customer = {name: document.json(("customer", name)) for name in names if name in ("location", "customFields")}
     text = {name: document.text(("customer", name)) for name in names if name not in customer}
@@ -101,7 +105,9 @@ def _redo(document: Document, file: str) -> Sent:
         f" then trim({document.text(('customer',))}) end"
     )
     properties = _first_object(document, "data", "properties")
-    traits = _named([("first_name", text["firstName"]), ("last_name", text["lastName"]), ("location", customer["location"])])
+    traits = _named(
+        [("first_name", text["firstName"]), ("last_name", text["lastName"]), ("location", customer["location"])]
+    )
     fields = as_object(customer["customFields"])
     return Sent(
         event_name=_first(document, "eventName", "event_name"),
@@ -127,7 +133,7 @@ def _redo(document: Document, file: str) -> Sent:
     )
 
 
-def _notifuse(document: Document, file: str) -> Sent:
+def _notifuse(document: Document, _file: str) -> Sent:
     return Sent(
         workspace_id=_first(document, "workspace_id"),
         event_name=_first(document, "event_name"),
@@ -152,8 +158,7 @@ def _customerio(document: Document, file: str) -> Sent:
     attributes = _first_object(document, "attributes")
     identifies = f"{kind} = 'identify'"
     traits = (
-        f"coalesce({_first_object(document, 'traits', 'context.traits')},"
-        f" case when {identifies} then {attributes} end)"
+        f"coalesce({_first_object(document, 'traits', 'context.traits')}, case when {identifies} then {attributes} end)"
     )
     name = _first(document, "name", "event_text", "event")
     secondary = {key: document.text(("secondary", key)) for key in ("id", "email")}
@@ -184,7 +189,7 @@ def _customerio(document: Document, file: str) -> Sent:
     )
 
 
-def _arsel(document: Document, file: str) -> Sent:
+def _arsel(document: Document, _file: str) -> Sent:
     given = [document.text((name,)) for name in ("email", "contact_id", "external_id", "phone_number")]
     return Sent(
         event_name=_first(document, "event"),
@@ -198,7 +203,7 @@ def _arsel(document: Document, file: str) -> Sent:
     )
 
 
-def _canonical(document: Document, file: str) -> Sent:
+def _canonical(document: Document, _file: str) -> Sent:
     state = document.text(("deletion",))
     kind = known_kind(document.text(("kind",)))
     return Sent(

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eventpipe.intake import strict
-from eventpipe.intake.document import mentions
-from eventpipe.intake.document import Document
+from eventpipe.intake.document import Document, mentions
 from eventpipe.sql import json_path, literal
-
 
 # The fault of a line that turns out to hold many events where one was expected: the export is judged once more.
 BATCH = "batch"
@@ -39,7 +37,9 @@ def from_many(
 ) -> str:
     """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be."""
     is_object = "case when json_valid(raw) then json_type(raw) = 'OBJECT' end"
-    checked = f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}) as fault from {frames}"
+    checked = (
+        f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}) as fault from {frames}"
+    )
     path = explode or batch
     if path is None:
         return _parsed(
@@ -49,13 +49,14 @@ def from_many(
         )
     # Parsing for the list is saved where its key does not occur.
     listed = f"fault is null and {mentions('raw', path[-1])} and json_type(raw, {json_path(path)}) = 'ARRAY'"
-    missing = f"case when fault is null and not coalesce({listed}, false) then 'explode.missing' end" if explode else "null"
+    missing = (
+        f"case when fault is null and not coalesce({listed}, false) then 'explode.missing' end" if explode else "null"
+    )
     outer = f"json_merge_patch(raw, {literal(_patch(path))})"
     elements = f"from_json(json_extract(raw, {json_path(path)}), '[\"JSON\"]')"
     single = "[{'index': null::bigint, 'doc': raw}]"
     many = (
-        f"list_transform({elements}, lambda element, place: {{'index': place - 1,"
-        f" 'doc': {_beside('element', outer)}}})"
+        f"list_transform({elements}, lambda element, place: {{'index': place - 1, 'doc': {_beside('element', outer)}}})"
     )
     opened = f"""
         select line, fault, unnest(case when {listed} then {many} else {single} end) as element

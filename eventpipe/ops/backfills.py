@@ -47,18 +47,14 @@ class Backfills:
 
     lease: Lease
 
-    def open_or_resume(
-        self, from_date: date, to_date: date, *, now: datetime, restart: bool = False
-    ) -> Backfill:
+    def open_or_resume(self, from_date: date, to_date: date, *, now: datetime, restart: bool = False) -> Backfill:
         """The unfinished backfill of exactly this range, or a new one.
 
         A resumed one has its `done` days and its old `started_at`: say so to the user, for what has changed
         in those days' exports since is not landed again. `restart` ends it instead and begins anew.
         """
         if from_date > to_date:
-            raise UsageError(
-                f"A backfill from {from_date} to {to_date} has no day: give the earlier date as --from."
-            )
+            raise UsageError(f"A backfill from {from_date} to {to_date} has no day: give the earlier date as --from.")
         with self.lease.begin() as connection:
             same = (
                 backfills.c.from_date == from_date,
@@ -91,9 +87,7 @@ class Backfills:
             if outside:
                 raise EventpipeError(f"{outside[0]} is no day of the backfill {_title(backfill)}.")
             done = _texts({*backfill.done, *days})
-            connection.execute(
-                update(backfills).where(backfills.c.backfill_id == backfill_id).values(done=done)
-            )
+            connection.execute(update(backfills).where(backfills.c.backfill_id == backfill_id).values(done=done))
             return _get(connection, backfill_id)
 
     def finish(self, backfill_id: str, *, now: datetime) -> Backfill:
@@ -105,9 +99,7 @@ class Backfills:
                     f"The backfill {_title(backfill)} cannot end: {len(backfill.remaining)} days remain, "
                     f"from {backfill.remaining[0]}. Start it again with the same dates to go on."
                 )
-            connection.execute(
-                update(backfills).where(backfills.c.backfill_id == backfill_id).values(ended_at=now)
-            )
+            connection.execute(update(backfills).where(backfills.c.backfill_id == backfill_id).values(ended_at=now))
             return _get(connection, backfill_id)
 
 

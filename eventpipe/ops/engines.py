@@ -36,15 +36,11 @@ def engine_for(url_or_path: str | Path, busy_timeout: timedelta) -> Engine:
         try:
             engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
         except ModuleNotFoundError as error:
-            raise UsageError(
-                "An ops store in PostgreSQL needs the driver: install eventpipe[postgres]."
-            ) from error
+            raise UsageError("An ops store in PostgreSQL needs the driver: install eventpipe[postgres].") from error
         return engine.execution_options(schema_translate_map={None: POSTGRES_SCHEMA})
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         shown = url.render_as_string(hide_password=True)
-        raise UsageError(
-            f"The ops store cannot be kept in {shown}: give a file path or a postgresql:// address."
-        )
+        raise UsageError(f"The ops store cannot be kept in {shown}: give a file path or a postgresql:// address.")
     seconds = busy_timeout.total_seconds()
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": seconds})
 
@@ -82,9 +78,7 @@ def _url(url_or_path: str | Path) -> URL:
     except ArgumentError:
         # The address is not shown, and the cause not chained: it may hold a password that was not
         # recognised as one.
-        raise UsageError(
-            "The address of the ops store is no valid URL (postgresql://user@host/name)."
-        ) from None
+        raise UsageError("The address of the ops store is no valid URL (postgresql://user@host/name).") from None
 
 
 def _enter_wal(connection: sqlite3.Connection, seconds: float) -> None:

@@ -53,9 +53,7 @@ def explained(place: str) -> Iterator[None]:
 def _explanation(error: exc.DBAPIError | sqlite3.Error) -> str | None:
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
-        code = getattr(
-            cause, "sqlite_errorcode", None
-        )  # absent on errors that the Python module raises itself
+        code = getattr(cause, "sqlite_errorcode", None)  # absent on errors that the Python module raises itself
         return None if code is None else _SQLITE.get(code & 0xFF)
     if isinstance(error, exc.OperationalError | exc.InterfaceError):
         reason = str(cause).strip().partition("\n")[0]

@@ -98,9 +98,7 @@ class Lease:
     def release(self) -> None:
         """Gives the lease back. Does nothing when it is no longer ours, so it is safe in any `finally`."""
         with self.store.begin() as connection:
-            connection.execute(
-                self._own().values(holder=None, host=None, pid=None, birth=None, expires_at=None)
-            )
+            connection.execute(self._own().values(holder=None, host=None, pid=None, birth=None, expires_at=None))
 
     @contextmanager
     def keep_alive(self) -> Iterator[None]:

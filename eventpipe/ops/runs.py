@@ -103,13 +103,9 @@ def start(
     """
     lease.check(connection)
     _fail_abandoned(connection, lease.holder, now)
-    known = connection.execute(
-        select(tables.runs.c.status).where(tables.runs.c.run_id == lease.holder)
-    ).scalar()
+    known = connection.execute(select(tables.runs.c.status).where(tables.runs.c.run_id == lease.holder)).scalar()
     if known is not None:
-        raise EventpipeError(
-            f"Run {lease.holder} is on record already, as {known}: start again under a new run id."
-        )
+        raise EventpipeError(f"Run {lease.holder} is on record already, as {known}: start again under a new run id.")
     run = Run(
         run_id=lease.holder,
         kind=kind,
@@ -174,9 +170,7 @@ PUBLISHED_COLUMNS = (
     PublishedColumn("lines_accepted", "bigint", "Accepted lines in the landed files."),
     PublishedColumn("lines_rejected", "bigint", "Rejected lines in the landed files."),
     PublishedColumn("lines_blank", "bigint", "Blank lines in the landed files."),
-    PublishedColumn(
-        "run_stages", "json", "Stages in order, a list of {name, seconds (wall time), rows (written)}."
-    ),
+    PublishedColumn("run_stages", "json", "Stages in order, a list of {name, seconds (wall time), rows (written)}."),
     PublishedColumn("error", "text", "Why it failed or was held, one paragraph; null when published."),
     PublishedColumn("eventpipe_version", "text", "Version of eventpipe that ran."),
 )

@@ -41,9 +41,7 @@ def is_current(connection: Connection, place: str) -> bool:
         return False
     lost = sorted(metadata.tables.keys() - present)
     if lost:
-        raise OpsStoreError(
-            f"The ops store {place} is damaged: table {', '.join(lost)} is missing. {RESTORE}"
-        )
+        raise OpsStoreError(f"The ops store {place} is damaged: table {', '.join(lost)} is missing. {RESTORE}")
     return True
 
 

@@ -108,13 +108,10 @@ def _existing(root: Path | None, environ: Mapping[str, str]) -> Path:
     root = (root or (Path(named) if named else Path.cwd())).resolve()
     if not root.is_dir():
         raise UsageError(
-            f"{root} is no folder. Name a project with --project or {VARIABLE}, "
-            f"or create one: eventpipe init {root}"
+            f"{root} is no folder. Name a project with --project or {VARIABLE}, or create one: eventpipe init {root}"
         )
     if not (root / FILE).is_file():
-        raise UsageError(
-            f"{root} has no {FILE}, so it is no project. Create one there: eventpipe init {root}"
-        )
+        raise UsageError(f"{root} has no {FILE}, so it is no project. Create one there: eventpipe init {root}")
     return root
 
 

@@ -80,12 +80,8 @@ def identity_findings(document: Document) -> Iterator[Finding]:
         where = (*SECTION, "types", position, "name")
         if name in first:
             place = f"identity.types.{first[name]}"
-            yield Finding(
-                where, f"{document.shown(where, name)} is declared twice (first at {place}): keep one"
-            )
+            yield Finding(where, f"{document.shown(where, name)} is declared twice (first at {place}): keep one")
         elif name in CANONICAL_COLUMNS and name not in DEFAULT_IDENTIFIERS:
             taken = ", ".join(column for column in CANONICAL_COLUMNS if column not in DEFAULT_IDENTIFIERS)
-            yield Finding(
-                where, f"{document.shown(where, name)} is a column of every event: take none of {taken}"
-            )
+            yield Finding(where, f"{document.shown(where, name)} is a column of every event: take none of {taken}")
         first.setdefault(name, position)

@@ -117,9 +117,7 @@ _SECTIONS: Final[Mapping[str, type[Section]]] = {
 VARIABLES: Final[Mapping[str, KeyPath]] = {
     **{f"EVENTPIPE_{key.upper()}": (key,) for key in _TOP_LEVEL},
     **{
-        f"EVENTPIPE_{key.upper()}": (section, key)
-        for section, model in _SECTIONS.items()
-        for key in model.model_fields
+        f"EVENTPIPE_{key.upper()}": (section, key) for section, model in _SECTIONS.items() for key in model.model_fields
     },
 }
 """The environment variables of the table above, with the key that each one overrides."""

@@ -147,14 +147,10 @@ def source_findings(document: Document, path: KeyPath, identifiers: Collection[s
     if mapped and not fields:
         yield Finding(path, f"needs a preset ({', '.join(PRESETS)}) or a map of its fields")
     elif mapped and isinstance(fields, dict) and "event_name" not in fields:
-        yield Finding(
-            (*path, "map"), "must map event_name: to a field, or {value: ...} where all events are alike"
-        )
+        yield Finding((*path, "map"), "must map event_name: to a field, or {value: ...} where all events are alike")
     yield from map_findings(document, (*path, "map"), identifiers)
     if source.get("compat") == "notifuse" and source.get("on_conflict") == "first_wins":
-        yield Finding(
-            (*path, "on_conflict"), "cannot be first_wins with compat: notifuse, which updates events"
-        )
+        yield Finding((*path, "on_conflict"), "cannot be first_wins with compat: notifuse, which updates events")
     if source.get("format") == "csv" and source.get("explode") is not None:
         yield Finding((*path, "explode"), "needs a list in the record, which CSV cannot hold")
     if "csv" in source:
@@ -163,9 +159,7 @@ def source_findings(document: Document, path: KeyPath, identifiers: Collection[s
 
 def _csv_findings(document: Document, path: KeyPath, file_format: object) -> Iterator[Finding]:
     if file_format in ("jsonl", "json", "parquet"):
-        yield Finding(
-            (*path, "csv"), f"says how CSV is cut, but the format is {file_format}: drop one of them"
-        )
+        yield Finding((*path, "csv"), f"says how CSV is cut, but the format is {file_format}: drop one of them")
     options = attempt(_CSV, document, (*path, "csv"))
     if options is None:
         return

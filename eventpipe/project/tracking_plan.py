@@ -48,9 +48,7 @@ def read_registry(
     return Registry(tuple(sorted(found, key=lambda definition: definition.name))), []
 
 
-def _definition_findings(
-    document: Document, path: KeyPath, identifiers: tuple[str, ...] | None
-) -> Iterator[Finding]:
+def _definition_findings(document: Document, path: KeyPath, identifiers: tuple[str, ...] | None) -> Iterator[Finding]:
     """Works on those parts of it that are right alone, so that a mistake in one hides none in another."""
     positions = _positions(document, (*path, "properties"))
     attempts = {n: attempt(_PROPERTY, document, (*path, "properties", n)) for n in positions}

@@ -84,11 +84,7 @@ def at(data: Any, path: KeyPath) -> Any:
 
 def problems_of(document: Document, findings: Iterable[Finding]) -> list[Problem]:
     """Findings as problems of the document, without those that follow from an unset variable."""
-    return [
-        document.problem(found.path, found.message)
-        for found in findings
-        if found.path not in document.unresolved
-    ]
+    return [document.problem(found.path, found.message) for found in findings if found.path not in document.unresolved]
 
 
 def _problem(model: type[Section], document: Document, detail: ErrorDetails) -> Problem | None:
@@ -118,9 +114,7 @@ def _message(model: type[Section], document: Document, where: KeyPath, detail: E
         return refused(document, where, value, Refusal(bound))
     if kind == "string_too_long":
         return refused(document, where, value, Refusal(f"{context['max_length']} characters or fewer"))
-    return refused(
-        document, where, value, Refusal(_EXPECTED.get(kind, f"accepted ({kind.replace('_', ' ')})"))
-    )
+    return refused(document, where, value, Refusal(_EXPECTED.get(kind, f"accepted ({kind.replace('_', ' ')})")))
 
 
 def _accepted_keys(model: type[Section], loc: tuple[int | str, ...]) -> tuple[str, ...]:

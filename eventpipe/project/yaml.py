@@ -28,9 +28,7 @@ MAX_DEPTH: Final = 32
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")  # longer runs of digits are identifiers: they stay text
-_DECIMAL: Final = re.compile(
-    r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]{1,2})?|[0-9]+[eE][-+]?[0-9]{1,2})"
-)
+_DECIMAL: Final = re.compile(r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]{1,2})?|[0-9]+[eE][-+]?[0-9]{1,2})")
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -53,9 +51,7 @@ def read_document(path: Path, file: str, environ: Mapping[str, str]) -> tuple[Do
 def parse_document(content: bytes, file: str, environ: Mapping[str, str]) -> tuple[Document, list[Problem]]:
     """`content` (at most 1 MiB of UTF-8) as a document. An empty file is an empty mapping."""
     if len(content) > MAX_BYTES:
-        return Document(file, None), [
-            Problem(file, None, "", f"is over {MAX_BYTES} bytes: split it or shorten it")
-        ]
+        return Document(file, None), [Problem(file, None, "", f"is over {MAX_BYTES} bytes: split it or shorten it")]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

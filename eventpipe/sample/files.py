@@ -70,9 +70,7 @@ class DayFiles:
             _put(self._folder / name, head + b",\n".join(elements) + b"\n]}\n")
         for name, rows in self._rows.items():
             columns = customerio.COLUMNS[name.split(".")[-2]]
-            _put(
-                self._folder / name, _csv(columns, rows) if name.endswith(".csv") else _parquet(columns, rows)
-            )
+            _put(self._folder / name, _csv(columns, rows) if name.endswith(".csv") else _parquet(columns, rows))
         return sum(len(lines) for lines in self._lines.values())
 
 

@@ -27,9 +27,7 @@ def generate(request: SampleRequest) -> SampleSummary:
     and identifier set.
     """
     if request.out.exists() and not request.out.is_dir():
-        raise UsageError(
-            f"sample: --out {request.out} is not a folder: name one, or a path that does not exist yet"
-        )
+        raise UsageError(f"sample: --out {request.out} is not a folder: name one, or a path that does not exist yet")
     sources = request.chosen
     window = Window(request.start, request.days)
     story = Story(Random(request.seed), sources, window)

@@ -38,9 +38,7 @@ def redo_who(rng: Random, visit: Visit, form: str) -> Who:
     if form == "v1-drawn":
         if draw < 0.2 and shopper.customer_id is not None:
             return Who(customer_id=shopper.customer_id)
-        return (
-            Who(phone=shopper.phone) if draw < 0.4 and shopper.phone is not None else Who(email=visit.email)
-        )
+        return Who(phone=shopper.phone) if draw < 0.4 and shopper.phone is not None else Who(email=visit.email)
     if form != "v0" and draw < 0.1 and shopper.customer_id is not None:
         return Who(customer_id=shopper.customer_id)
     if draw < 0.15 and shopper.phone is not None:

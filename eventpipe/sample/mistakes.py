@@ -152,9 +152,7 @@ MISTAKES = (
     Mistake("invalid_json", ("json.invalid",), _SOURCES, _is_api_body, spoil_line=_trailing_brace),
     Mistake("truncated_json", ("json.invalid",), _SOURCES, _is_api_body, spoil_line=_cut_short),
     Mistake("bad_utf8", ("encoding.invalid",), _SOURCES, _is_api_body, spoil_line=_latin_1),
-    Mistake(
-        "missing_identifier", ("identifier.missing",), ("redo", "notifuse", "arsel"), spoil_report=_nobody
-    ),
+    Mistake("missing_identifier", ("identifier.missing",), ("redo", "notifuse", "arsel"), spoil_report=_nobody),
     Mistake(
         "missing_event_name",
         ("event_name.missing",),

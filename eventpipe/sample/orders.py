@@ -60,9 +60,7 @@ class Orders:
         form = visit.generation
         who = redo_who_in_full(visit, form)
         checkout = replace(basket, order_id=None)
-        teller.tell(
-            "redo", form, Event.CHECKOUT_STARTED, shopper, who, at - 15, basket=checkout, punctual=True
-        )
+        teller.tell("redo", form, Event.CHECKOUT_STARTED, shopper, who, at - 15, basket=checkout, punctual=True)
         teller.tell("redo", form, Event.ORDER_COMPLETED, shopper, who, at, basket=basket)
         by_email = Who(email=visit.email)
         if "arsel" in reporters:
@@ -88,13 +86,9 @@ class Orders:
             return turn in (1, 3)
         if source == "redo":
             form = redo_form(rng, visit.generation)
-            teller.tell(
-                source, form, Event.ORDER_COMPLETED, shopper, redo_who(rng, visit, form), at, basket=basket
-            )
+            teller.tell(source, form, Event.ORDER_COMPLETED, shopper, redo_who(rng, visit, form), at, basket=basket)
         elif source == "arsel":
-            teller.tell(
-                source, "send", Event.ORDER_COMPLETED, shopper, arsel_who(rng, visit), at, basket=basket
-            )
+            teller.tell(source, "send", Event.ORDER_COMPLETED, shopper, arsel_who(rng, visit), at, basket=basket)
         else:
             form, who = customerio_form_and_who(rng, visit)
             teller.tell(source, form, Event.ORDER_COMPLETED, shopper, who, at, basket=basket)

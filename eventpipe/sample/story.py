@@ -128,15 +128,9 @@ class Story:
         it.
         """
         rng = self._rng
-        if (
-            visit.known
-            and "redo" in self._sources
-            and ("customerio" not in self._sources or rng.random() < 0.55)
-        ):
+        if visit.known and "redo" in self._sources and ("customerio" not in self._sources or rng.random() < 0.55):
             form = redo_form(rng, visit.generation)
-            self._teller.tell(
-                "redo", form, event, visit.shopper, redo_who(rng, visit, form), visit.at, basket=basket
-            )
+            self._teller.tell("redo", form, event, visit.shopper, redo_who(rng, visit, form), visit.at, basket=basket)
         else:
             self._customerio(visit, event, basket)
 
@@ -161,9 +155,7 @@ class Story:
             later = Visit(visit.shopper, visit.device, visit.at, visit.email, visit.known, visit.generation)
             later.at += (2 + int(rng.random() * 9)) * DAY + int(rng.random() * 3600)
             price = Basket((), "", cents=PLANS[plan], currency=visit.shopper.currency)
-            self._report(
-                later, Event.SUBSCRIPTION_STARTED, price, plan=plan, key=f"subscription-{self._count}"
-            )
+            self._report(later, Event.SUBSCRIPTION_STARTED, price, plan=plan, key=f"subscription-{self._count}")
 
     def _become_known(self, visit: Visit) -> None:
         """The shopper types an address or logs in. The device learns of it in the storage exports: by an
@@ -195,9 +187,7 @@ class Story:
     ) -> None:
         if "customerio" not in self._sources:
             return
-        form, who = (
-            ("v2", Who(email=visit.email)) if only_email else customerio_form_and_who(self._rng, visit)
-        )
+        form, who = ("v2", Who(email=visit.email)) if only_email else customerio_form_and_who(self._rng, visit)
         self._teller.tell("customerio", form, event, visit.shopper, who, visit.at, basket=basket)
 
     def _report(
@@ -227,6 +217,4 @@ class Story:
         else:
             form, who = customerio_form_and_who(rng, visit)
         own_key = key if source == "notifuse" else None
-        self._teller.tell(
-            source, form, event, visit.shopper, who, visit.at, key=own_key, basket=basket, plan=plan
-        )
+        self._teller.tell(source, form, event, visit.shopper, who, visit.at, key=own_key, basket=basket, plan=plan)

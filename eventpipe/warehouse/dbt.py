@@ -76,7 +76,7 @@ class Dbt:
         if not path.exists():
             # Under a name of its own first: others may be about to read it.
             temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            self._parse().write(str(temporary))
+            self._parse().write(str(temporary))  # type: ignore[no-untyped-call]  # dbt's own method has no types
             for older in path.parent.glob("manifest.*.json"):
                 older.unlink(missing_ok=True)
             temporary.replace(path)

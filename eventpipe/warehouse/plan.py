@@ -36,9 +36,7 @@ MODEL_VERSION = "1"
 
 _WORKING_SCHEMAS = ("main", "work", "run")
 # What a stored event or version keeps of its line in the lake: enough to be resolved again without reading it.
-REPORT_COLUMNS = tuple(
-    column for column in LAKE_COLUMNS if column not in ("status", "reasons", "raw", "raw_is_base64")
-)
+REPORT_COLUMNS = tuple(column for column in LAKE_COLUMNS if column not in ("status", "reasons", "raw", "raw_is_base64"))
 _EXPORT = "source, landed_on, file"
 _LEDGER_TYPES = {
     "source": pl.String,
@@ -133,8 +131,7 @@ def _fingerprint(project: Project) -> str:
         "currency": project.settings.currency,
         "identity": project.settings.identity.model_dump(mode="json"),
         "sources": {
-            name: [profile.on_conflict, profile.authority, profile.compat]
-            for name, profile in project.profiles.items()
+            name: [profile.on_conflict, profile.authority, profile.compat] for name, profile in project.profiles.items()
         },
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -148,15 +145,11 @@ def _empty(connection: duckdb.DuckDBPyConnection) -> None:
         f" where table_schema in ({literals(_WORKING_SCHEMAS)}) order by table_type desc"
     ).fetchall()
     for schema, name, kind in found:
-        connection.execute(
-            f'drop {"view" if kind == "VIEW" else "table"} if exists {schema}."{name}" cascade'
-        )
+        connection.execute(f'drop {"view" if kind == "VIEW" else "table"} if exists {schema}."{name}" cascade')
         reach("plan.emptying")
 
 
-def _parameters(
-    connection: duckdb.DuckDBPyConnection, project: Project, run_id: str, as_of: datetime
-) -> None:
+def _parameters(connection: duckdb.DuckDBPyConnection, project: Project, run_id: str, as_of: datetime) -> None:
     connection.execute(
         "create or replace table run.parameters as select $1::varchar as run_id, $2::timestamptz as as_of,"
         " $3::varchar as workspace_id",
@@ -205,9 +198,7 @@ def _exports(connection: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest
 
 def _changes(connection: duckdb.DuckDBPyConnection) -> None:
     if not _exists(connection, "work", "loaded_exports"):
-        connection.execute(
-            f"create table work.loaded_exports as select {_EXPORT}, data from run.exports where false"
-        )
+        connection.execute(f"create table work.loaded_exports as select {_EXPORT}, data from run.exports where false")
     connection.execute(
         f"create or replace table run.changed_exports as select {_EXPORT} from ("
         f" select {_EXPORT}, data from work.loaded_exports"
@@ -250,9 +241,7 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
     """Stored events that new rows, outdated exports, passed time or a shared order touch, and their stored reports."""
     columns = ", ".join(REPORT_COLUMNS)
     if not _exists(connection, "main", "events"):
-        connection.execute(
-            f"create or replace table run.reopened as select {columns} from run.new_rows where false"
-        )
+        connection.execute(f"create or replace table run.reopened as select {columns} from run.new_rows where false")
         connection.execute(
             "create or replace table run.reopened_events as"
             " select event_id, workspace_id, identifiers, null::varchar as contact_id from run.new_rows where false"

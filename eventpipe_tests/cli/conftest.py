@@ -71,9 +71,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop with a few days of exports, landed and published. Tests that change it take `own_shop`."""
     root = tmp_path_factory.mktemp("cli") / "shop"
     eventpipe("init", root).good()
-    sample = eventpipe(
-        "sample", "--events", EVENTS, "--seed", 7, "--days", 3, "--out", root / "exports", "--json"
-    )
+    sample = eventpipe("sample", "--events", EVENTS, "--seed", 7, "--days", 3, "--out", root / "exports", "--json")
     report = eventpipe("run", "--project", root, "--json").good().json
     return Shop(root, sample.good().json, report)
 

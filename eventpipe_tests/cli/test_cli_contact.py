@@ -46,9 +46,7 @@ def test_a_contact_is_found_by_whatever_names_it(call: Call, shop: Shop, ada: di
 
 
 def test_a_phone_number_is_normalised_as_intake_does_it(call: Call, shop: Shop, client: Client) -> None:
-    found = client.sql(
-        "from contact_identifiers where identifier_type = 'phone' order by identifier_value limit 1"
-    )
+    found = client.sql("from contact_identifiers where identifier_type = 'phone' order by identifier_value limit 1")
     phone, contact_id = found["identifier_value"].item(), found["contact_id"].item()
     spelled = f"{phone[:3]} ({phone[3:6]}) {phone[6:]}"
     ended = call("contact", "show", spelled, "--type", "phone", "--project", shop.root, "--json").good()
@@ -57,9 +55,7 @@ def test_a_phone_number_is_normalised_as_intake_does_it(call: Call, shop: Shop, 
 
 
 def test_the_timeline_is_newest_first_and_limited(call: Call, shop: Shop, ada: dict[str, Any]) -> None:
-    whole = (
-        call("contact", "show", ada["email"], "--project", shop.root, "--json", "--limit", 1000).good().json
-    )
+    whole = call("contact", "show", ada["email"], "--project", shop.root, "--json", "--limit", 1000).good().json
     times = [entry["occurred_at"] for entry in whole["timeline"]]
     assert times == sorted(times, reverse=True)
     assert len(times) == whole["timeline_entries"] >= ada["event_count"]
@@ -72,9 +68,7 @@ def test_the_timeline_is_newest_first_and_limited(call: Call, shop: Shop, ada: d
 
 def test_identifiers_and_traits_are_shown(call: Call, shop: Shop, ada: dict[str, Any]) -> None:
     told = call("contact", "show", ada["email"], "--project", shop.root, "--json").good().json
-    assert ("email", ada["email"]) in {
-        (e["identifier_type"], e["identifier_value"]) for e in told["identifiers"]
-    }
+    assert ("email", ada["email"]) in {(e["identifier_type"], e["identifier_value"]) for e in told["identifiers"]}
     assert told["contact"]["traits"] is None or isinstance(told["contact"]["traits"], dict)
     shown = call("contact", "show", ada["email"], "--project", shop.root).good().out
     for text in (ada["contact_id"], ada["email"], ada["customer_id"], ada["anonymous_id"]):
@@ -133,6 +127,4 @@ def test_python_reads_no_variables_of_the_caller(client: Client) -> None:
 
 def test_two_clients_read_one_project(client: Client, shop: Shop) -> None:
     with connect(shop.root, {}) as other:
-        assert other.sql("select count(*) as n from events").equals(
-            client.sql("select count(*) as n from events")
-        )
+        assert other.sql("select count(*) as n from events").equals(client.sql("select count(*) as n from events"))

@@ -55,9 +55,7 @@ def test_wrong_usage_ends_with_2_and_one_line(call: Call, arguments: list[str], 
     assert len(ended.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "command", [["run"], ["status"], ["doctor"], ["query", "select 1"], ["contact", "show", "x"]]
-)
+@pytest.mark.parametrize("command", [["run"], ["status"], ["doctor"], ["query", "select 1"], ["contact", "show", "x"]])
 def test_without_a_project_nothing_is_done(call: Call, tmp_path: Path, command: list[str]) -> None:
     ended = call(*command, "--project", tmp_path)
     assert ended.code == 2

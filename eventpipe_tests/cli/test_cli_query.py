@@ -113,9 +113,7 @@ def test_two_columns_of_one_name_are_told_apart(ask: Call) -> None:
 
 def test_parquet_keeps_types_and_obeys_the_limit(ask: Call, tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
-    ended = ask(
-        "select event_id, value, occurred_at from events order by event_id", file, "--limit", 10
-    ).good()
+    ended = ask("select event_id, value, occurred_at from events order by event_id", file, "--limit", 10).good()
     assert ended.out == ""
     table = pq.read_table(file)
     assert table.num_rows == 10
@@ -126,9 +124,7 @@ def test_parquet_keeps_types_and_obeys_the_limit(ask: Call, tmp_path: Path) -> N
     ]
 
 
-@pytest.mark.parametrize(
-    "form", [["rows.csv"], ["rows.txt", "--csv"], ["rows.json"], ["rows.parquet", "--parquet"]]
-)
+@pytest.mark.parametrize("form", [["rows.csv"], ["rows.txt", "--csv"], ["rows.json"], ["rows.parquet", "--parquet"]])
 def test_a_file_is_written_whole_or_not_at_all(
     ask: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: list[str]
 ) -> None:

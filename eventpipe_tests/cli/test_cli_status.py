@@ -68,9 +68,7 @@ def test_status_tells_of_exports_that_wait_and_folders_that_nobody_reads(call: C
     assert "Nobody reads exports/shopify" in shown
 
 
-def test_status_names_who_holds_the_lease(
-    call: Call, own_shop: Shop, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_status_names_who_holds_the_lease(call: Call, own_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     with OpsStore.open(own_shop.root / "ops.db") as store:
         held = lease.acquire(store, "run-7", now=now, wait=timedelta(0))
         told = call("status", "--project", own_shop.root, "--json").good().json

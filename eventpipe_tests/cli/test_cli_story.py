@@ -98,9 +98,7 @@ def test_an_interrupted_backfill_goes_on_where_it_stopped(own_shop: Shop) -> Non
 
 
 def test_the_tables_are_queried_as_csv(shop: Shop) -> None:
-    ended = eventpipe(
-        "query", "--project", shop.root, "--csv", "select source, sum(lines) from ledger group by all"
-    )
+    ended = eventpipe("query", "--project", shop.root, "--csv", "select source, sum(lines) from ledger group by all")
     rows = list(csv.reader(io.StringIO(ended.good().out)))
     assert len(rows) == 5
     assert sum(int(lines) for _, lines in rows[1:]) == shop.expected["lines"] >= EVENTS

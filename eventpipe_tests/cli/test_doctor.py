@@ -141,9 +141,7 @@ def test_a_changed_configuration_is_no_broken_promise(project: Project) -> None:
         lambda project: change(project.analytics, "update runs set run_id = 'another'"),
     ],
 )
-def test_published_tables_of_more_than_one_instant(
-    project: Project, damage: Callable[[Project], None]
-) -> None:
+def test_published_tables_of_more_than_one_instant(project: Project, damage: Callable[[Project], None]) -> None:
     damage(project)
     assert check_whole(project).state == "broken"
 

@@ -39,9 +39,7 @@ def solved(crowds: Mapping[str, Crowd], rules: Rules) -> Answer:
             texts[row["set"]]: None if row["owner"] == OWN_CONTACT else nodes[row["owner"]][1]
             for row in solution.sets.iter_rows(named=True)
         },
-        first_seen={
-            nodes[row["node"]]: row["first_seen_at"] for row in solution.nodes.iter_rows(named=True)
-        },
+        first_seen={nodes[row["node"]]: row["first_seen_at"] for row in solution.nodes.iter_rows(named=True)},
     )
 
 

@@ -119,9 +119,7 @@ def assert_moves_are_told(
     concerns.
     """
     now = contacts_of_sets(connection)
-    expected = sorted(
-        ((*key, old, now[key]) for key, old in sets.items() if key in now and now[key] != old), key=repr
-    )
+    expected = sorted(((*key, old, now[key]) for key, old in sets.items() if key in now and now[key] != old), key=repr)
     assert rows(connection, "run.moved_sets") == expected
     held = contacts_of_identifiers(connection)
     moved = [(key[0], contact) for key, old in sets.items() if now.get(key, old) != old for contact in (old, now[key])]

@@ -41,9 +41,7 @@ def test_the_crowds_try_every_rule() -> None:
 
 @st.composite
 def _crowds(draw: st.DrawFn) -> Crowd:
-    identifiers = st.tuples(
-        st.sampled_from([each.name for each in TIGHT.types]), st.sampled_from(["1", "2", "3", "é"])
-    )
+    identifiers = st.tuples(st.sampled_from([each.name for each in TIGHT.types]), st.sampled_from(["1", "2", "3", "é"]))
     sets = draw(
         st.lists(st.tuples(st.sets(identifiers, min_size=1, max_size=4), st.integers(1, 4)), min_size=1, max_size=9)
     )

@@ -185,4 +185,3 @@ def _expected_timeline(oracle: Oracle) -> Iterable[Row]:
 
 def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
-

@@ -169,9 +169,7 @@ class Oracle:
                 orders[(event.world, state.event_name, state.order_id)].append(event)
         superseded = set()
         for reporting in orders.values():
-            kept = min(
-                reporting, key=lambda event: (-self._sources[event.source].authority, event.reports[0].place)
-            )
+            kept = min(reporting, key=lambda event: (-self._sources[event.source].authority, event.reports[0].place))
             superseded.update(event.reports[0].place for event in reporting if event is not kept)
         return [replace(event, superseded=event.reports[0].place in superseded) for event in events]
 

@@ -51,8 +51,7 @@ def ended(process: BaseProcess) -> int:
 def _run(root: Path, as_of: datetime, fail_at: str, full_refresh: bool, largest_file: int | None) -> None:
     os.environ[VARIABLE] = fail_at
     # What a failing run prints would stand in the middle of the tests' own output.
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    #os.dup2(quiet, 2)
+    os.dup2(os.open(f"{root}.stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     with Shop(load_project(root, {})).refresh(as_of, full_refresh=full_refresh) as refresh:
         refresh.land()
         refresh.resolve()

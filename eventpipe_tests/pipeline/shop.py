@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
@@ -15,8 +15,6 @@ from eventpipe_tests.pipeline.published import Tables, read_tables
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
-
-_RUNS = count()
 
 
 def now() -> datetime:
@@ -43,7 +41,7 @@ class Shop:
 
     def refresh(self, as_of: datetime | None = None, *, full_refresh: bool = False) -> Refresh:
         """A run that has not begun: a context manager whose stages are its methods."""
-        request = RunRequest(f"run-{next(_RUNS):04}", as_of=as_of, full_refresh=full_refresh)
+        request = RunRequest(f"run-{uuid4()}", as_of=as_of, full_refresh=full_refresh)
         return Refresh(self.project, request, now, dbt=self.dbt)
 
     def run(self, as_of: datetime | None = None, *, full_refresh: bool = False) -> Tables:

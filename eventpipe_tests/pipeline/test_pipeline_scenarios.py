@@ -6,7 +6,6 @@ All stories share two runs. A world's name is its story's.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -153,7 +152,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     all_of_them = stories()
     first = {key: tuple(reports) for key, reports in all_of_them.first.items()}
     then = first | {key: tuple(reports) for key, reports in all_of_them.then.items()}
@@ -165,7 +164,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     after = shop.run(SECOND_RUN)
     assert_agrees(after, worlds.oracle(then, SECOND_RUN))
     assert_same(after, shop.run(SECOND_RUN, full_refresh=True), by=("updated", "rebuilt"))
-    yield Told(before, after)
+    return Told(before, after)
 
 
 def test_what_an_export_no_longer_holds_disappears(told: Told) -> None:
@@ -225,7 +224,9 @@ def test_a_late_event_can_take_a_device_from_who_held_it(told: Told) -> None:
 
 def test_a_deleted_event_is_shown_with_its_strongest_identifier_that_somebody_holds(told: Told) -> None:
     world = "deleted-one-is-held-later"
-    (deleted,) = (contact for contact, state in told.rows(world, "events", "contact_id", "deletion") if state == "deleted")
+    (deleted,) = (
+        contact for contact, state in told.rows(world, "events", "contact_id", "deletion") if state == "deleted"
+    )
     (holder,) = (
         contact
         for contact, value in told.rows(world, "contact_identifiers", "contact_id", "identifier_value")

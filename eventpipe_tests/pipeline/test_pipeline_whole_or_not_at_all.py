@@ -64,7 +64,7 @@ def assert_finishes(project: Project, halfway: Halfway) -> None:
     assert not [path for path in project.root.rglob("*") if path.name.endswith((".tmp", ".publishing"))]
     lake = Lake(project.lake)
     named = {lake.data_path(manifest) for manifest in lake.manifests()}
-    assert {path for path in project.lake.glob("*/*/*.parquet")} == named - {None}
+    assert set(project.lake.glob("*/*/*.parquet")) == named - {None}
 
 
 _LANDING: Sequence[tuple[str, bool]] = (
@@ -150,7 +150,8 @@ _READER = """
 import sys, duckdb
 with duckdb.connect(sys.argv[1], read_only=True) as connection:
     for _ in sys.stdin:
-        print(connection.execute("select count(*), max(as_of) from runs join (select * from contacts limit 1) on true").fetchone(), flush=True)
+        seen = "select count(*), max(as_of) from runs join (select * from contacts limit 1) on true"
+        print(connection.execute(seen).fetchone(), flush=True)
 """
 
 

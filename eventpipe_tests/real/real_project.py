@@ -87,9 +87,7 @@ class RealProject:
             if table not in _OBSERVED and not column.startswith(_OF_THE_RUN):
                 columns.setdefault(table, []).append(f'"{column}"')
         return {
-            table: self.rows(
-                f"select count(*), coalesce(sum(hash({', '.join(names)})), 0)::varchar from {table}"
-            )[0]
+            table: self.rows(f"select count(*), coalesce(sum(hash({', '.join(names)})), 0)::varchar from {table}")[0]
             for table, names in columns.items()
         }
 

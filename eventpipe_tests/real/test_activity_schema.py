@@ -64,9 +64,7 @@ def test_the_sums_of_months_are_what_the_package_expects(
 ) -> None:
     """Its table by month, loaded as events, against its table over all time."""
     by_month = spent(many_shapes, "months")
-    assert by_month == {
-        customer: (4, Decimal(total["total_sales_all"])) for customer, total in totals.items()
-    }
+    assert by_month == {customer: (4, Decimal(total["total_sales_all"])) for customer, total in totals.items()}
 
 
 def spent(project: RealProject, workspace: str) -> dict[str, tuple[int, Decimal]]:

@@ -66,8 +66,7 @@ def test_every_session_is_whose_it_turned_out_to_be(
         group by session order by session
     """)
     assert found == sorted(
-        (each["session_id"], each["inferred_user_id"], each["session_start"], each["session_end"])
-        for each in sessions
+        (each["session_id"], each["inferred_user_id"], each["session_start"], each["session_end"]) for each in sessions
     )
 
 

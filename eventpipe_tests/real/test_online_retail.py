@@ -28,16 +28,13 @@ def files(real_data: Path) -> list[Path]:
 @pytest.fixture(scope="session")
 def invoice_lines(files: list[Path]) -> pl.DataFrame:
     """The lines as text (blank is null), with `file_day`, `at` (a time in London), `customer` and `worth`."""
-    read = [
-        pl.read_csv(file, infer_schema=False).with_columns(file_day=pl.lit(file.name[:10])) for file in files
-    ]
+    read = [pl.read_csv(file, infer_schema=False).with_columns(file_day=pl.lit(file.name[:10])) for file in files]
     lines = pl.concat(read)
     prices = {text: int(Decimal(text) * 10_000) for text in lines["UnitPrice"].unique()}
     return lines.with_columns(
         at=pl.col("InvoiceDate").str.to_datetime("%Y-%m-%d %H:%M:%S").dt.replace_time_zone("Europe/London"),
         customer=pl.col("CustomerID").str.strip_suffix(".0"),
-        worth=pl.col("Quantity").cast(pl.Int64)
-        * pl.col("UnitPrice").replace_strict(prices, return_dtype=pl.Int64),
+        worth=pl.col("Quantity").cast(pl.Int64) * pl.col("UnitPrice").replace_strict(prices, return_dtype=pl.Int64),
     )
 
 
@@ -63,9 +60,7 @@ def test_a_line_without_a_customer_is_kept_without_a_contact(
     assert invoice_lines["customer"].null_count() == WITHOUT_CUSTOMER
     assert online_retail.one("select count(*) from events where contact_id is null") == WITHOUT_CUSTOMER
     assert online_retail.one("select count(*) from contact_timeline") == LINES - WITHOUT_CUSTOMER
-    contacts = online_retail.rows(
-        "select count(*), count(distinct customer_id), sum(event_count)::int from contacts"
-    )
+    contacts = online_retail.rows("select count(*), count(distinct customer_id), sum(event_count)::int from contacts")
     assert contacts == [(CUSTOMERS, CUSTOMERS, LINES - WITHOUT_CUSTOMER)]
 
 
@@ -101,10 +96,7 @@ def test_customers_add_up(online_retail: RealProject, invoice_lines: pl.DataFram
 def test_days_add_up(online_retail: RealProject, invoice_lines: pl.DataFrame) -> None:
     """A day of London's is an export; the shop is closed while London and UTC have different days."""
     by_file = (
-        invoice_lines.group_by("file_day")
-        .agg(lines=pl.len(), worth=pl.col("worth").sum())
-        .sort("file_day")
-        .rows()
+        invoice_lines.group_by("file_day").agg(lines=pl.len(), worth=pl.col("worth").sum()).sort("file_day").rows()
     )
     found = online_retail.rows("""
         select strftime(timezone('Europe/London', occurred_at), '%Y-%m-%d') as day, count(*), sum(value)
@@ -156,9 +148,7 @@ def test_equal_lines_are_different_purchases(online_retail: RealProject, invoice
 
 
 def test_what_no_mapping_uses_stays_in_properties(online_retail: RealProject) -> None:
-    names = online_retail.rows(
-        "select distinct unnest(json_keys(properties)) as name from events order by name"
-    )
+    names = online_retail.rows("select distinct unnest(json_keys(properties)) as name from events order by name")
     assert names == [("Country",), ("Description",), ("StockCode",)]
 
 

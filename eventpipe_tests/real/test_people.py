@@ -44,9 +44,7 @@ def test_every_record_is_accounted_for(many_shapes: RealProject) -> None:
     assert found == [("people_by_email", 1000, 1000, 0, 0), ("people_by_number", 1000, 1000, 0, 0)]
 
 
-def test_what_is_no_address_is_flagged_and_no_identifier(
-    many_shapes: RealProject, people: list[Person]
-) -> None:
+def test_what_is_no_address_is_flagged_and_no_identifier(many_shapes: RealProject, people: list[Person]) -> None:
     found = many_shapes.rows("""
         select line, coalesce(flags, [])::varchar[] from events
         where source = 'people_by_email' and contact_id is null order by line
@@ -58,9 +56,7 @@ def test_what_is_no_address_is_flagged_and_no_identifier(
     ]
 
 
-def test_by_address_records_with_one_address_are_one_contact(
-    many_shapes: RealProject, people: list[Person]
-) -> None:
+def test_by_address_records_with_one_address_are_one_contact(many_shapes: RealProject, people: list[Person]) -> None:
     found = many_shapes.rows("""
         select any_value(c.email), list_sort(list(e.line))
         from events as e join contacts as c using (workspace_id, contact_id)
@@ -86,9 +82,7 @@ def test_by_number_an_address_never_merges_two_people(many_shapes: RealProject, 
     assert [number for _, number, _ in found][1:] == [person.number for person in people][1:]
 
 
-def test_a_refused_tie_leaves_the_address_with_who_had_it_first(
-    many_shapes: RealProject, people: list[Person]
-) -> None:
+def test_a_refused_tie_leaves_the_address_with_who_had_it_first(many_shapes: RealProject, people: list[Person]) -> None:
     """All records landed at one time, so the order of equal moments decides: by the sets' own text."""
     holders: dict[str, str] = {}
     sets = [

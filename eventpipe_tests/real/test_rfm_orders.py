@@ -19,9 +19,7 @@ def orders(real_data: Path) -> list[dict[str, str]]:
 
 
 def test_every_line_is_an_order(many_shapes: RealProject, orders: list[dict[str, str]]) -> None:
-    found = many_shapes.rows(
-        "select lines, accepted, rejected, blank from ledger where source = 'rfm_orders'"
-    )
+    found = many_shapes.rows("select lines, accepted, rejected, blank from ledger where source = 'rfm_orders'")
     assert found == [(4_906, 4_906, 0, 0)] == [(len(orders), len(orders), 0, 0)]
 
 

@@ -67,9 +67,7 @@ def test_amplitude_a_name_over_100_bytes_costs_its_line(many_shapes: RealProject
     ]
 
 
-def test_amplitude_a_device_ties_the_addresses_that_used_it(
-    many_shapes: RealProject, amplitude: Table
-) -> None:
+def test_amplitude_a_device_ties_the_addresses_that_used_it(many_shapes: RealProject, amplitude: Table) -> None:
     """As many as a contact may have: five."""
     kept = [record for record in amplitude if len(record["event_type"]) <= 100]
     expected = {

@@ -86,9 +86,7 @@ def written(store: OpsStore) -> list[str]:
         return list(connection.execute(select(backfills.c.backfill_id)).scalars())
 
 
-def test_a_free_lease_is_taken_and_each_acquisition_raises_the_epoch(
-    store: OpsStore, clock: FakeClock
-) -> None:
+def test_a_free_lease_is_taken_and_each_acquisition_raises_the_epoch(store: OpsStore, clock: FakeClock) -> None:
     for epoch in (1, 2, 3):
         lease = take(store, f"r{epoch}", clock)
         assert (lease.epoch, lease.holder) == (epoch, f"r{epoch}")
@@ -156,9 +154,7 @@ def test_a_sign_of_life_begins_the_waiting_anew(store: OpsStore, clock: FakeCloc
         acquire(store, "next", now=clock, wait=200 * SECOND, sleep=sleep)
 
 
-def test_a_fenced_writer_commits_nothing_and_cannot_give_back_what_it_lost(
-    store: OpsStore, clock: FakeClock
-) -> None:
+def test_a_fenced_writer_commits_nothing_and_cannot_give_back_what_it_lost(store: OpsStore, clock: FakeClock) -> None:
     old = take(store, "old", clock, process=ELSEWHERE)
     write(old, "before")
     clock.sleep(60)
@@ -255,9 +251,7 @@ def test_a_process_is_gone_only_when_that_is_certain() -> None:
     assert replace(me, birth=f"{boot}/{namespace}/{int(tick) - 1}").is_gone(me), "the id was given to another"
     assert not replace(dead, host="elsewhere").is_gone(me)
     assert not replace(dead, birth=f"{boot}/pid:[1]/{tick}").is_gone(me), "another container, same host name"
-    assert not replace(dead, birth=f"another/{namespace}/{tick}").is_gone(me), (
-        "another machine, same host name"
-    )
+    assert not replace(dead, birth=f"another/{namespace}/{tick}").is_gone(me), "another machine, same host name"
 
 
 PRELUDE = """
@@ -299,9 +293,7 @@ with lease.keep_alive():
 
 
 @pytest.mark.parametrize("collected", [True, False])
-def test_the_lease_of_a_killed_process_is_taken_over_at_once(
-    path: Path, store: OpsStore, collected: bool
-) -> None:
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(path: Path, store: OpsStore, collected: bool) -> None:
     with process(path, HOLD, "killed", "3600") as holder:
         assert said(holder) == "1"
         with pytest.raises(LeaseHeld):

@@ -92,9 +92,7 @@ def test_a_run_that_lost_its_lease_records_nothing(store: OpsStore) -> None:
     with pytest.raises(Fenced), store.begin() as connection:
         runs.finish(connection, old, run.ended("published", now=later))
     with pytest.raises(Fenced), store.begin() as connection:
-        runs.start(
-            connection, old, kind="run", as_of=NOON, full_refresh=False, eventpipe_version="1.2", now=NOON
-        )
+        runs.start(connection, old, kind="run", as_of=NOON, full_refresh=False, eventpipe_version="1.2", now=NOON)
     assert [(found.run_id, found.status) for found in runs.recent(store, 5)] == [
         ("new", "running"),
         ("old", "failed"),

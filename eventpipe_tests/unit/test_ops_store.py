@@ -286,9 +286,7 @@ def test_a_database_of_something_else_is_refused(path: Path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        OpsStoreError, match=r"nowhere/ops\.db cannot be opened. Check that its folder exists"
-    ):
+    with pytest.raises(OpsStoreError, match=r"nowhere/ops\.db cannot be opened. Check that its folder exists"):
         OpsStore.open(tmp_path / "nowhere" / "ops.db")
 
 
@@ -298,9 +296,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         OpsStore.open("postgresql://reader@example.org/shop")
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", ":memory:", "mysql://u:secret@h/d", "://secret"]
-)
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", ":memory:", "mysql://u:secret@h/d", "://secret"])
 def test_other_places_are_refused_without_showing_a_password(url: str) -> None:
     with pytest.raises(UsageError) as caught:
         OpsStore.open(url)

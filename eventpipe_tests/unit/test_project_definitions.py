@@ -238,10 +238,7 @@ MISTAKES = [
         ["type string or number, not array"],
     ),
     (
-        event(
-            "properties:\n"
-            + "".join(f"  - {{name: {name}, type: string, maps_to: phone}}\n" for name in "ab")
-        ),
+        event("properties:\n" + "".join(f"  - {{name: {name}, type: string, maps_to: phone}}\n" for name in "ab")),
         5,
         "events.0.properties.1.maps_to",
         ["phone is filled by properties.0 already"],
@@ -288,9 +285,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "key", "words"), MISTAKES, ids=[f"{row[2]}-{row[0]}" for row in MISTAKES]
-)
+@pytest.mark.parametrize(("text", "line", "key", "words"), MISTAKES, ids=[f"{row[2]}-{row[0]}" for row in MISTAKES])
 def test_each_mistake_is_told_at_its_place(text: str, line: int, key: str, words: list[str]) -> None:
     registry, problems = read(text)
     assert registry is None
@@ -300,9 +295,7 @@ def test_each_mistake_is_told_at_its_place(text: str, line: int, key: str, words
 
 
 def test_a_name_taken_in_another_file_is_told_with_both_places() -> None:
-    _, problems = read(
-        event("aliases: [Order Completed]"), event(), event("aliases: [Order Completed]", "order.paid")
-    )
+    _, problems = read(event("aliases: [Order Completed]"), event(), event("aliases: [Order Completed]", "order.paid"))
     assert [(problem.file, problem.line, problem.key) for problem in problems] == [
         ("events/1.yml", 2, "events.0.name"),
         ("events/2.yml", 3, "events.0.aliases.0"),
@@ -339,9 +332,7 @@ def test_one_mistake_hides_no_other() -> None:
 
 
 def test_a_broken_property_makes_no_consequences_of_its_own() -> None:
-    _, problems = read(
-        event("goal: {type: purchase, value: total}\nproperties: [{name: total, type: numbr}]")
-    )
+    _, problems = read(event("goal: {type: purchase, value: total}\nproperties: [{name: total, type: numbr}]"))
     assert [problem.key for problem in problems] == ["events.0.properties.0.type"]
 
 

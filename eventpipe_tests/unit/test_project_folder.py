@@ -60,9 +60,7 @@ def test_locations_are_relative_to_the_folder_or_absolute(tmp_path: Path) -> Non
 
 
 def test_profiles_are_resolved_by_source_name(tmp_path: Path) -> None:
-    loaded = load(
-        project(tmp_path, "timezone: Asia/Riyadh\nsources: {ksa: {preset: arsel}, web: {preset: redo}}")
-    )
+    loaded = load(project(tmp_path, "timezone: Asia/Riyadh\nsources: {ksa: {preset: arsel}, web: {preset: redo}}"))
     assert list(loaded.profiles) == ["ksa", "web"]
     assert loaded.profiles["ksa"].name == "ksa"
     assert loaded.profiles["ksa"].timezone == "Asia/Riyadh"

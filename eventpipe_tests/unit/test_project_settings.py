@@ -151,9 +151,7 @@ def test_defaults_by_preset(preset: str, differences: dict[str, Any]) -> None:
         "name_rule": "free",
         "identifier_rule": "any",
     }
-    assert profile(f"{{preset: {preset}}}", "timezone: Asia/Riyadh") == SourceProfile(
-        **(expected | differences)
-    )
+    assert profile(f"{{preset: {preset}}}", "timezone: Asia/Riyadh") == SourceProfile(**(expected | differences))
 
 
 def test_a_mapped_source_resolves_like_a_free_preset() -> None:
@@ -168,9 +166,7 @@ def test_a_mapped_source_resolves_like_a_free_preset() -> None:
 
 
 def test_what_a_source_says_wins_over_its_preset() -> None:
-    said = profile(
-        "{preset: arsel, registry: open, coerce: true, on_conflict: latest_wins, identifiers: optional}"
-    )
+    said = profile("{preset: arsel, registry: open, coerce: true, on_conflict: latest_wins, identifiers: optional}")
     assert (said.registry, said.coerce, said.on_conflict, said.identifiers) == (
         "open",
         True,
@@ -518,9 +514,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "key", "words"), MISTAKES, ids=[f"{row[2]}-{row[0]}" for row in MISTAKES]
-)
+@pytest.mark.parametrize(("text", "line", "key", "words"), MISTAKES, ids=[f"{row[2]}-{row[0]}" for row in MISTAKES])
 def test_each_mistake_is_told_at_its_place(text: str, line: int, key: str, words: list[str]) -> None:
     problem = problem_of(text)
     assert (problem.file, problem.line, problem.key) == (FILE, line, key)

@@ -36,9 +36,7 @@ def test_it_lists_what_it_made(tmp_path: Path) -> None:
 
 
 def test_it_loads_with_the_four_tools_as_sources(starter: Project) -> None:
-    assert {name: profile.preset for name, profile in starter.profiles.items()} == {
-        name: name for name in SOURCES
-    }
+    assert {name: profile.preset for name, profile in starter.profiles.items()} == {name: name for name in SOURCES}
 
 
 NAMES = {
@@ -72,10 +70,7 @@ NAMES = {
         "email_click": "email.clicked",
         "trial_started": "trial.started",
     },
-    "arsel": {
-        name: name
-        for name in ("order.completed", "trial.started", "checkout.started", "subscription.started")
-    },
+    "arsel": {name: name for name in ("order.completed", "trial.started", "checkout.started", "subscription.started")},
     "dashes": {"checkout-started": "checkout.started", "order-completed": "order.completed"},
 }
 

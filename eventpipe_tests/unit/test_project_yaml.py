@@ -121,8 +121,7 @@ def test_a_careless_or_hostile_file_is_refused_at_its_line(
 
 def test_aliases_cannot_explode() -> None:
     bomb = "a: &a [x, x, x, x]\n" + "".join(
-        f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}]\n"
-        for old, new in zip("abcdef", "bcdefg", strict=True)
+        f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
     )
     assert "alias" in refused(bomb)[0].message
 

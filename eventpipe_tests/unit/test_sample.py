@@ -89,9 +89,7 @@ class Seen:
 
 def read(folder: Path) -> Iterator[Line]:
     """Every line of every file in landing order, blank ones as b""."""
-    for path in sorted(
-        folder.glob("*/*/*"), key=lambda path: (path.parent.name, path.parent.parent.name, path.name)
-    ):
+    for path in sorted(folder.glob("*/*/*"), key=lambda path: (path.parent.name, path.parent.parent.name, path.name)):
         source, landed_on = path.parent.parent.name, date.fromisoformat(path.parent.name)
         for content in contents(path):
             yield Line(source, landed_on, path.name, content)
@@ -138,9 +136,9 @@ def judge(line: Line) -> Seen:
             return seen
     else:
         seen.body = line.content
-    {"redo": read_redo, "notifuse": read_notifuse, "customerio": read_customerio, "arsel": read_arsel}[
-        line.source
-    ](seen)
+    {"redo": read_redo, "notifuse": read_notifuse, "customerio": read_customerio, "arsel": read_arsel}[line.source](
+        seen
+    )
     check(seen)
     return seen
 
@@ -198,9 +196,7 @@ def read_customerio(seen: Seen) -> None:
         (kind, value), *more = body["identifiers"].items()
         assert not more
         traits = body["attributes"] if body["action"] == "identify" else {}
-        identify(
-            seen, **({"email": traits.get("email"), "phone": traits.get("phone")} | {rename(kind): value})
-        )
+        identify(seen, **({"email": traits.get("email"), "phone": traits.get("phone")} | {rename(kind): value}))
         seen.name = "identify" if body["action"] == "identify" else body.get("name")
         seen.properties = body["attributes"]
         stamp(seen, body["timestamp"])
@@ -370,8 +366,7 @@ def assert_equal_to_recount(summary: SampleSummary, folder: Path) -> None:
     live: list[Seen] = found["live"]
     for source, told in summary.sources.items():
         counts = {
-            what: found["counts"][source, what]
-            for what in ("accepted", "rejected", "blank", "late", "duplicates")
+            what: found["counts"][source, what] for what in ("accepted", "rejected", "blank", "late", "duplicates")
         }
         assert counts == {
             "accepted": told.expected_accepted,
@@ -387,9 +382,7 @@ def assert_equal_to_recount(summary: SampleSummary, folder: Path) -> None:
         own = [seen for seen in live if seen.line.source == source]
         assert (told.orders, told.gross) == money(own, ORDER_NAMES)
         assert told.refunds == money(own, REFUND_NAMES)[1]
-        strongest = {
-            next((kind, seen.identifiers[kind]) for kind in TYPES if kind in seen.identifiers) for seen in own
-        }
+        strongest = {next((kind, seen.identifiers[kind]) for kind in TYPES if kind in seen.identifiers) for seen in own}
         assert told.contacts == len({found["contact_of"][identifier] for identifier in strongest})
     assert (summary.orders, summary.gross) == money(live, ORDER_NAMES)
     assert summary.refunds == money(live, REFUND_NAMES)[1]
@@ -462,9 +455,7 @@ def test_a_second_run_replaces_its_own_files_and_leaves_no_other(tmp_path: Path)
 @pytest.mark.parametrize(("events", "days"), [(1, 30), (7, 30), (333, 3)])
 def test_total_is_exact(tmp_path: Path, sources: tuple[str, ...], events: int, days: int) -> None:
     start = date(2024, 2, 27)
-    summary = generate(
-        SampleRequest(events=events, seed=9, out=tmp_path, sources=sources, start=start, days=days)
-    )
+    summary = generate(SampleRequest(events=events, seed=9, out=tmp_path, sources=sources, start=start, days=days))
     lines = [line for line in read(tmp_path) if line.content != b""]
     assert len(lines) == summary.events == events
     assert {line.source for line in lines} <= set(sources) == set(summary.sources)
@@ -496,11 +487,7 @@ def test_every_format_of_every_vendor_is_there(exports: tuple[SampleSummary, Pat
     exported = {re.sub(r"\.\d+\.", ".N.", name) for name in names["customerio"]}
     assert exported == {
         "track.jsonl",
-        *(
-            f"shop.production.N.{act}.{kind}"
-            for act in ("track", "identify", "alias")
-            for kind in ("csv", "parquet")
-        ),
+        *(f"shop.production.N.{act}.{kind}" for act in ("track", "identify", "alias") for kind in ("csv", "parquet")),
     }
     lines = [judge(line) for line in read(out) if line.content != b""]
     shapes = {tuple(sorted(seen.body)) for seen in lines if seen.line.source == "redo" and not seen.reasons}
@@ -539,9 +526,7 @@ def test_every_named_trait_is_there(exports: tuple[SampleSummary, Path]) -> None
 
 
 def test_refunds_are_negative_and_name_their_order(exports: tuple[SampleSummary, Path]) -> None:
-    accepted = [
-        seen for seen in map(judge, read(exports[1])) if seen.line.content != b"" and not seen.reasons
-    ]
+    accepted = [seen for seen in map(judge, read(exports[1])) if seen.line.content != b"" and not seen.reasons]
     orders = {seen.properties["order_id"] for seen in accepted if seen.name in ORDER_NAMES}
     refunds = [seen for seen in accepted if seen.name in REFUND_NAMES]
     assert refunds
@@ -572,11 +557,7 @@ def test_identifiers_are_spelt_in_several_ways(exports: tuple[SampleSummary, Pat
 def test_the_limits_of_identity_are_put_to_the_test(tmp_path: Path) -> None:
     summary = generate(SampleRequest(events=12000, seed=1, out=tmp_path, sources=("customerio",)))
     assert summary.identity_conflicts > 0
-    ids = {
-        seen.identifiers["customer_id"]
-        for seen in map(judge, read(tmp_path))
-        if "customer_id" in seen.identifiers
-    }
+    ids = {seen.identifiers["customer_id"] for seen in map(judge, read(tmp_path)) if "customer_id" in seen.identifiers}
     assert len({value.lower() for value in ids}) < len(ids)
 
 

@@ -1,0 +1,178 @@
+"""The canonical preset and the mappings of a project (spec 1, sections 1 and 3)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from eventpipe_tests.builders import (
+    accepted,
+    judged,
+    only,
+    reasons,
+)
+from eventpipe_tests.intake.arranged import (
+    AT,
+)
+
+
+def test_canonical_takes_its_own_columns(tmp_path: Path) -> None:
+    sent = {
+        "workspace_id": "w",
+        "event_name": "order.completed",
+        "kind": "screen",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "customer_id": "c",
+        "email": "a@b.co",
+        "phone": "+41791234567",
+        "anonymous_id": "x",
+        "dedupe_key": "k",
+        "order_id": "o",
+        "goal_type": "lead",
+        "goal_name": "g",
+        "value": 5,
+        "currency": "EUR",
+        "properties": {"p": 1},
+        "extra": {"e": 1},
+        "traits": {"t": 1},
+        "deletion": "deleted",
+    }
+    row = accepted(judged(tmp_path, sent))
+    assert row["occurred_at"].isoformat() == AT
+    assert {name: row[name] for name in sent if name not in ("occurred_at", "value")} == {
+        name: value for name, value in sent.items() if name not in ("occurred_at", "value")
+    }
+    assert row["value"] == 5
+
+
+def test_canonical_deletion_may_be_said_either_way(tmp_path: Path) -> None:
+    said: list[tuple[dict[str, object], str]] = [
+        ({}, "unchanged"),
+        ({"deleted_at": None}, "restored"),
+        ({"deletion": "unchanged", "deleted_at": None}, "unchanged"),
+        ({"deletion": "restored"}, "restored"),
+        ({"deleted_at": "2026-01-05T00:00:00Z"}, "deleted"),
+        ({"deletion": "nonsense"}, "unchanged"),
+    ]
+    rows = judged(tmp_path, *({"event_name": "a", "customer_id": "c", **fields} for fields, _ in said))
+    assert rows["deletion"].to_list() == [deletion for _, deletion in said]
+
+
+def test_a_kind_that_there_is_not_is_a_tracked_event(tmp_path: Path) -> None:
+    kinds = {
+        "Identify": "identify",
+        "alias": "alias",
+        "page": "page",
+        "sale": "track",
+        None: "track",
+        5: "track",
+    }
+    rows = judged(tmp_path, *({"event_name": "a", "customer_id": "c", "kind": sent} for sent in kinds))
+    assert rows["kind"].to_list() == list(kinds.values())
+
+
+def test_identify_and_alias_need_no_name(tmp_path: Path) -> None:
+    rows = judged(
+        tmp_path,
+        {"kind": "identify", "customer_id": "c"},
+        {"kind": "alias", "customer_id": "c", "anonymous_id": "x"},
+    )
+    assert reasons(rows) == [[], []]
+    assert rows["event_name"].to_list() == ["identify", "alias"]
+
+
+def test_a_map_overrides_single_fields_of_a_preset(tmp_path: Path) -> None:
+    source = {"preset": "redo", "map": {"customer_id": "data.user", "goal_type": {"value": "lead"}}}
+    sent = {"eventName": "a", "customer": {"id": "c1"}, "data": {"user": "c2"}}
+    row = accepted(judged(tmp_path, sent, sources={"web": source}))
+    assert (row["customer_id"], row["goal_type"], row["properties"]) == ("c2", "lead", {"user": "c2"})
+
+
+def test_fields_that_no_mapping_uses_stay_in_the_properties(tmp_path: Path) -> None:
+    source = {"map": {"event_name": "name", "customer_id": "user.id", "email": "user.email", "occurred_at": "t"}}
+    sent = {
+        "name": "a",
+        "user": {"id": "c", "email": "a@b.co", "age": 7},
+        "t": 1767607200,
+        "n": 1.5,
+        "nothing": None,
+    }
+    row = accepted(judged(tmp_path, sent, sources={"web": source}))
+    assert row["properties"] == {"user": {"age": 7}, "n": 1.5, "nothing": None}
+
+
+def test_names_that_differ_in_case_or_hold_one_another_are_each_read(tmp_path: Path) -> None:
+    source = {
+        "map": {
+            "event_name": "Name",
+            "customer_id": "ID",
+            "order_id": "id",
+            "email": "a.b",
+            "goal_name": "a",
+            "dedupe_key": "A.c",
+        }
+    }
+    sent = {"Name": "x", "name": "y", "ID": "1", "id": "2", "a": {"b": "a@b.co"}, "A": {"c": "k"}}
+    row = accepted(judged(tmp_path, sent, sources={"web": source}))
+    assert (row["customer_id"], row["order_id"], row["email"], row["dedupe_key"]) == ("1", "2", "a@b.co", "k")
+    assert (row["event_name"], row["goal_name"]) == ("x", '{"b":"a@b.co"}')
+
+
+def test_one_field_may_fill_several(tmp_path: Path) -> None:
+    source = {"map": {"event_name": {"value": "a"}, "customer_id": "n", "order_id": "n", "value": "n"}}
+    row = accepted(judged(tmp_path, {"n": 12}, sources={"web": {**source, "coerce": False}}))
+    assert (row["customer_id"], row["order_id"], row["value"]) == ("12", "12", 12)
+
+
+def test_a_previous_id_is_mapped_beside_the_identifiers(tmp_path: Path) -> None:
+    source = {"map": {"event_name": "k", "kind": "k", "customer_id": "to", "previous_id": "from"}}
+    row = accepted(judged(tmp_path, {"k": "merge", "to": "c1", "from": "x9"}, sources={"web": source}))
+    assert (row["kind"], row["identifiers"]) == ("alias", [["customer_id", "c1"], ["anonymous_id", "x9"]])
+
+
+def test_declared_identifier_types_are_filled_by_a_map_and_by_definitions(tmp_path: Path) -> None:
+    identity = {
+        "types": [
+            {"name": "loyalty", "limit": 1},
+            {"name": "customer_id", "limit": 1},
+            {"name": "raw", "limit": 5},
+        ]
+    }
+    source = {"preset": "canonical", "map": {"raw": "r"}}
+    defined = {
+        "name": "joined",
+        "properties": [{"name": "card", "type": "string", "required": True, "maps_to": "loyalty"}],
+    }
+    sent = {"event_name": "joined", "customer_id": "c", "r": " r1 ", "properties": {"card": " L7 "}}
+    row = accepted(judged(tmp_path, sent, sources={"web": source}, events=[defined], identity=identity))
+    assert row["identifiers"] == [["loyalty", "L7"], ["customer_id", "c"], ["raw", "r1"]]
+
+
+def test_an_expression_computes_a_field_from_several(tmp_path: Path) -> None:
+    value = {"sql": "cast(quantity as decimal(18,4)) * cast(price.net as decimal(18,4))"}
+    name = {"sql": "lower(group) || '.' || coalesce(step, 'seen')"}
+    source = {"map": {"event_name": name, "customer_id": "c", "value": value}}
+    records = [
+        {"c": "1", "group": "CART", "quantity": 3, "price": {"net": "1.10"}},
+        {"c": "1", "group": "Cart", "step": "left", "quantity": "x", "price": {"net": 1}},
+    ]
+    rows = judged(tmp_path, *records, sources={"web": source})
+    assert rows.select("event_name", "value").rows() == [("cart.seen", Decimal("3.3")), ("cart.left", None)]
+
+
+def test_a_time_may_have_a_format_of_its_own(tmp_path: Path) -> None:
+    source = {
+        "preset": "canonical",
+        "timezone": "America/New_York",
+        "map": {"occurred_at": {"field": "when", "format": "%d.%m.%Y %H:%M"}},
+    }
+    sent = {"event_name": "a", "customer_id": "c", "when": "05.01.2026 05:00"}
+    assert accepted(judged(tmp_path, sent, sources={"web": source}))["occurred_at"].isoformat() == AT
+    assert reasons(judged(tmp_path / "2", {**sent, "when": AT}, sources={"web": source})) == [["occurred_at.invalid"]]
+
+
+def test_events_without_a_usable_identifier_are_kept_where_the_source_says_so(tmp_path: Path) -> None:
+    sent = {"event_name": "a", "customer_id": "guest"}
+    assert reasons(judged(tmp_path / "required", sent)) == [["identifier.missing"]]
+    optional = {"web": {"preset": "canonical", "identifiers": "optional"}}
+    assert only(judged(tmp_path / "optional", sent, sources=optional))["identifiers"] is None
