@@ -51,7 +51,7 @@ def test_the_limit_of_names_counts_events_of_one_line_apart(tmp_path: Path) -> N
     assert reasons(rows) == [[], [], ["cardinality.exceeded"], []]
 
 
-def test_a_hundred_thousand_names_are_capped(tmp_path: Path) -> None:
+def test_names_are_capped_at_ten_thousand_by_default(tmp_path: Path) -> None:
     made = project(tmp_path)
     export(made, [event(event_name=f"event {number}") for number in range(20_000)])
     land(made)

@@ -19,7 +19,7 @@ from eventpipe.project.folder import load_project
 from eventpipe_tests.pipeline.shop import Shop
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb", "scipy.sparse.csgraph", __name__])
+_SERVER.set_forkserver_preload([__name__, "eventpipe_tests.pipeline.forked"])
 
 KILLED = -signal.SIGKILL
 FAILED = 1
