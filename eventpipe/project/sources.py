@@ -39,8 +39,8 @@ SOURCE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def _one_character(text: str) -> str:
-    if len(text) != 1 or text in "\r\n":
-        raise Refusal("one character")
+    if len(text) != 1 or not text.isascii() or text in "\r\n":
+        raise Refusal("one ASCII character")
     return text
 
 

@@ -27,7 +27,7 @@ import polars as pl
 
 from eventpipe.failpoints import reach
 from eventpipe.intake.contract import LAKE_COLUMNS
-from eventpipe.intake.lake import Lake, Manifest, write_no_rows
+from eventpipe.intake.lake import Lake, Manifest, parquet, write_no_rows
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
 
@@ -218,23 +218,19 @@ def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iter
         and (manifest.source, manifest.landed_on, manifest.file, manifest.data) not in loaded
     ]
     columns = ", ".join(LAKE_COLUMNS)
-    rows = (
-        f"read_parquet([{literals(str(path) for path in new)}])"
-        if new
-        else f"read_parquet([{literal(_empty_lake(lake))}])"
-    )
+    rows = parquet(new or [_empty_lake(lake)])
     connection.execute(f"create or replace view run.new_rows as select {columns} from {rows}")
     return len(new)
 
 
-def _empty_lake(lake: Lake) -> str:
+def _empty_lake(lake: Lake) -> Path:
     """A Parquet file without rows, for runs in which nothing landed: the models read the same columns."""
     path = lake.root / "_no_rows.parquet"
     if not path.exists():
         temporary = Path(f"{path}.tmp")
         write_no_rows(temporary)
         temporary.replace(path)
-    return str(path)
+    return path
 
 
 def _reopened(connection: duckdb.DuckDBPyConnection) -> int:

@@ -28,7 +28,7 @@ _PLACES = ("file", "line", "index")
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 12))])
 def test_however_the_exports_arrive(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
-    exports = worlds.exports(random, worlds=24, reports=36)
+    exports = worlds.exports(random, worlds=24, reports=36, names="ab")
     arriving = Shop(worlds.project(tmp_path / "arriving"))
     for step, folder in folder_after(detours(random, exports, (EARLY, MIDDLE, MIDDLE, LATE))):
         put(arriving, step.files)
@@ -57,7 +57,7 @@ def test_as_of_goes_back_and_forth(tmp_path: Path) -> None:
 def test_however_the_exports_are_cut(tmp_path: Path) -> None:
     """The same lines in the same order in other files, and all of them once more on a later day."""
     random = Random(31)
-    exports = keyed(worlds.exports(random, worlds=24, reports=36))
+    exports = keyed(worlds.exports(random, worlds=24, reports=36, names="ab"))
     as_sent, cut = Shop(worlds.project(tmp_path / "sent")), Shop(worlds.project(tmp_path / "cut"))
     put(as_sent, exports)
     put(cut, cut_anew(random, exports))

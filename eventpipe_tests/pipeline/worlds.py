@@ -104,14 +104,16 @@ def content(key: FileKey, reports: Iterable[Report]) -> bytes:
     return b"".join(line_of(report, preset) for report in reports)
 
 
-def exports(random: Random, worlds: int, reports: int) -> dict[FileKey, tuple[Report, ...]]:
-    """So many worlds with about so many reports each, in files that they share."""
+def exports(random: Random, worlds: int, reports: int, *, names: str = "a") -> dict[FileKey, tuple[Report, ...]]:
+    """So many worlds with about so many reports each, in files that they share: for each source and date those of the
+    `names`. Landing a file costs about as much as a whole world.
+    """
     files: dict[FileKey, list[Report]] = {}
     for number in range(worlds):
         world = _World(random, f"world-{number:02}")
         for _ in range(random.randint(reports // 2, reports * 3 // 2)):
             report, day = world.report()
-            files.setdefault((report.source, day, random.choice("ab") + ".jsonl"), []).append(report)
+            files.setdefault((report.source, day, random.choice(names) + ".jsonl"), []).append(report)
     return {key: tuple(files[key]) for key in sorted(files)}
 
 

@@ -197,6 +197,7 @@ def test_random_cuts_of_everything_give_equal_tables(
 
 @pytest.mark.soak
 def test_day_by_day_gives_equal_tables(online_retail: RealProject, files: list[Path], tmp_path: Path) -> None:
+    """305 runs: a quarter of an hour."""
     daily = RealProject.make(tmp_path / "daily", "online_retail")
     for file in files:
         daily.put("shop", file.name[:10], file)

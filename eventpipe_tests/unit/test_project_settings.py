@@ -328,7 +328,7 @@ MISTAKES = [
         "sources: {web: {preset: redo, csv: {delimiter: ';;'}}}\n",
         1,
         "sources.web.csv.delimiter",
-        ["one character"],
+        ["one ASCII character"],
     ),
     (
         "sources: {web: {preset: redo, csv: {quote: ','}}}\n",
