@@ -1,3 +1,3 @@
-"""What Dagster sees of eventpipe: one module per Dagster concept. Nothing outside of here and `eventpipe.definitions`
-knows Dagster.
+"""What Dagster sees of eventpipe, one module per concept. Only here and in `eventpipe.definitions` is Dagster
+known.
 """

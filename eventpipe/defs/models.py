@@ -1,7 +1,7 @@
 """The dbt project as asset specs and check specs.
 
-Here: names, groups, lineage, columns and checks, read from dbt's manifest. Not here: running anything (the assets do,
-in this process, where dbt shares the engine's instance and its imports are paid once a run).
+Here: names, groups, lineage, columns and checks, read from dbt's manifest. Not here: running anything (the
+assets do, in this process, where dbt shares the engine's instance and its imports are paid once a run).
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ IDENTITY_SETS: Final = "identity_sets"
 IDENTITY_NODES: Final = "identity_nodes"
 
 _CONFIGURATION: Final = frozenset({"parameters", "sources", "identifier_types", "definitions"})
-"""Tables of the plan that say how to compute, not what of: as edges they would tie everything to everything."""
+"""Tables of the plan that say how to compute, not of what: as edges they would tie everything to everything."""
 
 _GROUPS: Final = {"resolve": "resolve", "marts": "model"}
-"""The group of each folder of models: the stage of the run that executes it."""
+"""The group of each folder of models: the stage that executes it."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A dbt model. `relation` is its place in the working database; views have no rows of their own; what is
-    published is what lies in the schema main."""
+    """A dbt model. `relation` is its place in the working database. What lies in its schema main is published."""
 
     unique_id: str
     name: str
@@ -43,7 +42,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Test:
-    """A dbt test. An error in it, as opposed to a warning, holds the publish back."""
+    """A dbt test. Failing, unless it only warns, it holds the publish back."""
+
+    __test__ = False  # for pytest, which collects classes of this name
 
     unique_id: str
     spec: dg.AssetCheckSpec
@@ -51,7 +52,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Models:
-    """The models of each stage, and the tests of all of them."""
+    """The models of the two stages that run models, and the tests of all of them."""
 
     resolve: tuple[Model, ...]
     marts: tuple[Model, ...]
@@ -64,7 +65,7 @@ class Models:
 
 
 class Translator(DagsterDbtTranslator):
-    """dbt's names as they are, without a prefix; what stages in Python write is their asset, not a dbt source."""
+    """dbt's names without a prefix. What stages in Python write is an asset of theirs, not a dbt source."""
 
     def __init__(self) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
@@ -72,13 +73,12 @@ class Translator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """The model's name; for a source, the asset whose step writes it."""
         name = str(dbt_resource_props["name"])
-        if dbt_resource_props["resource_type"] != "source":
-            return dg.AssetKey(name)
-        if dbt_resource_props["source_name"] == "identity":
+        is_source = dbt_resource_props["resource_type"] == "source"
+        if not is_source or dbt_resource_props["source_name"] == "identity":
             return dg.AssetKey(name)
         if name in _CONFIGURATION:
             return dg.AssetKey(["run", name])
-        # The rest of the schema `run` is the plan, made of the lake; what moved is known after the identity step.
+        # The rest of the schema `run` is the plan, made of the lake; what moved, the identity step finds out.
         return dg.AssetKey(IDENTITY_SETS if name == "moved_sets" else LAKE)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
@@ -86,9 +86,8 @@ class Translator(DagsterDbtTranslator):
         fqn: Sequence[str] = dbt_resource_props["fqn"]
         return _GROUPS.get(fqn[1], fqn[1]) if len(fqn) > 2 else None
 
-    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
-        """None: dbt's tags say the same as the group."""
-        del dbt_resource_props
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002
+        """None: dbt's tags say what the group says."""
         return {}
 
 
@@ -109,7 +108,7 @@ def read_models(manifest_file: Path) -> Models:
 
 
 def _is(node: Mapping[str, Any], kind: str) -> bool:
-    return node["resource_type"] == kind and node["config"].get("enabled", True) is True
+    return node["resource_type"] == kind and node["config"]["enabled"] is True
 
 
 def _model(translator: Translator, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Model:
@@ -125,7 +124,7 @@ def _model(translator: Translator, manifest: Mapping[str, Any], node: Mapping[st
 
 
 def _test(node: Mapping[str, Any], models: Mapping[str, Model]) -> Test | None:
-    """None where a test is about nothing but sources: it runs and holds back all the same, without a place to show."""
+    """None for a test of nothing but sources: it holds back like any other, but there is no asset to show it at."""
     about = [models[parent] for parent in node["depends_on"]["nodes"] if parent in models]
     if not about:
         return None
@@ -138,14 +137,14 @@ def _test(node: Mapping[str, Any], models: Mapping[str, Model]) -> Test | None:
             asset=asset.spec.key,
             description=_description(node),
             additional_deps=[model.spec.key for model in about if model is not asset],
-            # Only what is published waits for checks: that a model of an earlier stage did would be a circle.
+            # The publish waits for these. A stage before the audit that waited for it would wait for ever.
             blocking=asset.is_published and str(node["config"]["severity"]).lower() == "error",
         ),
     )
 
 
 def _description(node: Mapping[str, Any]) -> str:
-    """What dbt's yml says, else the comment that a test's SQL begins with, else the generic test and its column."""
+    """What the yml says; else the comment that the test's SQL begins with; else the generic test and its column."""
     if node["description"]:
         return str(node["description"])
     generic = node.get("test_metadata")

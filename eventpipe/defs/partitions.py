@@ -7,8 +7,9 @@ Here: which dates there are, and which of them a run was started for. Not here: 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -18,17 +19,20 @@ from eventpipe.project.folder import Project
 PARTITION: Final = "dagster/partition"
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
-"""The tags by which Dagster tells a run its partition, or the ends of a range of partitions."""
+"""The tags by which Dagster tells a run its partition, or the first and the last of a range."""
 
 
-def landing_dates(project: Project, today: date) -> dg.DailyPartitionsDefinition:
-    """One partition per day from the first landing date that there is, else `today`, to the current day, included.
+def landing_dates(project: Project, now: datetime) -> dg.DailyPartitionsDefinition:
+    """A partition per day, from the first landing date that has a folder (else today) to today, included.
 
-    A fixed day long ago would do, and would draw a year of exports as a hair at the end of thirty empty ones.
+    A fixed date long ago would do too, and draw a year of exports as a hair at the end of thirty-six empty ones.
+    Exports of an older date that come later are landed like all others; their date shows after a reload.
     """
-    first = min(_present(project), default=today)
-    start = max(min(first, today), project.settings.earliest)
-    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), timezone=project.settings.timezone, end_offset=1)
+    today = now.astimezone(ZoneInfo(project.settings.timezone)).date()
+    start = min(_present(project), default=today)
+    return dg.DailyPartitionsDefinition(
+        start_date=min(start, today).isoformat(), timezone=project.settings.timezone, end_offset=1
+    )
 
 
 def selected(tags: Mapping[str, str]) -> Selection:
@@ -40,12 +44,12 @@ def selected(tags: Mapping[str, str]) -> Selection:
 
 
 def _present(project: Project) -> Iterator[date]:
-    """The landing dates that have a folder, of exports or in the lake. Only names are read."""
-    for folder in (project.exports, project.lake):
-        for source in project.profiles:
-            if (folder / source).is_dir():
-                for day in (folder / source).iterdir():
-                    try:
-                        yield date.fromisoformat(day.name)
-                    except ValueError:
-                        continue
+    """The dates that have a folder, of exports or in the lake. Only names are read."""
+    for folder in (place / source for place in (project.exports, project.lake) for source in project.profiles):
+        for day in folder.iterdir() if folder.is_dir() else ():
+            try:
+                found = date.fromisoformat(day.name)
+            except ValueError:
+                continue
+            if found >= project.settings.earliest:
+                yield found

@@ -1,8 +1,8 @@
 """A few counts of each table, as people see them beside an asset.
 
-Here: what may be shown of which table. Not here: rows of a table, identifiers, properties or lines as they were sent,
-for what Dagster stores is not erased with a contact (spec 5, "Security and privacy"). Only names that the project
-chose, closed sets of values and numbers are shown, and event names, which senders choose, where they look like names.
+Here: what may be shown of which table. Not here: its rows, identifiers, properties, lines as they were sent: what
+Dagster keeps is not erased with a contact (spec 5, "Security and privacy"). Shown are names that the project chose,
+closed sets of values, numbers, and of event names, which senders choose, those that look like names.
 """
 
 from __future__ import annotations
@@ -14,44 +14,45 @@ import duckdb
 
 MOST_ROWS: Final = 5
 
-_EVENT = (
+_EVENT: Final = (
     r"case when regexp_full_match(event_name, '[\pL\pN_ .:/-]{1,60}') and not regexp_matches(event_name, '\pN{5}')"
     " then event_name else '(withheld)' end as event"
 )
-_REASON = "split_part(reason, ':', 1) as reason"  # what follows the code can be a property's name, as it was sent
+# What follows the code can be a property's name, which senders choose.
+_REASON: Final = "split_part(reason, ':', 1) as reason"
 
 PREVIEWS: Final[Mapping[str, str]] = {
-    "contact_goals": "select goal_type as goal, count(*) as rows, sum(event_count)::bigint as events from this_table group by all",
-    "contact_identifiers": "select identifier_type as type, count(*) as identifiers from this_table group by all",
-    "contact_timeline": "select entry_type as entry, count(*) as entries from this_table group by all",
-    "contacts": "select case when is_anonymous then 'anonymous' else 'known' end as contact, count(*) as contacts,"
-    " sum(event_count)::bigint as events from this_table group by all",
-    "event_catalog": f"select {_EVENT}, sum(events)::bigint as events, sum(rejected)::bigint as rejected"
-    " from this_table group by all order by events desc",
-    "event_history": "select status, count(*) as reports from this_table group by all",
-    "event_versions": "select status, count(*) as versions from this_table group by all",
-    "event_volume_daily": "select day::varchar as day, sum(accepted)::bigint as accepted,"
-    " sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates, sum(late)::bigint as late"
-    " from this_table group by all order by day desc",
-    "events": f"select {_EVENT}, count(*) as events from this_table group by all order by events desc",
-    "identity_nodes": "select identifier_type as type, count(*) as identifiers,"
-    " count(distinct contact_id) as contacts from this_table group by all",
-    "ledger": "select source, status, count(*) as exports, sum(lines)::bigint as lines,"
-    " sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected, sum(blank)::bigint as blank"
-    " from this_table group by all",
-    "rejected_events": f"select {_REASON}, count(*) as lines from (select unnest(reasons) as reason from this_table)"
-    " group by all order by lines desc",
+    "contact_goals": "goal_type as goal, count(*) as rows, sum(event_count)::bigint as events",
+    "contact_identifiers": "identifier_type as type, count(*) as identifiers",
+    "contact_timeline": "entry_type as entry, count(*) as entries",
+    "contacts": "if(is_anonymous, 'anonymous', 'known') as contact, count(*) as contacts,"
+    " sum(event_count)::bigint as events",
+    "event_catalog": f"{_EVENT}, sum(events)::bigint as events, sum(rejected)::bigint as rejected",
+    "event_history": "status, count(*) as reports",
+    "event_versions": "status, count(*) as versions",
+    "event_volume_daily": "day::varchar as day, sum(accepted)::bigint as accepted,"
+    " sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates, sum(late)::bigint as late",
+    "events": f"{_EVENT}, count(*) as events",
+    "identity_nodes": "identifier_type as type, count(*) as identifiers, count(distinct contact_id) as contacts",
+    "ledger": "source, status, count(*) as exports, sum(lines)::bigint as lines, sum(accepted)::bigint as accepted,"
+    " sum(rejected)::bigint as rejected, sum(blank)::bigint as blank",
+    "rejected_events": f"{_REASON}, count(*) as lines",
 }
-"""For a table, a query over it (`this_table`) that gives a few counts; without an order it gets that of its rows."""
+"""What is counted of a table, in groups of all that is no count."""
+
+_FROM: Final[Mapping[str, str]] = {"rejected_events": "(select unnest(reasons) as reason from {})"}
+_ORDER: Final[Mapping[str, str]] = {"event_volume_daily": "day desc", "ledger": "source, status"}
+"""The order where it is not that of the first count, the largest first."""
 
 
 def preview(connection: duckdb.DuckDBPyConnection, table: str, relation: str) -> str | None:
     """The preview of a table that lies at `relation`, as a Markdown table; None where there is none for it."""
-    query = PREVIEWS.get(table)
-    if query is None:
+    counted = PREVIEWS.get(table)
+    if counted is None:
         return None
-    ordered = query if " order by " in query else f"{query} order by all"
-    found = connection.execute(f"with this_table as (from {relation}) {ordered} limit {MOST_ROWS + 1}")
+    rows = _FROM.get(table, "{}").format(relation)
+    order = _ORDER.get(table, "columns('events|rows|identifiers|entries|contacts|reports|versions|lines') desc")
+    found = connection.execute(f"select {counted} from {rows} group by all order by all")
     columns = [column[0] for column in found.description or ()]
     return markdown(columns, found.fetchall())
 
