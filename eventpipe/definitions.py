@@ -1,4 +1,4 @@
-"""What Dagster loads: everything of `eventpipe.defs` on one project.
+"""What Dagster loads: everything in `eventpipe.defs`, on one project.
 
     dagster definitions validate -m eventpipe.definitions
     dagster asset materialize -m eventpipe.definitions --select lake --partition-range 2026-01-01...2026-01-31
@@ -28,31 +28,32 @@ from eventpipe.warehouse.dbt import Dbt
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions on the project of the environment. Errors: `ConfigurationError`, with every problem of it."""
+    """The definitions on the project that the environment names. Errors: `ConfigurationError`, `UsageError`."""
     return build_defs()
 
 
 def build_defs(
     project: Project | None = None, *, dbt: Dbt | None = None, **overrides: dg.ResourceDefinition
 ) -> dg.Definitions:
-    """The definitions on `project`, None being that of the environment; `overrides` are resources by their key.
+    """The definitions on `project`, by default the environment's; `overrides` are resources by their key.
 
-    It takes the time of reading one file, but for the first time after an installation, when dbt parses its project.
+    Reading dbt's manifest is all the work there is, but for the first time, when dbt has to parse its project.
     """
     project = project or load_project(None, os.environ)
     dbt = dbt or Dbt(project)
     models = read_models(dbt.manifest())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies, which are what makes ranges one run
+        # Backfill policies, beta since years, are what makes a range of partitions one run.
+        warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(
-            assets=build_assets(models, landing_dates(project, _now().date())),
+            assets=build_assets(models, landing_dates(project, _now())),
             asset_checks=build_checks(models.tests),
             jobs=[refresh_job()],
             schedules=[daily_schedule(project)],
             sensors=[new_exports_sensor(project, _now)],
             resources={REFRESH: refresh_resource(project, _now, dbt=dbt), **overrides},
-            # The steps share a run of the pipeline, and one instance of the engine, which lives in one process; each
-            # further process would cost seconds of imports besides.
+            # The steps share a run of the pipeline and an instance of the engine, which live in one process. Every
+            # other process would cost seconds of imports besides.
             executor=dg.in_process_executor,
         )
 

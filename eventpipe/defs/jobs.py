@@ -1,6 +1,6 @@
 """Jobs: `refresh`, which is the whole pipeline.
 
-Here: what is run together. Not here: when (`schedules`, `sensors`), and from the command line (`launch`).
+Here: what is run together. Not here: when (`schedules`, `sensors`), and how the command line does it (`launch`).
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ def refresh_job() -> dg.UnresolvedAssetJobDefinition:
         JOB,
         selection=dg.AssetSelection.all(),
         description="Lands new and changed exports, updates every table for the contacts that they touch, audits and "
-        "publishes: what `eventpipe run` does.",
+        "publishes: what `eventpipe run` does. Without a partition it looks at every landing date.",
     )

@@ -1,7 +1,7 @@
 """Running the job `refresh` in this process, for the command line.
 
-Here: one run from a request to its outcome, quiet on the terminal, recorded for the UI. Not here: what the command line
-prints.
+Here: one run from a request to its outcome, quiet on the terminal, recorded for the UI. Not here: what the command
+line prints.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import dagster as dg
 from eventpipe.definitions import build_defs
 from eventpipe.defs.home import open_instance
 from eventpipe.defs.jobs import JOB
-from eventpipe.defs.resources import refresh_resource, run_config
-from eventpipe.defs.session import RunSession
+from eventpipe.defs.resources import config_of, refresh_resource, run_config
+from eventpipe.defs.session import RunSession, ignore
 from eventpipe.errors import StageFailed
 from eventpipe.intake.land import Landed
 from eventpipe.ops.runs import Counts, Stage
@@ -42,23 +42,23 @@ def run_refresh(
     project: Project,
     request: RunRequest,
     clock: Callable[[], datetime],
-    on_landed: Callable[[Landed], None] = lambda _: None,
+    on_landed: Callable[[Landed], None] = ignore,
     *,
     debug: bool = False,
 ) -> RefreshOutcome:
-    """Runs the job `refresh` as the UI does, in this process, under the request's run id.
+    """Runs the job `refresh` as Dagster's UI does, but in this process, under the request's run id.
 
-    `on_landed` is called with each export as it is done. Dagster's log goes to the terminal with `debug` only. Errors:
-    what a stage raised, as it was raised; KeyboardInterrupt when it was interrupted.
+    `on_landed` gets each export when it is done. Dagster's log goes to the terminal with `debug` only. Errors: what a
+    stage raised, as it raised it; KeyboardInterrupt where the run was interrupted.
     """
     sessions: list[RunSession] = []
     dbt = Dbt(project)
     resource = refresh_resource(project, clock, dbt=dbt, on_landed=on_landed, on_opened=sessions.append)
     job = build_defs(project, dbt=dbt, refresh=resource).resolve_job_def(JOB)
-    level = "DEBUG" if debug else "CRITICAL"
+    console = {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}
     with open_instance(project) as instance:
         result = job.execute_in_process(
-            run_config={**run_config(request), "loggers": {"console": {"config": {"log_level": level}}}},
+            run_config={**run_config(**config_of(request)), "loggers": console},
             instance=instance,
             run_id=request.run_id,
             raise_on_error=False,
@@ -68,7 +68,7 @@ def run_refresh(
         raise _as_raised(session.error)
     if session is None or not result.success:
         raise StageFailed(
-            f"Dagster ended the run without a stage having failed: {_said(result)} The published tables are untouched."
+            f"Dagster ended the run, though no stage failed: {_why(result)} The published tables are untouched."
         )
     return RefreshOutcome(session.publish(), session.stages, session.counts, session.resolve(), session.land())
 
@@ -77,7 +77,7 @@ def _as_raised(error: BaseException) -> BaseException:
     return KeyboardInterrupt() if isinstance(error, dg.DagsterExecutionInterruptedError) else error
 
 
-def _said(result: dg.ExecuteInProcessResult) -> str:
+def _why(result: dg.ExecuteInProcessResult) -> str:
     """The first failure in Dagster's log, in one line."""
     for each in result.all_events:
         if each.is_failure:

@@ -14,45 +14,58 @@ import duckdb
 
 MOST_ROWS: Final = 5
 
-_EVENT: Final = (
-    r"case when regexp_full_match(event_name, '[\pL\pN_ .:/-]{1,60}') and not regexp_matches(event_name, '\pN{5}')"
-    " then event_name else '(withheld)' end as event"
-)
-# What follows the code can be a property's name, which senders choose.
-_REASON: Final = "split_part(reason, ':', 1) as reason"
+# What senders choose freely is shown where it looks like a name.
+_EVENT: Final = r"""
+    if(
+        regexp_full_match(event_name, '[\pL\pN_ .:/-]{1,60}') and not regexp_matches(event_name, '\pN{5}'),
+        event_name, '(withheld)'
+    ) as event"""
 
 PREVIEWS: Final[Mapping[str, str]] = {
-    "contact_goals": "goal_type as goal, count(*) as rows, sum(event_count)::bigint as events",
-    "contact_identifiers": "identifier_type as type, count(*) as identifiers",
-    "contact_timeline": "entry_type as entry, count(*) as entries",
-    "contacts": "if(is_anonymous, 'anonymous', 'known') as contact, count(*) as contacts,"
-    " sum(event_count)::bigint as events",
-    "event_catalog": f"{_EVENT}, sum(events)::bigint as events, sum(rejected)::bigint as rejected",
-    "event_history": "status, count(*) as reports",
-    "event_versions": "status, count(*) as versions",
-    "event_volume_daily": "day::varchar as day, sum(accepted)::bigint as accepted,"
-    " sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates, sum(late)::bigint as late",
-    "events": f"{_EVENT}, count(*) as events",
-    "identity_nodes": "identifier_type as type, count(*) as identifiers, count(distinct contact_id) as contacts",
-    "ledger": "source, status, count(*) as exports, sum(lines)::bigint as lines, sum(accepted)::bigint as accepted,"
-    " sum(rejected)::bigint as rejected, sum(blank)::bigint as blank",
-    "rejected_events": f"{_REASON}, count(*) as lines",
+    "contact_goals": """
+        select goal_type as goal, count(*) as rows, sum(event_count)::bigint as events
+        from this_table group by goal order by rows desc, goal""",
+    "contact_identifiers": """
+        select identifier_type as type, count(*) as identifiers
+        from this_table group by type order by identifiers desc, type""",
+    "contact_timeline": """
+        select entry_type as entry, count(*) as entries from this_table group by entry order by entries desc, entry""",
+    "contacts": """
+        select if(is_anonymous, 'anonymous', 'known') as contact, count(*) as contacts,
+            sum(event_count)::bigint as events
+        from this_table group by contact order by contact""",
+    "event_catalog": f"""
+        select {_EVENT}, sum(events)::bigint as events, sum(rejected)::bigint as rejected
+        from this_table group by event order by events desc, event""",
+    "event_history": "select status, count(*) as reports from this_table group by status order by status",
+    "event_versions": "select status, count(*) as versions from this_table group by status order by status",
+    "event_volume_daily": """
+        select day::varchar as day, sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected,
+            sum(duplicates)::bigint as duplicates, sum(late)::bigint as late
+        from this_table group by day order by day desc""",
+    "events": f"""
+        select {_EVENT}, count(*) as events from this_table group by event order by events desc, event""",
+    "identity_nodes": """
+        select identifier_type as type, count(*) as identifiers, count(distinct contact_id) as contacts
+        from this_table group by type order by identifiers desc, type""",
+    "ledger": """
+        select source, status, count(*) as exports, sum(lines)::bigint as lines,
+            sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected, sum(blank)::bigint as blank
+        from this_table group by source, status order by source, status""",
+    # What follows a reason's code can be a property's name as it was sent.
+    "rejected_events": """
+        select split_part(reason, ':', 1) as reason, count(*) as lines
+        from (select unnest(reasons) as reason from this_table) group by all order by lines desc, reason""",
 }
-"""What is counted of a table, in groups of all that is no count."""
-
-_FROM: Final[Mapping[str, str]] = {"rejected_events": "(select unnest(reasons) as reason from {})"}
-_ORDER: Final[Mapping[str, str]] = {"event_volume_daily": "day desc", "ledger": "source, status"}
-"""The order where it is not that of the first count, the largest first."""
+"""What is counted of a table, which is `this_table` here."""
 
 
 def preview(connection: duckdb.DuckDBPyConnection, table: str, relation: str) -> str | None:
     """The preview of a table that lies at `relation`, as a Markdown table; None where there is none for it."""
-    counted = PREVIEWS.get(table)
-    if counted is None:
+    query = PREVIEWS.get(table)
+    if query is None:
         return None
-    rows = _FROM.get(table, "{}").format(relation)
-    order = _ORDER.get(table, "columns('events|rows|identifiers|entries|contacts|reports|versions|lines') desc")
-    found = connection.execute(f"select {counted} from {rows} group by all order by all")
+    found = connection.execute(f"with this_table as (from {relation}) {query} limit {MOST_ROWS + 1}")
     columns = [column[0] for column in found.description or ()]
     return markdown(columns, found.fetchall())
 

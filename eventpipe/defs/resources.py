@@ -1,10 +1,10 @@
 """Resources: the run of the pipeline that the steps of one Dagster run share.
 
-Here: how a Dagster run becomes a `RunSession` (its id, configuration and partitions), and how the session's faults
-become Dagster's. Not here: what a stage does.
+Here: how a Dagster run becomes a `RunSession` (by its id, configuration and partitions), and how the session's
+faults become Dagster's. Not here: what a stage does.
 
-All steps of a run execute in one process, where a resource lives as long as the run does: so the lease is taken once,
-with the first stage, and given back after the last. A resource that each step makes for itself could not do that.
+All steps of a run execute in one process, where a resource lives as long as the run: so the lease is taken once, with
+the first stage, and given back after the last. A resource made anew for each step could not do that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from eventpipe.defs.partitions import selected
-from eventpipe.defs.session import RunSession
+from eventpipe.defs.session import RunSession, ignore
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.intake.exports import Selection
 from eventpipe.intake.land import Landed
@@ -47,7 +47,7 @@ _SCHEMA: Final = {
     "only_settled": dg.Field(
         bool,
         default_value=False,
-        description="Leave exports for a later run that were written to less than `settle` ago and have no .done.",
+        description="Leave exports to a later run that were written to less than `settle` ago and have no .done.",
     ),
     "again": dg.Field(
         bool, default_value=False, description="Judge what is in the lake already anew, by today's definitions."
@@ -60,10 +60,15 @@ _SCHEMA: Final = {
 }
 
 
-def run_config(request: RunRequest) -> dict[str, Any]:
-    """The Dagster configuration that asks a run for this; `request_of` reads it back."""
+def run_config(**config: Any) -> dict[str, Any]:
+    """A Dagster run's configuration with these keys of the resource."""
+    return {"resources": {REFRESH: {"config": config}}}
+
+
+def config_of(request: RunRequest) -> dict[str, Any]:
+    """The resource's configuration that asks for this; `request_of` reads it back."""
     first, last = request.selection.first, request.selection.last
-    config = {
+    return {
         "as_of": request.as_of.isoformat() if request.as_of else None,
         "full_refresh": request.full_refresh,
         "first": first.isoformat() if first else None,
@@ -72,13 +77,12 @@ def run_config(request: RunRequest) -> dict[str, Any]:
         "again": request.again,
         "kind": request.kind,
     }
-    return {"resources": {REFRESH: {"config": config}}}
 
 
 def request_of(run_id: str, tags: Mapping[str, str], config: Mapping[str, Any], timezone: str) -> RunRequest:
     """What a Dagster run with these tags and this configuration asks for.
 
-    An `as_of` without an offset is in `timezone`. Errors: `UsageError` where a date or instant is none.
+    An `as_of` without an offset is in `timezone`. Errors: `UsageError` where a date or an instant is none.
     """
     try:
         as_of = datetime.fromisoformat(config["as_of"]) if config["as_of"] else None
@@ -103,20 +107,22 @@ def refresh_resource(
     clock: Callable[[], datetime],
     *,
     dbt: Dbt | None = None,
-    on_landed: Callable[[Landed], None] = lambda _: None,
-    on_opened: Callable[[RunSession], None] = lambda _: None,
+    on_landed: Callable[[Landed], None] = ignore,
+    on_opened: Callable[[RunSession], None] | None = None,
 ) -> dg.ResourceDefinition:
-    """The resource `refresh`: a `RunSession` on `project` that ends with the Dagster run."""
+    """The resource `refresh`: a `RunSession` on `project`, which ends with the Dagster run.
+
+    `on_opened` gets the session of each run that starts.
+    """
 
     def opened(context: dg.InitResourceContext) -> Iterator[RunSession]:
         run = context.run
         if run is None:
-            raise UsageError(
-                f"The resource {REFRESH} is a run of the pipeline: there is none outside of a Dagster run."
-            )
+            raise UsageError(f"The resource {REFRESH} needs a Dagster run: there is none.")
         request = request_of(run.run_id, run.tags, context.resource_config, project.settings.timezone)
         session = RunSession(project, request, clock, on_landed, dbt)
-        on_opened(session)
+        if on_opened is not None:
+            on_opened(session)
         try:
             yield session
         finally:
@@ -125,7 +131,7 @@ def refresh_resource(
     return dg.ResourceDefinition(
         opened,
         config_schema=_SCHEMA,
-        description="The run of the pipeline that its steps share: one lease, one record in the table `runs`.",
+        description="The run of the pipeline that its steps share: one lease, one row of the table `runs`.",
     )
 
 
@@ -133,8 +139,8 @@ def refresh_resource(
 def shared_run(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[RunSession]:
     """The session of the Dagster run that `context` belongs to.
 
-    What goes wrong in the block fails the step with its paragraph and nothing else: causes and tracebacks can quote
-    values, and Dagster keeps what it logs. The session keeps the error itself for whoever started the run.
+    What goes wrong in the block fails the step with a paragraph and nothing else: causes can quote values, and
+    Dagster keeps what it logs. The session keeps the error itself for whoever started the run.
     """
     session: RunSession = context.resources.refresh
     try:
@@ -145,6 +151,6 @@ def shared_run(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))
         raise dg.Failure(
-            f"eventpipe itself failed: {type(error).__name__}. The published tables are as they were. Where:\n{where}",
+            f"eventpipe itself failed: {type(error).__name__}. The published tables are as they were.\n{where}",
             allow_retries=False,
         ) from None

@@ -10,7 +10,7 @@ from typing import Final
 import dagster as dg
 
 from eventpipe.defs.jobs import JOB
-from eventpipe.defs.resources import REFRESH
+from eventpipe.defs.resources import run_config
 from eventpipe.project.folder import Project
 
 DAILY: Final = "refresh_daily"
@@ -18,14 +18,16 @@ _SIX: Final = "0 6 * * *"
 
 
 def daily_schedule(project: Project) -> dg.ScheduleDefinition:
-    """`refresh` at 06:00 in the project's timezone, for what time alone changes too: windows that turn, events that
-    `as_of` passes. Stopped until somebody turns it on: a project decides by itself that it runs unattended."""
+    """`refresh` at 06:00 in the project's timezone, also for what time alone changes.
+
+    Off until somebody turns it on: that a project runs unattended is its owner's decision.
+    """
     return dg.ScheduleDefinition(
         name=DAILY,
         job_name=JOB,
         cron_schedule=_SIX,
         execution_timezone=project.settings.timezone,
-        run_config={"resources": {REFRESH: {"config": {"only_settled": True}}}},
+        run_config=run_config(only_settled=True),
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Runs `refresh` every day at 06:00 in the project's timezone.",
+        description="Runs `refresh` every day at 06:00 in the project's timezone, on exports that have settled.",
     )

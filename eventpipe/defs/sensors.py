@@ -3,8 +3,8 @@
 Here: when such a run is asked for, and when again. Not here: what is new (`eventpipe.intake.arrivals`).
 
 Nothing depends on the cursor, which only says where the next look at very many exports goes on, nor on what a tick did
-before. A run key is used up by its run, also when that failed: so keys count attempts, and the attempts are counted in
-Dagster's table of runs, where a launch that came to nothing is not one. A tick asks for a run and does nothing else.
+before. A run key is used up by its run, also when that failed: so keys count attempts, and attempts are counted in
+Dagster's table of runs, where a launch that came to nothing is none. A tick asks for a run and does nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 import dagster as dg
 
 from eventpipe.defs.jobs import JOB
-from eventpipe.defs.resources import REFRESH
+from eventpipe.defs.resources import run_config
 from eventpipe.intake.arrivals import Place, look
 from eventpipe.ops.lease import Tenure, current
 from eventpipe.ops.store import OpsStore
@@ -60,7 +60,7 @@ def next_attempt(state: str, tries: Sequence[Try], tenure: Tenure | None, now: d
     """The number of the attempt to make now for this state of the exports, or why to wait.
 
     `tries` are the last ones, newest first. While somebody writes to the project, or is about to, no run is asked for:
-    what landed meanwhile is found by the next tick after it. After failures the pause doubles, from a minute to an hour.
+    what landed meanwhile is found after it. With each failure the pause doubles, from a minute to an hour.
     """
     if tenure is not None and tenure.holder is not None and tenure.expires_at is not None and tenure.expires_at > now:
         return Wait(f"Run {tenure.holder} is writing to this project.")
@@ -106,7 +106,7 @@ def new_exports_sensor(project: Project, clock: Callable[[], datetime]) -> dg.Se
             return dg.SensorResult(skip_reason=f"{found.new} new exports. {attempt.reason}", cursor=cursor)
         request = dg.RunRequest(
             run_key=f"{found.state}:{attempt}",
-            run_config={"resources": {REFRESH: {"config": {"only_settled": True}}}},
+            run_config=run_config(only_settled=True),
             tags={ASKED_BY: NEW_EXPORTS, STATE: found.state, ATTEMPT: str(attempt)},
         )
         return dg.SensorResult(run_requests=[request], cursor=cursor)

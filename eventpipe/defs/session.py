@@ -1,9 +1,9 @@
 """One run of the pipeline, shared by the steps of one Dagster run.
 
-Here: which stages were done, what they gave, and what must be done first. Not here: Dagster, and the stages.
+Here: which stages were done, what they gave, and what must be done before them. Not here: Dagster, and the stages.
 
-The models of a run read the plan that the same run made, and its tables are only published after its own audit. So a
-selection may leave stages out at its ends, but not in the middle: what it needs and nobody selected is done first.
+The models of a run read the plan that the same run made, and its tables are published after its own audit only. So
+what a selection of assets leaves out in the middle is done nevertheless, before the stage that needs it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ from eventpipe.warehouse.plan import Plan
 Done = TypeVar("Done")
 
 
+def ignore(_landed: Landed) -> None:
+    """Does nothing with an export that was done."""
+
+
 class RunSession:
     """A run that begins (lease, run record) with its first stage, and does each stage once.
 
-    `error` is the first thing that went wrong in it, which decides how the run is recorded at `close`.
+    `error` is the first thing that went wrong in it: `close` records it.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class RunSession:
         project: Project,
         request: RunRequest,
         clock: Callable[[], datetime],
-        on_landed: Callable[[Landed], None] = lambda _: None,
+        on_landed: Callable[[Landed], None] = ignore,
         dbt: Dbt | None = None,
     ) -> None:
         self.request = request
@@ -70,31 +74,36 @@ class RunSession:
         return self._refresh.nodes
 
     def land(self) -> list[Landed]:
+        """Intake. It needs no other stage, nor do the others need that it was done in this run."""
         return self._once("land", lambda: self.refresh.land(self._on_landed))
 
     def resolve(self) -> Plan:
-        return self._once("resolve", self.refresh.resolve)
+        """What the run touches, of all that the lake holds."""
+        return self._once("resolve", lambda: self.refresh.resolve())
 
     def identify(self) -> Resolved:
+        """Contacts, after `resolve`."""
         self.resolve()
-        return self._once("identify", self.refresh.identify)
+        return self._once("identify", lambda: self.refresh.identify())
 
     def model(self) -> list[Node]:
+        """The tables, after `identify`."""
         self.identify()
-        return self._once("model", self.refresh.model)
+        return self._once("model", lambda: self.refresh.model())
 
     def audit(self) -> list[Node]:
-        """Tests what is there: without a stage before it, what the last run left in the working database."""
-        return self._once("audit", self.refresh.audit)
+        """Tests what is there: without `model` before it, what the last run left. Errors: `AuditHeld`."""
+        return self._once("audit", lambda: self.refresh.audit())
 
     def publish(self) -> Published:
+        """Publishes, after `model` and an audit of what it made."""
         self.model()
         self.audit()
-        return self._once("publish", self.refresh.publish)
+        return self._once("publish", lambda: self.refresh.publish())
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Remembers what ends the block, for `close` and for whoever started the run."""
+        """Remembers what ends the block by an exception, for `close` and for whoever started the run."""
         try:
             yield
         except BaseException as error:
@@ -105,7 +114,8 @@ class RunSession:
         """Ends the run: gives the lease back and records how it went."""
         if self._begun:
             error = self.error
-            self._refresh.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+            trace = error.__traceback__ if error else None
+            self._refresh.__exit__(type(error) if error else None, error, trace)
 
     def _once(self, stage: str, work: Callable[[], Done]) -> Done:
         if stage not in self._done:

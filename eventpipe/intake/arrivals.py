@@ -1,7 +1,7 @@
 """What a run would land: settled exports that the lake does not hold as they are now (spec 1, section 2).
 
-The truth is the two folders alone. Nothing is remembered between two looks but where the last one stopped, and losing
-that costs time only.
+The truth is in the two folders alone. Nothing is remembered between two looks but where the last one stopped, and
+to lose that costs time only.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ Place = tuple[str, date]
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What one look found. `state` is a hash of the new exports and how each lies there, empty when there is none;
-    `resume` is where the next look goes on, None when this one reached the end."""
+    """What one look found: how many exports are new, and how many would be but for being too fresh.
+
+    `state` is a hash of the new ones as they lie there, empty without any; `resume` is where the next look goes on,
+    None when this one reached the end.
+    """
 
     new: int
     settling: int
@@ -33,7 +36,7 @@ class Arrivals:
 def look(project: Project, now: datetime, *, start: Place | None = None, most: int = 20_000) -> Arrivals:
     """Looks at exports from the folder `start` on, until the folder in which it has seen `most` of them.
 
-    An export takes about 0.2 ms, on a disk of one's own. One that is too fresh counts as settling, not as new.
+    An export takes about 0.2 ms.
     """
     lake = Lake(project.lake)
     digest = hashlib.sha256()

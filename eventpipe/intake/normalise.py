@@ -65,7 +65,11 @@ def email(folded_text: str) -> str:
 def email_is_mixed(address: str) -> str:
     """True for a normalised address that mixes scripts: it may be a look-alike, so it is flagged and never folded."""
     scripts = "\\p{Cyrillic}\\p{Greek}\\p{Armenian}\\p{Cherokee}"
-    return f"(regexp_matches({address}, '[{scripts}]') and regexp_matches({address}, '[a-z]'))"
+    # An address in ASCII, nearly every one, is told apart by its size: no regular expression runs on it.
+    return (
+        f"(case when strlen({address}) > length({address})"
+        f" then regexp_matches({address}, '[{scripts}]') and regexp_matches({address}, '[a-z]') else false end)"
+    )
 
 
 def phone(text: str, default_region: str | None) -> str:

@@ -1,0 +1,171 @@
+"""The audit: each dbt test fails when what it tests is broken, and then nothing is published (spec 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from eventpipe.errors import AuditHeld, StageFailed
+from eventpipe.ops import runs
+from eventpipe.ops.store import OpsStore
+from eventpipe.warehouse.database import connect
+from eventpipe_tests.pipeline import worlds
+from eventpipe_tests.pipeline.histories import put
+from eventpipe_tests.pipeline.published import assert_same
+from eventpipe_tests.pipeline.shop import Shop
+
+AS_OF = worlds.AS_OF[1]
+
+DAMAGE: Mapping[str, tuple[str, ...]] = {
+    "contacts_count_their_events": (
+        "update contacts set event_count = event_count + 1 where rowid = 0",
+        "delete from contact_goals where rowid = 0",
+        "update contact_goals set value_sum = value_sum + 0.0001"
+        " where rowid = (select min(rowid) from contact_goals where value_sum is not null)",
+    ),
+    "timeline_shows_every_live_event": (
+        "delete from contact_timeline where rowid = (select min(rowid) from contact_timeline where entry_type = 'event')",
+        "update contact_timeline set value = value + 0.0001 where rowid ="
+        " (select min(rowid) from contact_timeline where entry_type = 'event' and value is not null)",
+    ),
+    "contacts_within_limits": (
+        "update contact_identifiers set contact_id = (select min(contact_id) from contact_identifiers"
+        " where workspace_id = 'world-00'), workspace_id = 'world-00' where identifier_type = 'customer_id'",
+    ),
+    "current_versions_are_events": (
+        "delete from events where rowid = (select min(rowid) from events where version_count > 1)",
+        "update event_history set status = 'superseded'"
+        " where rowid = (select min(rowid) from event_history where status = 'current')",
+    ),
+    "goals_have_one_row": ("insert into contact_goals select * from contact_goals where rowid = 0",),
+    "identifiers_have_one_holder": (
+        "insert into contact_identifiers select * replace ('another' as contact_id)"
+        " from contact_identifiers where rowid = 0",
+    ),
+    "ledger_adds_up": (
+        "update ledger set blank = blank + 1 where rowid = 0",
+        "update ledger set accepted = accepted - 1, rejected = rejected + 1 where rowid = 0",
+        "delete from rejected_events where rowid = 0",
+        "delete from events where rowid = (select min(rowid) from events where version_count = 1)",
+        "delete from event_history where rowid = 0",
+    ),
+}
+"""For each test in dbt_project/tests, changes to the working tables that it must notice."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A project after a good run: its tests as SQL, and what they are about."""
+
+    shop: Shop
+    compiled: Mapping[str, str]
+    generic: Mapping[str, tuple[str, str, str]]
+    """dbt's own tests: kind, table, column."""
+
+    def failing(self, damage: str) -> set[str]:
+        """The tests that fail on damaged tables. The damage is undone."""
+        with connect(self.shop.project) as connection:
+            connection.execute("begin")
+            changed = connection.execute(damage).fetchone()
+            assert changed is not None
+            assert changed[0] > 0, damage
+            failed = {name for name, query in self.compiled.items() if connection.execute(query).fetchone()}
+            connection.execute("rollback")
+        return failed
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
+    shop = Shop(worlds.project(tmp_path_factory.mktemp("audited")))
+    put(shop, worlds.exports(Random(51), worlds=8, reports=30))
+    shop.put("web", "2026-01-03", "bad.jsonl", b"{}\n\n{\n")
+    shop.run(AS_OF)
+    paths = (shop.dbt.target / "compiled" / "eventpipe").rglob("*.sql")
+    manifest = json.loads(shop.dbt.manifest().read_text())
+    compiled, generic = {}, {}
+    nodes = {Path(node["path"]).stem: node for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+    for path in paths:
+        if path.stem in nodes:
+            compiled[path.stem] = path.read_text()
+    for name, node in nodes.items():
+        if test := node.get("test_metadata"):
+            table = node["attached_node"].rpartition(".")[2]
+            generic[name] = (test["name"], table, test["kwargs"]["column_name"])
+    assert compiled.keys() == nodes.keys()
+    yield Audited(shop, compiled, generic)
+
+
+def test_good_tables_pass(audited: Audited) -> None:
+    assert audited.failing("update contacts set email = email") == set()
+
+
+def test_each_arithmetic_test_fails_when_its_sum_is_off(audited: Audited) -> None:
+    assert audited.compiled.keys() - audited.generic.keys() == DAMAGE.keys()
+    for name, damages in DAMAGE.items():
+        for damage in damages:
+            assert name in audited.failing(damage), damage
+
+
+def test_each_column_test_fails_on_one_bad_row(audited: Audited) -> None:
+    for name, (kind, table, column) in audited.generic.items():
+        # event_versions is a view over what this table holds.
+        stored = "event_history" if table == "event_versions" else table
+        damage = {
+            "not_null": f"update {stored} set {column} = null where rowid = 0",
+            "unique": f"insert into {stored} select * from {stored} where rowid = 0",
+            "accepted_values": f"update {stored} set {column} = 'something else' where rowid = 0",
+        }[kind]
+        assert name in audited.failing(damage), damage
+
+
+def test_a_failed_audit_holds_the_publish_back(audited: Audited) -> None:
+    shop = audited.shop
+    published = shop.project.analytics.read_bytes()
+    with pytest.raises(AuditHeld, match="contacts_count_their_events"), shop.refresh(AS_OF) as refresh:
+        refresh.land()
+        refresh.resolve()
+        refresh.identify()
+        refresh.model()
+        with connect(shop.project) as connection:
+            connection.execute(DAMAGE["contacts_count_their_events"][0])
+        refresh.audit()
+    assert shop.project.analytics.read_bytes() == published
+    assert last_status(shop) == "held"
+
+
+def test_a_model_that_fails_leaves_the_old_tables_and_the_next_run_starts_anew(audited: Audited) -> None:
+    shop = audited.shop
+    published, tables = shop.project.analytics.read_bytes(), shop.tables()
+    with pytest.raises(StageFailed, match="events"), shop.refresh(AS_OF) as refresh:
+        refresh.land()
+        refresh.resolve()
+        refresh.identify()
+        with connect(shop.project) as connection:
+            connection.execute("drop table work.identity_sets")
+        refresh.model()
+    assert shop.project.analytics.read_bytes() == published
+    assert last_status(shop) == "failed"
+    assert_same(shop.run(AS_OF), tables, by=("the next run", "the last good one"))
+
+
+def test_a_working_database_that_is_deleted_or_damaged_is_rebuilt(audited: Audited) -> None:
+    shop = audited.shop
+    tables = shop.tables()
+    shop.project.warehouse.write_bytes(b"no database" * 1000)
+    with pytest.raises(StageFailed, match="delete it and run again"):
+        shop.run(AS_OF)
+    assert_same(shop.tables(), tables)
+    shop.project.warehouse.unlink()
+    assert_same(shop.run(AS_OF), tables, by=("rebuilt", "before"))
+
+
+def last_status(shop: Shop) -> str:
+    with OpsStore.open(shop.project.ops) as store:
+        run = runs.last(store)
+    assert run is not None
+    return run.status
