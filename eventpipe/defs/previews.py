@@ -91,4 +91,4 @@ def _line(cells: Iterable[str]) -> str:
 
 def _plain(cell: object) -> str:
     """Text that Markdown does not read as anything else."""
-    return "" if cell is None else "".join(f"\\{each}" if each in r"\`*_{}[]<>()#!|" else each for each in str(cell))
+    return "" if cell is None else "".join(f"\\{each}" if each in r"\`*_[]<>|" else each for each in str(cell))

@@ -167,7 +167,7 @@ class Oracle:
             state = event.state
             if state.live and state.order_id is not None and state.event_name in self._deduped:
                 orders[(event.world, state.event_name, state.order_id)].append(event)
-        superseded = set()
+        superseded: set[Place] = set()
         for reporting in orders.values():
             kept = min(reporting, key=lambda event: (-self._sources[event.source].authority, event.reports[0].place))
             superseded.update(event.reports[0].place for event in reporting if event is not kept)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -31,12 +30,12 @@ class Sampled:
 
 
 @pytest.fixture(scope="module")
-def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Sampled:
     root = tmp_path_factory.mktemp("sample") / "shop"
     create_project(root)
     project = load_project(root, {})
-    story = generate(SampleRequest(events=4000, seed=5, out=project.exports, start=date(2026, 1, 1), days=4))
-    yield Sampled(story, Shop(project).run(datetime(2026, 2, 1, tzinfo=UTC)))
+    story = generate(SampleRequest(events=3000, seed=5, out=project.exports, start=date(2026, 1, 1), days=3))
+    return Sampled(story, Shop(project).run(datetime(2026, 2, 1, tzinfo=UTC)))
 
 
 def test_every_line_of_every_file_is_accepted_rejected_or_blank(sampled: Sampled) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -80,7 +80,7 @@ class Audited:
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     shop = Shop(worlds.project(tmp_path_factory.mktemp("audited")))
     put(shop, worlds.exports(Random(51), worlds=8, reports=30))
     shop.put("web", "2026-01-03", "bad.jsonl", b"{}\n\n{\n")
@@ -97,7 +97,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
             table = node["attached_node"].rpartition(".")[2]
             generic[name] = (test["name"], table, test["kwargs"]["column_name"])
     assert compiled.keys() == nodes.keys()
-    yield Audited(shop, compiled, generic)
+    return Audited(shop, compiled, generic)
 
 
 def test_good_tables_pass(audited: Audited) -> None:
@@ -126,14 +126,8 @@ def test_each_column_test_fails_on_one_bad_row(audited: Audited) -> None:
 def test_a_failed_audit_holds_the_publish_back(audited: Audited) -> None:
     shop = audited.shop
     published = shop.project.analytics.read_bytes()
-    with pytest.raises(AuditHeld, match="contacts_count_their_events"), shop.refresh(AS_OF) as refresh:
-        refresh.land()
-        refresh.resolve()
-        refresh.identify()
-        refresh.model()
-        with connect(shop.project) as connection:
-            connection.execute(DAMAGE["contacts_count_their_events"][0])
-        refresh.audit()
+    with pytest.raises(AuditHeld, match="contacts_count_their_events"):
+        run_damaged(shop, "audit", DAMAGE["contacts_count_their_events"][0])
     assert shop.project.analytics.read_bytes() == published
     assert last_status(shop) == "held"
 
@@ -141,13 +135,8 @@ def test_a_failed_audit_holds_the_publish_back(audited: Audited) -> None:
 def test_a_model_that_fails_leaves_the_old_tables_and_the_next_run_starts_anew(audited: Audited) -> None:
     shop = audited.shop
     published, tables = shop.project.analytics.read_bytes(), shop.tables()
-    with pytest.raises(StageFailed, match="events"), shop.refresh(AS_OF) as refresh:
-        refresh.land()
-        refresh.resolve()
-        refresh.identify()
-        with connect(shop.project) as connection:
-            connection.execute("drop table work.identity_sets")
-        refresh.model()
+    with pytest.raises(StageFailed, match="events"):
+        run_damaged(shop, "model", "drop table work.identity_sets")
     assert shop.project.analytics.read_bytes() == published
     assert last_status(shop) == "failed"
     assert_same(shop.run(AS_OF), tables, by=("the next run", "the last good one"))
@@ -162,6 +151,23 @@ def test_a_working_database_that_is_deleted_or_damaged_is_rebuilt(audited: Audit
     assert_same(shop.tables(), tables)
     shop.project.warehouse.unlink()
     assert_same(shop.run(AS_OF), tables, by=("rebuilt", "before"))
+
+
+def run_damaged(shop: Shop, before: str, damage: str) -> None:
+    """A run in which the working database is damaged before one of the stages."""
+    with shop.refresh(AS_OF) as refresh:
+        for stage in (
+            refresh.land,
+            refresh.resolve,
+            refresh.identify,
+            refresh.model,
+            refresh.audit,
+            refresh.publish,
+        ):
+            if stage.__name__ == before:
+                with connect(shop.project) as connection:
+                    connection.execute(damage)
+            stage()
 
 
 def last_status(shop: Shop) -> str:
