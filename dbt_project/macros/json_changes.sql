@@ -17,3 +17,21 @@
         '{}'
     )
 {%- endmacro %}
+
+{% macro event_as_json(state) -%}
+    {#- What the timeline compares of an event as it stood (a row of event_states): its properties and some fields. Of an
+        event that only deletions are known of, nothing but that. -#}
+    case
+        when before.is_known
+            then json_merge_patch(coalesce({{ state }}.properties, '{}'), json_object(
+                'email', {{ state }}.email,
+                'goal_type', {{ state }}.goal_type,
+                'goal_name', {{ state }}.goal_name,
+                'value', {{ state }}.value,
+                'currency', {{ state }}.currency,
+                'occurred_at', {{ iso(state ~ ".occurred_at") }},
+                'deleted_at', {{ iso(state ~ ".deleted_at") }}
+            ))
+        else json_object('deleted_at', {{ iso(state ~ ".deleted_at") }})
+    end
+{%- endmacro %}

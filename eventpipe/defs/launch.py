@@ -65,16 +65,12 @@ def run_refresh(
         )
     session = sessions[0] if sessions else None
     if session is not None and session.error is not None:
-        raise _as_raised(session.error)
+        raise session.error
     if session is None or not result.success:
         raise StageFailed(
             f"Dagster ended the run, though no stage failed: {_why(result)} The published tables are untouched."
         )
     return RefreshOutcome(session.publish(), session.stages, session.counts, session.resolve(), session.land())
-
-
-def _as_raised(error: BaseException) -> BaseException:
-    return KeyboardInterrupt() if isinstance(error, dg.DagsterExecutionInterruptedError) else error
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

@@ -146,6 +146,9 @@ def shared_run(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
     try:
         with session.watched():
             yield session
+    except dg.DagsterExecutionInterruptedError:
+        session.error = KeyboardInterrupt("The run was interrupted.")
+        raise
     except EventpipeError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     except Exception as error:

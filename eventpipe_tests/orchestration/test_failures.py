@@ -56,7 +56,8 @@ def test_an_interrupted_run_is_an_interrupt(shop: Shop, monkeypatch: pytest.Monk
     failing("land", dg.DagsterExecutionInterruptedError(), monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         refresh(shop.project)
-    assert last_run(shop)[0].status == "failed"
+    run, _ = last_run(shop)
+    assert (run.status, run.error) == ("failed", "KeyboardInterrupt: The run was interrupted.")
 
 
 def test_dagster_keeps_the_paragraph_and_nothing_else(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

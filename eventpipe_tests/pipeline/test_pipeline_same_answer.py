@@ -94,10 +94,10 @@ def cut_anew(random: Random, exports: Exports) -> Exports:
     for (source, day, _), reports in sorted(exports.items()):
         days.setdefault((source, day), []).extend(reports)
     found: dict[FileKey, tuple[Report, ...]] = {}
-    for (source, day), reports in days.items():
-        cuts = sorted(random.sample(range(1, len(reports)), random.randint(0, 4)))
-        for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(reports)], strict=True)):
-            found[source, day, f"part-{number}.jsonl"] = tuple(reports[start:end])
+    for (source, day), landed in days.items():
+        cuts = sorted(random.sample(range(1, len(landed)), random.randint(0, 4)))
+        for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(landed)], strict=True)):
+            found[source, day, f"part-{number}.jsonl"] = tuple(landed[start:end])
     return found
 
 

@@ -15,64 +15,44 @@ superseded as (
 ),
 
 states as (
-    select
-        *,
-        json_object('deleted_at', {{ iso("deleted_at") }}) as shown_deletion,
-        json_merge_patch(coalesce(properties, '{}'), json_object(
-            'email', email, 'goal_type', goal_type, 'goal_name', goal_name, 'value', value, 'currency', currency,
-            'occurred_at', {{ iso("occurred_at") }}, 'deleted_at', {{ iso("deleted_at") }}
-        )) as shown
-    from {{ ref("event_states") }}
+    select * from {{ ref("event_states") }}
 ),
 
-changes as (
+edits as (
     select
-        event_id,
-        version_number,
-        version_count,
-        content_version,
-        deleted_before,
-        deleted_after,
-        -- Of an event that only deletions are known of, nothing changes but that.
-        case when lag(is_known) over in_order then lag(shown) over in_order else lag(shown_deletion) over in_order end
-            as before,
-        case when lag(is_known) over in_order then shown else shown_deletion end as after
-    from states
-    window in_order as (partition by event_id order by version_number)
-),
-
-described as (
-    select
-        event_id,
-        version_number,
-        deleted_before,
-        deleted_after,
-        last_value(content_version) over (
-            partition by event_id order by version_number rows between current row and unbounded following
-        ) as content_version,
-        case when before is not null then {{ json_changes("before", "after") }} end as changes
-    from changes
+        after.event_id,
+        after.version_number,
+        {{ json_changes(event_as_json("before"), event_as_json("after")) }} as changes
+    from states as after
+    inner join states as before
+        on after.event_id = before.event_id and after.version_number = before.version_number + 1
+    -- Most reports repeat an earlier one word for word: they are not worth being written as JSON.
+    where
+        (after.content_version, after.occurred_at, after.goal_type, after.goal_name, after.value, after.currency)
+        is distinct from
+        (before.content_version, before.occurred_at, before.goal_type, before.goal_name, before.value, before.currency)
+        or after.deleted_at is distinct from before.deleted_at
 ),
 
 repeated as (
     select
         {{ report_columns("sequence") }},
         sequence.version_number,
-        sequence.version_number = described.content_version as is_winner,
+        sequence.version_number = states.content_version as is_winner,
         case
-            when superseded.event_id is null and sequence.version_number = described.content_version then 'current'
+            when superseded.event_id is null and sequence.version_number = states.content_version then 'current'
             else 'superseded'
         end as status,
-        described.changes,
+        edits.changes,
         case
-            when described.deleted_after and not described.deleted_before then 'event.deleted'
-            when described.deleted_before and not described.deleted_after then 'event.restored'
-            when described.changes is not null and not described.deleted_after then 'event.updated'
+            when sequence.deleted_after and not sequence.deleted_before then 'event.deleted'
+            when sequence.deleted_before and not sequence.deleted_after then 'event.restored'
+            when edits.changes is not null and not sequence.deleted_after then 'event.updated'
         end as entry_type
     from sequence
-    inner join described
-        on sequence.event_id = described.event_id and sequence.version_number = described.version_number
+    inner join states on sequence.event_id = states.event_id and states.version_number = states.version_count
     left join superseded on sequence.event_id = superseded.event_id
+    left join edits on sequence.event_id = edits.event_id and sequence.version_number = edits.version_number
 ),
 
 single as (
