@@ -18,11 +18,11 @@
     )
 {%- endmacro %}
 
-{% macro event_as_json(state) -%}
-    {#- What the timeline compares of an event as it stood (a row of event_states): its properties and some fields. Of an
-        event that only deletions are known of, nothing but that. -#}
+{% macro event_as_json(state, is_known) -%}
+    {#- What the timeline compares of an event as it stood (a row of event_states): its properties and some fields. Where
+        only deletions are known of it, nothing but that. -#}
     case
-        when before.is_known
+        when {{ is_known }}
             then json_merge_patch(coalesce({{ state }}.properties, '{}'), json_object(
                 'email', {{ state }}.email,
                 'goal_type', {{ state }}.goal_type,

@@ -119,7 +119,11 @@ def _model(translator: Translator, manifest: Mapping[str, Any], node: Mapping[st
         relation=f"{node['schema']}.{node['alias']}",
         is_view=node["config"]["materialized"] == "view",
         is_published=node["schema"] == "main",
-        spec=spec.replace_attributes(deps=[dep for dep in spec.deps if len(dep.asset_key.path) == 1]),
+        spec=spec.replace_attributes(
+            deps=[dep for dep in spec.deps if len(dep.asset_key.path) == 1],
+            # Without what dagster-dbt keeps for running dbt itself, which people would see as metadata.
+            metadata={key: value for key, value in spec.metadata.items() if not key.startswith("dagster_dbt/")},
+        ),
     )
 
 

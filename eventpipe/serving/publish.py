@@ -16,7 +16,7 @@ import polars as pl
 
 from eventpipe.failpoints import reach
 from eventpipe.project.folder import Project
-from eventpipe.sql import literal
+from eventpipe.sql import identifier, literal
 
 _HIDDEN_SCHEMAS = ("work", "run")
 
@@ -72,10 +72,14 @@ def _remove(temporary: Path) -> None:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    found = connection.execute(
-        "select table_name, estimated_size from duckdb_tables() where schema_name = 'main' order by table_name"
+    """Of what people read, views too: they are tables to whoever queries them."""
+    names = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
     ).fetchall()
-    return {name: int(count) for name, count in found}
+    counts = ", ".join(f"(select count(*) from main.{identifier(name)})" for (name,) in names)
+    found = connection.execute(f"select {counts}").fetchone()
+    assert found is not None
+    return {name: int(count) for (name,), count in zip(names, found, strict=True)}
 
 
 def _sync(path: Path) -> None:

@@ -72,7 +72,7 @@ class Dbt:
 
         Errors: `StageFailed` when the dbt project cannot be parsed.
         """
-        path = self.target.parent / f"manifest.{_fingerprint()}.json"
+        path = self.target.parent / f"manifest.{fingerprint()}.json"
         if not path.exists():
             # Under a name of its own first: others may be about to read it.
             temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -134,7 +134,7 @@ def _node(result: Any) -> Node:
     )
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """A hash of the dbt project's files and of the versions that read them."""
     digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
     root = project_dir()

@@ -30,9 +30,11 @@ from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.lake import Lake, Manifest, parquet, write_no_rows
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
+from eventpipe.warehouse import dbt
 
-# Raise it when the stored shape or meaning of the working tables changes: the next run rebuilds.
-MODEL_VERSION = "1"
+# Raise it when the meaning of what Python stores in the working tables changes: the next run rebuilds. A change of the
+# dbt project is seen by itself.
+IDENTITY_VERSION = "1"
 
 _WORKING_SCHEMAS = ("main", "work", "run")
 # What a stored event or version keeps of its line in the lake: enough to be resolved again without reading it.
@@ -125,7 +127,8 @@ def _reason_to_rebuild(
 def _fingerprint(project: Project) -> str:
     """A hash of what the stored tables depend on beside the lake."""
     content = {
-        "models": MODEL_VERSION,
+        "models": dbt.fingerprint(),
+        "identities": IDENTITY_VERSION,
         "workspace": project.settings.workspace,
         "timezone": project.settings.timezone,
         "currency": project.settings.currency,

@@ -99,8 +99,9 @@ def test_rows_that_the_lake_has_lost(project: Project) -> None:
             "contacts",
         ),
         (
-            "delete from contact_timeline where event_id = (select min(event_id) from contact_timeline)",
-            "contact_timeline",
+            "delete from contact_identifiers where identifier_value ="
+            " (select min(identifier_value) from contact_identifiers)",
+            "contact_identifiers",
         ),
         ("insert into contact_goals select * from contact_goals limit 1", "contact_goals"),
         ("drop table event_catalog", "event_catalog"),

@@ -28,10 +28,11 @@ DAMAGE: Mapping[str, tuple[str, ...]] = {
         "update contact_goals set value_sum = value_sum + 0.0001"
         " where rowid = (select min(rowid) from contact_goals where value_sum is not null)",
     ),
-    "timeline_shows_every_live_event": (
-        "delete from contact_timeline where rowid = (select min(rowid) from contact_timeline where entry_type = 'event')",
-        "update contact_timeline set value = value + 0.0001 where rowid ="
-        " (select min(rowid) from contact_timeline where entry_type = 'event' and value is not null)",
+    "timeline_tells_of_every_deletion": (
+        "update event_history set entry_type = null"
+        " where rowid = (select min(rowid) from event_history where entry_type = 'event.deleted')",
+        "update events set deletion = 'deleted'"
+        " where rowid = (select min(rowid) from events where version_count > 1 and deletion = 'unchanged')",
     ),
     "contacts_within_limits": (
         "update contact_identifiers set contact_id = (select min(contact_id) from contact_identifiers"

@@ -1,14 +1,10 @@
-{{ config(
-    materialized="incremental",
-    incremental_strategy="append",
-    pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
-) }}
+{{ config(materialized="view") }}
 
+-- What happened to whom, shown from where it is kept: nothing on a timeline is written twice.
+-- Named without the database: the published copy of it has another name.
 with events as (
-    select events.*
-    from {{ ref("events") }} as events
-    inner join {{ ref("touched_contacts") }} as touched
-        on events.workspace_id = touched.workspace_id and events.contact_id = touched.contact_id
+    select * from {{ ref("events").include(database=false) }}
+    where contact_id is not null
 ),
 
 live as (
@@ -27,7 +23,8 @@ live as (
         properties,
         extra,
         null as changes,
-        version_count as version_number
+        version_count as version_number,
+        run_id
     from events
     where deletion <> 'deleted'
 ),
@@ -51,8 +48,9 @@ edits as (
         history.properties,
         history.extra,
         history.changes,
-        history.version_number
-    from {{ ref("event_history") }} as history
+        history.version_number,
+        history.run_id
+    from {{ ref("event_history").include(database=false) }} as history
     inner join events on history.event_id = events.event_id
     where history.entry_type is not null
 ),
@@ -74,21 +72,14 @@ deleted_at_first as (
         properties,
         extra,
         null as changes,
-        version_count as version_number
+        version_count as version_number,
+        run_id
     from events
     where deletion = 'deleted' and version_count = 1
-),
-
-unioned as (
-    select * from live
-    union all
-    select * from edits
-    union all
-    select * from deleted_at_first
 )
 
-select
-    unioned.*,
-    parameters.run_id
-from unioned
-cross join {{ source("run", "parameters") }} as parameters
+select * from live
+union all
+select * from edits
+union all
+select * from deleted_at_first

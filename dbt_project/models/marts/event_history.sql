@@ -22,7 +22,8 @@ edits as (
     select
         after.event_id,
         after.version_number,
-        {{ json_changes(event_as_json("before"), event_as_json("after")) }} as changes
+        {{ event_as_json("before", is_known="before.is_known") }} as old,
+        {{ event_as_json("after", is_known="before.is_known") }} as new
     from states as after
     inner join states as before
         on after.event_id = before.event_id and after.version_number = before.version_number + 1
@@ -34,6 +35,14 @@ edits as (
         or after.deleted_at is distinct from before.deleted_at
 ),
 
+changes as (
+    select
+        event_id,
+        version_number,
+        {{ json_changes("old", "new") }} as changes
+    from edits
+),
+
 repeated as (
     select
         {{ report_columns("sequence") }},
@@ -43,16 +52,16 @@ repeated as (
             when superseded.event_id is null and sequence.version_number = states.content_version then 'current'
             else 'superseded'
         end as status,
-        edits.changes,
+        changes.changes,
         case
             when sequence.deleted_after and not sequence.deleted_before then 'event.deleted'
             when sequence.deleted_before and not sequence.deleted_after then 'event.restored'
-            when edits.changes is not null and not sequence.deleted_after then 'event.updated'
+            when changes.changes is not null and not sequence.deleted_after then 'event.updated'
         end as entry_type
     from sequence
     inner join states on sequence.event_id = states.event_id and states.version_number = states.version_count
     left join superseded on sequence.event_id = superseded.event_id
-    left join edits on sequence.event_id = edits.event_id and sequence.version_number = edits.version_number
+    left join changes on sequence.event_id = changes.event_id and sequence.version_number = changes.version_number
 ),
 
 single as (
