@@ -19,7 +19,7 @@ from eventpipe.project.definitions import Registry
 from eventpipe.project.settings import Settings
 from eventpipe.project.sources import SourceProfile
 from eventpipe.project.vocabulary import DEFAULT_IDENTIFIERS, GOAL_TYPES, GOAL_TYPES_WITH_VALUE
-from eventpipe.sql import identifier, literal, one_of
+from eventpipe.sql import identifier, literal, literals, one_of
 
 # An event may lie ahead of its landing date by clock differences and time zones, not by more.
 AHEAD = timedelta(hours=24)
@@ -31,6 +31,8 @@ _FILLED_BY_DEFINITION = {
     "'goal_type.unknown'": "sent_goal_type",
     "'goal_value.required'": "sent_goal_type",
 }
+
+_STATUSES = ("accepted", "rejected")
 
 LAKE_COLUMNS = (
     "status line index workspace_id source landed_on file event_id event_name raw_event_name kind occurred_at "
@@ -173,13 +175,13 @@ judged as (
     from complete
 )
 select
-    case when reasons is null then 'accepted' else 'rejected' end as status,
+    case when reasons is null then {_of(_STATUSES, "accepted")} else {_of(_STATUSES, "rejected")} end as status,
     line,
     index,
-    coalesce(sent_workspace_id, {literal(self.settings.workspace)}) as workspace_id,
-    {literal(landing.source)} as source,
+    {_same(self.settings.workspace) if sent.workspace_id == "null" else "sent_workspace_id"} as workspace_id,
+    {_same(landing.source)} as source,
     {literal(landing.landed_on)}::date as landed_on,
-    {literal(landing.file)} as file,
+    {_same(landing.file)} as file,
     case when reasons is null then md5(case
         when mapped_dedupe_key is not null
             then concat_ws(chr(0), 'key', sent_workspace_id, {literal(landing.source)}, {scope}, mapped_dedupe_key)
@@ -208,7 +210,7 @@ select
     case when reasons is null then {_types("properties")} end as property_types,
     case when reasons is null then extra end as extra,
     case when reasons is null then traits end as traits,
-    coalesce(deletion, 'unchanged') as deletion,
+    {_same("unchanged") if sent.deletion == "null" else "coalesce(deletion, 'unchanged')"} as deletion,
     deleted_at,
     {self._flags()} as flags,
     case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as coercions,
@@ -326,6 +328,16 @@ def _observed(more: list[tuple[str, str]]) -> str:
     found = f"list_filter(list_concat(violations, [{listed}]), lambda r: r is not null)"
     live = "reasons is null and observes and deletion is distinct from 'deleted'"
     return f"case when {live} and len({found}) > 0 then {found} end"
+
+
+def _of(values: tuple[str, ...], value: str) -> str:
+    """One of a few values. An enum is written to Parquet, where it is text, without a look at each row's characters."""
+    return f"{literal(value)}::enum({literals(values)})"
+
+
+def _same(value: str) -> str:
+    """A value that all rows of the export share."""
+    return _of((value,), value)
 
 
 def plan_targets(registry: Registry) -> frozenset[str]:

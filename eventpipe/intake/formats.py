@@ -184,9 +184,7 @@ def _json(opening: _Opening) -> Reading:
             "line": pa.array(range(1, len(elements) + 1), pa.int64()),
             "raw": pa.array(elements, pa.string()),
             "fault": pa.nulls(len(elements), pa.string()),
-            "deep": pa.array(
-                [text.count("{") + text.count("[") > opening.limits.depth for text in elements], pa.bool_()
-            ),
+            "suspect": pa.array([True] * len(elements), pa.bool_()),
         },
         schema=FRAME,
     )
@@ -265,7 +263,7 @@ def _parquet(opening: _Opening) -> Reading:
     [(count,)] = asked(f"select count(*) from {table}")
     columns = [name for name, *_ in asked(f"describe from {table}")]
     lines = (
-        "(select file_row_number + 1 as line, null::varchar as fault, true as deep,"
+        "(select file_row_number + 1 as line, null::varchar as fault, true as suspect,"
         f" cast(json_merge_patch('{{}}', to_json(columns_)) as varchar) as raw from (select file_row_number,"
         f" struct_pack(*columns(* exclude (file_row_number))) as columns_ from {table}))"
     )

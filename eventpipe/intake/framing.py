@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from eventpipe.intake.refusal import ExportRefused
+from eventpipe.intake.strict import suspects
 
 LF, CR = 10, 13
 _BOM = b"\xef\xbb\xbf"
@@ -23,8 +24,8 @@ _LONGEST_MARK = 4
 
 # One row per non-blank line. `raw` may end with its line break. `fault` is a reason code or null; with
 # `encoding.invalid` `raw` holds the line's bytes in base64: they are not UTF-8, or a NUL is among them. Of a line over
-# the limit only the beginning is kept. `deep` marks lines with enough brackets to exceed the depth limit.
-FRAME = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("fault", pa.string()), ("deep", pa.bool_())])
+# the limit only the beginning is kept. `suspect` marks lines that may be no JSON though the engine reads them.
+FRAME = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("fault", pa.string()), ("suspect", pa.bool_())])
 
 
 @dataclass
@@ -110,12 +111,10 @@ def _frame(lines: bytes, counted: LineCount, line_bytes: int, depth: int) -> pa.
     codes = np.frombuffer(lines, dtype=np.uint8)
     long = long_lines(lines, starts, ends, line_bytes)
     blank = blank_lines(lines, codes, starts, ends) & ~long
-    # `{` and `[` differ in one bit. Counting their positions costs a fifth of adding up a flag per byte.
-    opening = np.flatnonzero((codes | 0x20) == ord("{"))
-    deep = np.diff(np.searchsorted(opening, np.append(starts, len(codes)))) > depth
+    suspect = suspects(lines, starts, depth)
 
     raw, fault = texts(lines, starts, ends, long, line_bytes)
-    batch = pa.record_batch([pa.array(numbers), raw, fault, pa.array(deep)], schema=FRAME)
+    batch = pa.record_batch([pa.array(numbers), raw, fault, pa.array(suspect)], schema=FRAME)
     counted.lines += len(ends)
     counted.blank += int(blank.sum())
     return batch.filter(pa.array(~blank)) if blank.any() else batch
@@ -148,15 +147,21 @@ def texts(
 ) -> tuple[pa.Array, pa.Array]:
     """The lines as Arrow text, and the fault of each."""
     count = len(ends)
-    try:
-        lines.decode("utf-8")
-    except UnicodeDecodeError:
-        return _texts_one_by_one(lines, starts, ends, long, line_bytes)
-    if b"\0" in lines or long.any():
+    if not _is_utf8(lines) or b"\0" in lines or long.any():
         return _texts_one_by_one(lines, starts, ends, long, line_bytes)
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     raw = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(lines))
     return raw, pa.nulls(count, pa.string())
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _texts_one_by_one(

@@ -171,7 +171,9 @@ class _Lander:
         landing = Landing(export.key.source, export.key.landed_on, export.key.file)
         query = contract.judged(reading.records, reading.sent, landing, look)
         try:
-            connection.execute(f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd)")
+            connection.execute(
+                f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000)"
+            )
         except duckdb.Error:
             # What the reader raised inside the scan is the reason; the engine's message only wraps it.
             reading.raise_refusal()

@@ -23,9 +23,9 @@ def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str]
     the fault BATCH.
     """
     many = f"case when starts_with({document.json(batch)}, '[') then {literal(BATCH)} end" if batch else "null"
-    parsed = f"select line, raw, raw as doc, fault, deep, try(from_json(raw, {literal(document.structure())})) as j from {frames}"
+    parsed = f"select line, raw, raw as doc, fault, suspect, try(from_json(raw, {literal(document.structure())})) as j from {frames}"
     is_object = "j is not null and (starts_with(raw, '{') or regexp_matches(raw, '^[ \\t]*[{]'))"
-    judged = f"coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}, {many})"
+    judged = f"coalesce(fault, {strict.fault('raw', is_object, 'suspect', depth)}, {many})"
     return (
         "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault, j"
         f" from (select line, raw, j, {judged} as fault from ({parsed}))"
@@ -38,7 +38,7 @@ def from_many(
     """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be."""
     is_object = "case when json_valid(raw) then json_type(raw) = 'OBJECT' end"
     checked = (
-        f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'deep', depth)}) as fault from {frames}"
+        f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'suspect', depth)}) as fault from {frames}"
     )
     path = explode or batch
     if path is None:

@@ -1,10 +1,13 @@
-"""Which lines are JSON as RFC 8259 has it, within the depth limit (spec 1, section 2), as SQL.
+"""Which lines are JSON as RFC 8259 has it, within the depth limit (spec 1, section 2).
 
 DuckDB's parser also takes NaN, Infinity and trailing commas, and turns `\\u0000` into a NUL; those lines are refused.
-Each line is scanned once for anything suspicious; only suspects are looked at closely.
+Bytes are scanned once, by numpy, for lines that may hold such a thing; only those suspects are looked at closely, as SQL.
 """
 
 from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eventpipe.sql import literal
 
@@ -12,21 +15,57 @@ _SUSPECT = r"(?i)[:\[,]\s*[-+]?(nan|inf)|,\s*[\]}]|\\u0000"
 _STRING = r'"([^"\\]|\\.)*"'
 _NOT_JSON = r"(?i)nan|inf|,\s*[\]}]"
 _NUL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
+_BEFORE_A_VALUE = np.frombuffer(b":,[+-", dtype=np.uint8)
 
 
-def fault(raw: str, is_object: str, deep: str, depth: int) -> str:
+def suspects(text: bytes, starts: NDArray[np.int64], depth: int) -> NDArray[np.bool_]:
+    """For each line of `text`, which begin at `starts`: whether it may be no JSON though DuckDB reads it, or nests
+    deeper than `depth`. Never false for such a line."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    # One bit apart are `[` and `{`, `]` and `}`, and a letter's cases.
+    lower = codes | np.uint8(0x20)
+    opening = np.flatnonzero(lower == ord("{"))
+    found = np.diff(np.searchsorted(opening, np.append(starts, len(codes)))) > depth
+    closing = np.flatnonzero(lower == ord("}"))
+    commas = closing[_preceded(codes, closing, np.frombuffer(b",", dtype=np.uint8))]
+    is_n = lower == ord("n")
+    is_word = (is_n[:-1] & (lower[1:] == ord("a"))) | ((lower[:-1] == ord("i")) & is_n[1:])
+    words = np.flatnonzero(is_word)
+    words = words[_preceded(codes, words, _BEFORE_A_VALUE)]
+    escapes = _places(text, b"\\u0000") if b"\\" in text else []
+    for places in (commas, words, escapes):
+        found[np.searchsorted(starts, places, side="right") - 1] = True
+    return found
+
+
+def _preceded(codes: NDArray[np.uint8], places: NDArray[np.int64], by: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether the byte before each place is white space or one of `by`."""
+    before = codes[places - 1]
+    return (before <= ord(" ")) | np.isin(before, by)
+
+
+def _places(text: bytes, wanted: bytes) -> list[int]:
+    places: list[int] = []
+    place = text.find(wanted)
+    while place >= 0:
+        places.append(place)
+        place = text.find(wanted, place + 1)
+    return places
+
+
+def fault(raw: str, is_object: str, suspect: str, depth: int) -> str:
     """A reason code, or null for a line that holds one JSON object.
 
-    `is_object` says that DuckDB's parser read an object; `deep`: there are more brackets than `depth`.
+    `is_object` says that DuckDB's parser read an object, `suspect` what `suspects` says.
     """
     bare = f"regexp_replace({raw}, {literal(_STRING)}, '\"\"', 'g')"
-    return (
-        f"case when not coalesce({is_object}, false) then 'json.invalid'"
-        f" when regexp_matches({raw}, {literal(_SUSPECT)})"
-        f" and (regexp_matches({bare}, {literal(_NOT_JSON)}) or regexp_matches({raw}, {literal(_NUL_ESCAPE)}))"
-        f" then 'json.invalid'"
-        f" when {deep} and {_deeper(bare, depth)} then 'json.depth' end"
+    # Nested, not joined by `and`: the engine tries the conditions of a conjunction in any order, at times dear ones first.
+    not_json = (
+        f"case when regexp_matches({raw}, {literal(_SUSPECT)})"
+        f" then regexp_matches({bare}, {literal(_NOT_JSON)}) or regexp_matches({raw}, {literal(_NUL_ESCAPE)}) end"
     )
+    closely = f"case when {not_json} then 'json.invalid' when {_deeper(bare, depth)} then 'json.depth' end"
+    return f"case when not coalesce({is_object}, false) then 'json.invalid' when {suspect} then {closely} end"
 
 
 def trailing_comma(text: str) -> str:
