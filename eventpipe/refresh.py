@@ -30,7 +30,7 @@ from eventpipe.ops import lease as leases
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
-from eventpipe.serving.publish import Published, publish
+from eventpipe.serving.publish import Published, prepare, publish
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt, Node
@@ -182,13 +182,13 @@ class Refresh:
         """Put the new tables in place of the published ones, and end the run."""
         started = time.monotonic()
         with self.warehouse() as connection:
-            connection.execute("checkpoint")
+            rows = prepare(connection)
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
         frame = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
         comments = {column.name: column.description for column in runs.PUBLISHED_COLUMNS}
         with self._lease.begin():
             # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
-            published = publish(self.project, frame, comments)
+            published = publish(self.project, rows, frame, comments)
         self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
         self._end("published", None)
         return published

@@ -44,7 +44,9 @@ PREVIEWS: Final[Mapping[str, str]] = {
             sum(duplicates)::bigint as duplicates, sum(late)::bigint as late
         from this_table group by day order by day desc""",
     "events": f"""
-        select {_EVENT}, count(*) as events from this_table group by event order by events desc, event""",
+        select {_EVENT}, sum(events)::bigint as events
+        from (select event_name, count(*) as events from this_table group by event_name)
+        group by event order by events desc, event""",
     "identity_nodes": """
         select identifier_type as type, count(*) as identifiers, count(distinct contact_id) as contacts
         from this_table group by type order by identifiers desc, type""",

@@ -19,6 +19,8 @@ from eventpipe.project.folder import Project
 from eventpipe.sql import identifier, literal
 
 _HIDDEN_SCHEMAS = ("work", "run")
+# Taking tables out needs no more; the engine's own default is most of the machine.
+_MEMORY = "256MB"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,20 @@ class Published:
     rows: dict[str, int]
 
 
-def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) -> Published:
-    """Replace the published file. The working database must be closed in this process.
+def prepare(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Make the working database's file complete, to be copied; the rows of each table and view that people read."""
+    connection.execute("checkpoint")
+    names = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
+    ).fetchall()
+    counts = ", ".join(f"(select count(*) from main.{identifier(name)})" for (name,) in names)
+    found = connection.execute(f"select {counts}").fetchone()
+    assert found is not None
+    return {name: int(count) for (name,), count in zip(names, found, strict=True)}
+
+
+def publish(project: Project, rows: dict[str, int], runs: pl.DataFrame, run_comments: dict[str, str]) -> Published:
+    """Replace the published file. The working database must be prepared, which gave `rows`, and closed in this process.
 
     `runs` becomes the table `runs`, with `run_comments` (column: description) as its comments.
     """
@@ -38,7 +52,7 @@ def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) 
     _remove(temporary)
     try:
         shutil.copyfile(project.warehouse, temporary)
-        rows = _made_public(temporary, runs, run_comments)
+        _make_public(temporary, runs, run_comments)
         _sync(temporary)
         reach("publish.written")
         temporary.replace(project.analytics)
@@ -47,12 +61,12 @@ def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) 
         _remove(temporary)
     reach("publish.renamed")
     _sync(project.analytics.parent)
-    return Published(project.analytics.stat().st_size, rows)
+    return Published(project.analytics.stat().st_size, {**rows, "runs": len(runs)})
 
 
-def _made_public(copy: Path, runs: pl.DataFrame, run_comments: dict[str, str]) -> dict[str, int]:
-    """Take out what nobody reads and put in the runs; the rows of each table."""
-    with duckdb.connect(str(copy)) as connection:
+def _make_public(copy: Path, runs: pl.DataFrame, run_comments: dict[str, str]) -> None:
+    """Take out what nobody reads and put in the runs."""
+    with duckdb.connect(str(copy), config={"memory_limit": _MEMORY}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for schema in _HIDDEN_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
@@ -63,23 +77,11 @@ def _made_public(copy: Path, runs: pl.DataFrame, run_comments: dict[str, str]) -
         for column, text in run_comments.items():
             connection.execute(f'comment on column main.runs."{column}" is {literal(text)}')
         connection.execute("checkpoint")
-        return _rows(connection)
 
 
 def _remove(temporary: Path) -> None:
     temporary.unlink(missing_ok=True)
     Path(f"{temporary}.wal").unlink(missing_ok=True)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Of what people read, views too: they are tables to whoever queries them."""
-    names = connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
-    ).fetchall()
-    counts = ", ".join(f"(select count(*) from main.{identifier(name)})" for (name,) in names)
-    found = connection.execute(f"select {counts}").fetchone()
-    assert found is not None
-    return {name: int(count) for (name,), count in zip(names, found, strict=True)}
 
 
 def _sync(path: Path) -> None:

@@ -1,13 +1,9 @@
 {{ config(materialized="view") }}
 
 -- What happened to whom, shown from where it is kept: nothing on a timeline is written twice.
--- Named without the database: the published copy of it has another name.
-with events as (
-    select * from {{ ref("events").include(database=false) }}
-    where contact_id is not null
-),
-
-live as (
+-- Named without the database: the published copy of it has another name. The table events is named where it is read, not
+-- once at the top: the engine would copy all of it for every reader of one contact's timeline.
+with live as (
     select
         workspace_id,
         contact_id,
@@ -25,8 +21,8 @@ live as (
         null as changes,
         version_count as version_number,
         run_id
-    from events
-    where deletion <> 'deleted'
+    from {{ ref("events").include(database=false) }}
+    where contact_id is not null and deletion <> 'deleted'
 ),
 
 edits as (
@@ -51,8 +47,8 @@ edits as (
         history.version_number,
         history.run_id
     from {{ ref("event_history").include(database=false) }} as history
-    inner join events on history.event_id = events.event_id
-    where history.entry_type is not null
+    inner join {{ ref("events").include(database=false) }} as events on history.event_id = events.event_id
+    where events.contact_id is not null and history.entry_type is not null
 ),
 
 -- What was deleted when it was first heard of has no other version to show it.
@@ -74,8 +70,8 @@ deleted_at_first as (
         null as changes,
         version_count as version_number,
         run_id
-    from events
-    where deletion = 'deleted' and version_count = 1
+    from {{ ref("events").include(database=false) }}
+    where contact_id is not null and deletion = 'deleted' and version_count = 1
 )
 
 select * from live

@@ -4,7 +4,8 @@
     pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
 ) }}
 
-with events as (
+-- Read again for each purpose: what each needs of it is little, and a copy of all of it is dear.
+with events as not materialized (
     select events.*
     from {{ ref("events") }} as events
     inner join {{ ref("touched_contacts") }} as touched
@@ -23,18 +24,14 @@ seen as (
     group by workspace_id, contact_id
 ),
 
--- What was looked at last, by the names that shops give to it.
+-- What was looked at last, by the names that shops give to it; an order is no look.
 intents as (
     select
         workspace_id,
         contact_id,
-        arg_max(coalesce(
-            json_extract_string(properties, '$.category'),
-            json_extract_string(properties, '$.product_id'),
-            json_extract_string(properties, '$.sku')
-        ), (occurred_at, event_id)) as last_intent
+        arg_max(properties, (occurred_at, event_id)) as properties
     from events
-    where {{ shows_intent("event_name", "properties") }}
+    where goal_type is null and {{ shows_intent("properties", "property_types") }}
     group by workspace_id, contact_id
 ),
 
@@ -99,7 +96,7 @@ select
     seen.first_seen_at,
     seen.last_seen_at,
     seen.event_count,
-    intents.last_intent,
+    {{ intent("intents.properties") }} as last_intent,
     parameters.run_id
 from seen
 cross join {{ source("run", "parameters") }} as parameters

@@ -4,7 +4,9 @@
     pre_hook=[
         "{{ replace_touched(source('run', 'reopened_events'), ['event_id']) }}",
         "{{ follow_moved_sets() }}",
+        "{{ keep_sides_of_joins() }}",
     ],
+    post_hook="{{ choose_sides_of_joins() }}",
 ) }}
 
 with resolved as (
