@@ -29,6 +29,9 @@ from eventpipe.sql import literal, literals
 # Part of `judged_by`: raise it when the same export and configuration would give other rows.
 INTAKE_VERSION = "1"
 
+# Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
+_PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
+
 Outcome = Literal["landed", "replaced", "unchanged", "refused", "waiting"]
 
 
@@ -171,9 +174,7 @@ class _Lander:
         landing = Landing(export.key.source, export.key.landed_on, export.key.file)
         query = contract.judged(reading.records, reading.sent, landing, look)
         try:
-            connection.execute(
-                f"copy ({query}) to {literal(str(rows))} (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000)"
-            )
+            connection.execute(f"copy ({query}) to {literal(str(rows))} ({_PARQUET})")
         except duckdb.Error:
             # What the reader raised inside the scan is the reason; the engine's message only wraps it.
             reading.raise_refusal()
