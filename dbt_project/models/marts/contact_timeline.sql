@@ -1,8 +1,8 @@
 {{ config(materialized="view") }}
 
 -- What happened to whom, shown from where it is kept: nothing on a timeline is written twice.
--- Named without the database: the published copy of it has another name. The table events is named where it is read, not
--- once at the top: the engine would copy all of it for every reader of one contact's timeline.
+-- Named without the database: the published copy of it has another name. The table events is named where it is read,
+-- not once at the top: the engine would copy all of it for every reader of one contact's timeline.
 with live as (
     select
         workspace_id,

@@ -62,44 +62,6 @@ repeated as (
     inner join states on sequence.event_id = states.event_id and states.version_number = states.version_count
     left join superseded on sequence.event_id = superseded.event_id
     left join changes on sequence.event_id = changes.event_id and sequence.version_number = changes.version_number
-),
-
--- Few, so they are looked for by id and time alone before all of their columns are read.
-waiting as (
-    select distinct reports.event_id
-    from {{ ref("reports") }} as reports
-    cross join {{ source("run", "parameters") }} as parameters
-    where reports.occurred_at > parameters.as_of
-),
-
-single as (
-    select
-        {{ report_columns("reports") }},
-        1 as version_number,
-        true as is_winner,
-        'superseded' as status,
-        null as changes,
-        null as entry_type
-    from {{ ref("reports") }} as reports
-    cross join {{ source("run", "parameters") }} as parameters
-    inner join superseded on reports.event_id = superseded.event_id
-    where
-        reports.occurred_at <= parameters.as_of
-        and reports.event_id not in (select event_id from {{ ref("repeated_events") }})
-),
-
-future as (
-    select
-        {{ report_columns("reports") }},
-        null as version_number,
-        false as is_winner,
-        'future' as status,
-        null as changes,
-        null as entry_type
-    from {{ ref("reports") }} as reports
-    cross join {{ source("run", "parameters") }} as parameters
-    inner join waiting on reports.event_id = waiting.event_id
-    where reports.occurred_at > parameters.as_of
 )
 
 select
@@ -108,8 +70,10 @@ select
 from (
     select * from repeated
     union all
-    select * from single
-    union all
-    select * from future
+    select
+        *,
+        null as changes,
+        null as entry_type
+    from {{ ref("unshown_reports") }}
 ) as unioned
 cross join {{ source("run", "parameters") }} as parameters
