@@ -24,6 +24,7 @@ from eventpipe import __version__
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
+from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
 from eventpipe.ops import lease as leases
@@ -149,7 +150,7 @@ class Refresh:
     def identify(self) -> Resolved:
         """Which contact each touched identifier set belongs to."""
         with self._stage("identify") as stage, self.warehouse() as connection:
-            resolved = resolve(connection, self.project.settings.identity)
+            resolved = resolve(connection, Rules.of(self.project))
             stage.rows = resolved.identifiers
             reach("identify.done")
         return resolved

@@ -296,7 +296,7 @@ def _tell(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: 
                 "set": row_of_set[conflicts.ties.place],
                 "left": row[conflicts.ties.left],
                 "right": row[conflicts.ties.right],
-                "rule": [names[each] for each in conflicts.rule.tolist()],
+                "rule": pa.array([names[each] for each in conflicts.rule.tolist()], pa.string()),
             }
         ),
     )

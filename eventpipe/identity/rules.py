@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eventpipe.project.folder import Project
 from eventpipe.project.identifiers import IdentifierType
 
 Meant = tuple[tuple[str, str], ...]
@@ -20,3 +21,9 @@ class Rules:
     blocked: tuple[str, ...] = ()
     shared_above: int = 10
     unlinked: tuple[tuple[Meant, Meant], ...] = ()
+
+    @classmethod
+    def of(cls, project: Project) -> Rules:
+        """Those of a project."""
+        identity = project.settings.identity
+        return cls(identity.types, identity.blocked, identity.shared_above)
