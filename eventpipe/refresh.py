@@ -31,6 +31,7 @@ from eventpipe.ops import lease as leases
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
+from eventpipe.serving.observed import observed
 from eventpipe.serving.publish import Published, publish
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
@@ -185,11 +186,12 @@ class Refresh:
         with self.warehouse() as connection:
             connection.execute("checkpoint")
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
-        frame = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
-        comments = {column.name: column.description for column in runs.PUBLISHED_COLUMNS}
-        with self._lease.begin():
+        told = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
+        with self._lease.begin() as store:
             # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
-            published = publish(self.project, frame, comments)
+            published = publish(
+                self.project, lambda tables, previous: observed(tables, previous, store, self.request.run_id, told)
+            )
         self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
         self._end("published", None)
         return published

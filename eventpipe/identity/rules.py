@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eventpipe.identity.meant import Meant, meant
 from eventpipe.project.folder import Project
 from eventpipe.project.identifiers import IdentifierType
-
-Meant = tuple[tuple[str, str], ...]
-"""(type, value) of every identifier that something written may stand for."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,16 @@ class Rules:
 
     @classmethod
     def of(cls, project: Project) -> Rules:
-        """Those of a project."""
-        identity = project.settings.identity
-        return cls(identity.types, identity.blocked, identity.shared_above)
+        """Those of a project: `identity` in eventpipe.yml, and identity.yml."""
+        identity, corrections = project.settings.identity, project.corrections
+        blocked = meant(project, corrections.block)
+        sides = meant(project, [side for pair in corrections.unlink for side in pair])
+        return cls(
+            types=identity.types,
+            # As written and as an event would have it: a phone number is blocked however it is spelled.
+            blocked=tuple(
+                dict.fromkeys([*identity.blocked, *corrections.block, *(value for each in blocked for _, value in each)])
+            ),
+            shared_above=identity.shared_above,
+            unlinked=tuple(zip(sides[::2], sides[1::2], strict=True)),
+        )

@@ -14,6 +14,7 @@ from eventpipe.project.validation import Section, at
 from eventpipe.project.vocabulary import CANONICAL_COLUMNS, DEFAULT_IDENTIFIERS
 
 SECTION: Final[KeyPath] = ("identity",)
+MOST_TYPES: Final = 100
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -42,6 +43,8 @@ DEFAULT_TYPES: Final = (
 def _not_empty(types: tuple[IdentifierType, ...]) -> tuple[IdentifierType, ...]:
     if not types:
         raise Refusal("complete: declare at least one type, or leave `types` out")
+    if len(types) > MOST_TYPES:
+        raise Refusal(f"a list of {MOST_TYPES} types or fewer")
     return types
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ import polars as pl
 from eventpipe.failpoints import reach
 from eventpipe.project.folder import Project
 from eventpipe.sql import identifier, literal
+
+PREVIOUS = "previous"
+"""What the published file is called while its successor is made, if it can be read."""
 
 _HIDDEN_SCHEMAS = ("work", "run")
 
@@ -29,16 +33,29 @@ class Published:
     rows: dict[str, int]
 
 
-def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) -> Published:
-    """Replace the published file. The working database must be closed in this process.
+@dataclass(frozen=True)
+class Observed:
+    """A published table that is not made from the lake: its rows, what it says, and what each column does."""
 
-    `runs` becomes the table `runs`, with `run_comments` (column: description) as its comments.
-    """
+    name: str
+    rows: pl.DataFrame
+    description: str
+    columns: Mapping[str, str]
+
+
+Observe = Callable[[duckdb.DuckDBPyConnection, bool], Iterable[Observed]]
+"""Makes those tables, from the tables that are about to be published and, if the flag says that it is there, the schema
+`previous.main` with those that are published now.
+"""
+
+
+def publish(project: Project, observe: Observe) -> Published:
+    """Replace the published file. The working database must be closed in this process."""
     temporary = Path(f"{project.analytics}.publishing")
     _remove(temporary)
     try:
         shutil.copyfile(project.warehouse, temporary)
-        rows = _made_public(temporary, runs, run_comments)
+        rows = _made_public(temporary, project.analytics, observe)
         _sync(temporary)
         reach("publish.written")
         temporary.replace(project.analytics)
@@ -50,20 +67,40 @@ def publish(project: Project, runs: pl.DataFrame, run_comments: dict[str, str]) 
     return Published(project.analytics.stat().st_size, rows)
 
 
-def _made_public(copy: Path, runs: pl.DataFrame, run_comments: dict[str, str]) -> dict[str, int]:
-    """Take out what nobody reads and put in the runs; the rows of each table."""
+def _made_public(copy: Path, published: Path, observe: Observe) -> dict[str, int]:
+    """Take out what nobody reads and put in what was observed; the rows of each table."""
     with duckdb.connect(str(copy)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for schema in _HIDDEN_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
-        connection.register("frame", runs.to_arrow())
-        connection.execute("create or replace table main.runs as from frame")
-        connection.unregister("frame")
-        connection.execute("comment on table main.runs is 'One row per run of the pipeline.'")
-        for column, text in run_comments.items():
-            connection.execute(f'comment on column main.runs."{column}" is {literal(text)}')
+        is_previous = _attached(connection, published)
+        for each in observe(connection, is_previous):
+            _store(connection, each)
+        if is_previous:
+            connection.execute(f"detach {PREVIOUS}")
         connection.execute("checkpoint")
         return _rows(connection)
+
+
+def _attached(connection: duckdb.DuckDBPyConnection, published: Path) -> bool:
+    """Whether there is a published file that can be read. One that cannot is as good as none: it is replaced."""
+    if not published.exists():
+        return False
+    try:
+        connection.execute(f"attach {literal(str(published))} as {PREVIOUS} (read_only)")
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _store(connection: duckdb.DuckDBPyConnection, table: Observed) -> None:
+    name = f"main.{identifier(table.name)}"
+    connection.register("frame", table.rows.to_arrow())
+    connection.execute(f"create or replace table {name} as from frame")
+    connection.unregister("frame")
+    connection.execute(f"comment on table {name} is {literal(table.description)}")
+    for column, text in table.columns.items():
+        connection.execute(f"comment on column {name}.{identifier(column)} is {literal(text)}")
 
 
 def _remove(temporary: Path) -> None:
