@@ -233,7 +233,7 @@ def find_contact(
     ).fetchall()
     keys = [ContactKey(*row) for row in found]
     if not keys:
-        raise UnknownContact(_nobody(connection, identifier, type, names))
+        raise UnknownContact(nobody(connection, identifier, type, names))
     if len({(key.workspace_id, key.contact_id) for key in keys}) > 1:
         listed = ", ".join(f"{key.contact_id} by {key.type}" for key in keys)
         raise UnknownContact(
@@ -267,7 +267,8 @@ def _is(key: ContactKey) -> str:
     return f"workspace_id = {literal(key.workspace_id)} and contact_id = {literal(key.contact_id)}"
 
 
-def _nobody(connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]) -> str:
+def nobody(connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]) -> str:
+    """That nobody is known by an identifier, and who may have been meant."""
     close = _close_to(connection, identifier, type)
     meant = (
         f" Did you mean {' or '.join(close)}?"

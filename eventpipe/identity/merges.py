@@ -79,5 +79,3 @@ def _walk(left: list[int], right: list[int], place: list[int], since: list[int])
         parent[younger] = older
         since[older] = min(since[older], since[younger])
     return found
-
-

@@ -29,13 +29,12 @@ from numpy.typing import NDArray
 
 from eventpipe.identity.blocked import blocked_sql
 from eventpipe.identity.codes import Codes, Flags, Limits, Sets
+from eventpipe.identity.ids import id_of_identifier, id_of_set
 from eventpipe.identity.limits import UNLINKED, Pairs
 from eventpipe.identity.rules import Rules
 from eventpipe.identity.solve import OWN_CONTACT, Solution, solve
 from eventpipe.sql import literal, literals
 
-_ID_OF_IDENTIFIER = "md5(concat_ws(chr(0), 'contact', workspace_id, identifier_type, identifier_value))"
-_ID_OF_SET = "md5(concat_ws(chr(0), 'set', workspace_id, identifiers))"
 _TEMPORARY = ("touched_components", "affected", "members", "nodes", "new_nodes", "new_sets", "moved_nodes")
 
 
@@ -218,7 +217,7 @@ def _solved(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution
     )
     connection.execute(f"""
         create or replace temp table new_nodes as
-        with ids as (select rowid as node, {_ID_OF_IDENTIFIER} as alias_id from nodes)
+        with ids as (select rowid as node, {id_of_identifier()} as alias_id from nodes)
         select nodes.workspace_id, nodes.identifier_type, nodes.identifier_value, nodes.first_seen_at,
             md5_number_lower(reached.alias_id) as component, own.alias_id, held.alias_id as contact_id, own.node
         from solved_nodes as s join nodes on s.node = nodes.rowid join ids as own on s.node = own.node
@@ -238,7 +237,7 @@ def _solved(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution
     )
     connection.execute(f"""
         create or replace temp table new_sets as
-        with ids as (select rowid as "set", *, {_ID_OF_SET} as id from affected)
+        with ids as (select rowid as "set", *, {id_of_set()} as id from affected)
         select a.workspace_id, a.identifiers, a.first_occurred_at, member.component,
             case when s.may_stand_alone then a.id end as alias_id, coalesce(owner.contact_id, a.id) as contact_id
         from solved_sets as s join ids as a using ("set")

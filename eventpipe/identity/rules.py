@@ -30,7 +30,9 @@ class Rules:
             types=identity.types,
             # As written and as an event would have it: a phone number is blocked however it is spelled.
             blocked=tuple(
-                dict.fromkeys([*identity.blocked, *corrections.block, *(value for each in blocked for _, value in each)])
+                dict.fromkeys(
+                    [*identity.blocked, *corrections.block, *(value for each in blocked for _, value in each)]
+                )
             ),
             shared_above=identity.shared_above,
             unlinked=tuple(zip(sides[::2], sides[1::2], strict=True)),

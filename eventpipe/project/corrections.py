@@ -27,7 +27,9 @@ from eventpipe.project.yaml import parse_document, read_document
 
 FILE: Final = "identity.yml"
 
-_HEADER: Final = "# Corrections of who is who; each run applies them to the past too. `eventpipe identity plan` shows what for.\n"
+_HEADER: Final = (
+    "# Corrections of who is who; each run applies them to the past too. `eventpipe identity plan` shows what for.\n"
+)
 
 
 def _identifier(text: str) -> str:
@@ -85,7 +87,7 @@ def add_correction(root: Path, key: Literal["block", "unlink"], entry: str | tup
     _parsed(after)
     temporary = path.with_name(f".{FILE}.tmp")
     temporary.write_text(after, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
     return True
 
 

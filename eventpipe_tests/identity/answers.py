@@ -41,9 +41,7 @@ def solved(crowds: Mapping[str, Crowd], rules: Rules) -> Answer:
     for (workspace, each), owner in zip(places, solution.owner.tolist(), strict=True):
         answer.owners[workspace, each.text] = None if owner == OWN_CONTACT else nodes[owner][1]
     merges = solution.merges
-    for ended, stayed, place in zip(
-        merges.ended.tolist(), merges.stayed.tolist(), merges.place.tolist(), strict=True
-    ):
+    for ended, stayed, place in zip(merges.ended.tolist(), merges.stayed.tolist(), merges.place.tolist(), strict=True):
         workspace, by = places[place]
         answer.merges[workspace].append(Merge(nodes[ended][1], nodes[stayed][1], by.text, by.first_occurred_at))
     ties = solution.conflicts.ties

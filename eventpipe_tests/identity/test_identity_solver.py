@@ -47,7 +47,10 @@ def test_the_crowds_try_every_rule() -> None:
 
 @st.composite
 def _crowds(draw: st.DrawFn) -> Crowd:
-    identifiers = st.tuples(st.sampled_from([each.name for each in TIGHT.types]), st.sampled_from(["1", "2", "3", "é", "c1", "e1", "e2", "a1"]))
+    identifiers = st.tuples(
+        st.sampled_from([each.name for each in TIGHT.types]),
+        st.sampled_from(["1", "2", "3", "é", "c1", "e1", "e2", "a1"]),
+    )
     sets = draw(
         st.lists(st.tuples(st.sets(identifiers, min_size=1, max_size=4), st.integers(1, 4)), min_size=1, max_size=9)
     )
