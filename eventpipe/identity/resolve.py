@@ -21,6 +21,7 @@ every run looks up anew who holds their identifiers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -35,7 +36,7 @@ from eventpipe.identity.rules import Rules
 from eventpipe.identity.solve import OWN_CONTACT, Solution, solve
 from eventpipe.sql import literal, literals
 
-_TEMPORARY = ("touched_components", "affected", "members", "nodes", "new_nodes", "new_sets", "moved_nodes")
+_TEMPORARY = ("touched_components", "reached", "nodes", "ids", "old_nodes", "old_sets")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Resolved:
 
 @dataclass(frozen=True)
 class _Numbered:
-    """The sets as codes; `row_of_set` and `row_of_node` lead from a place or a node back to its row."""
+    """The sets as codes; `row_of_set` and `row_of_node` lead from a place or a node back to its row in `affected` and
+    `nodes`."""
 
     sets: Sets
     row_of_set: Codes
@@ -71,9 +73,13 @@ def resolve(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Resolved:
         shared_above=rules.shared_above,
     )
     solution = solve(numbered.sets, limits, numbered.unlinked)
-    _solved(connection, numbered, solution, rules)
+    _set_aside(connection)
+    _write_nodes(connection, numbered, solution, rules)
+    _write_sets(connection, numbered, solution, rules)
     _tell(connection, numbered, solution, rules)
-    _write(connection)
+    _moved(connection)
+    for view in ("members", "affected"):
+        connection.execute(f"drop view {view}")
     for table in _TEMPORARY:
         connection.execute(f"drop table {table}")
     moved = connection.execute("select count(*) from run.moved_sets").fetchone()
@@ -100,36 +106,38 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _affected(connection: duckdb.DuckDBPyConnection, rules: Rules) -> None:
-    """The temporary tables `affected` (sets to judge), `members` (their linking identifiers) and `nodes` (those)."""
+    """`affected` (sets to judge), `members` (their linking identifiers), and the temporary table `nodes` (those of live
+    events). The first two are views: a rebuild reads the touched sets twice, and copies none of them.
+    """
     exploded = """
-        select workspace_id, place, member[1] as identifier_type, member[2] as identifier_value, first_occurred_at
-        from (
-            select workspace_id, rowid as place, first_occurred_at,
-                unnest(from_json(identifiers, '[["VARCHAR"]]')) as member
-            from {}
-        )"""
+        select * exclude (member), member[1] as identifier_type, member[2] as identifier_value
+        from (select *, unnest(from_json(identifiers, '[["VARCHAR"]]')) as member from {})"""
     connection.execute(f"""
         create or replace temp table touched_components as
         select distinct component from work.identity_nodes
         semi join ({exploded.format("work.touched_sets")}) using (workspace_id, identifier_type, identifier_value)""")
     connection.execute("""
-        create or replace temp table affected as
-        select workspace_id, identifiers, first_occurred_at from work.touched_sets
-        union all
+        create or replace temp table reached as
         select workspace_id, identifiers, first_occurred_at
         from work.identity_sets anti join work.touched_sets using (workspace_id, identifiers)
         where component in (select component from touched_components) or first_occurred_at is null""")
+    connection.execute("""
+        create or replace temp view affected as
+        select rowid::integer as "set", workspace_id, identifiers, first_occurred_at from work.touched_sets
+        union all
+        select (rowid + (select count(*) from work.touched_sets))::integer as "set", workspace_id, identifiers,
+            first_occurred_at
+        from reached""")
     ranked = " ".join(f"when {literal(each.name)} then {place}" for place, each in enumerate(rules.types))
     connection.execute(f"""
-        create or replace temp table members as
-        select place as "set", workspace_id, case identifier_type {ranked} end::tinyint as strength, identifier_value,
+        create or replace temp view members as
+        select "set", workspace_id, case identifier_type {ranked} end::tinyint as strength, identifier_value,
             first_occurred_at
         from ({exploded.format("affected")})
         where strength is not null and not {blocked_sql("identifier_value", rules.blocked)}""")
-    connection.execute(f"""
+    connection.execute("""
         create or replace temp table nodes as
-        select workspace_id, strength, {_names(rules)}[strength + 1] as identifier_type, identifier_value,
-            min(first_occurred_at) as first_seen_at
+        select workspace_id, strength, identifier_value, min(first_occurred_at) as first_seen_at
         from members
         where first_occurred_at is not null
         group by workspace_id, strength, identifier_value""")
@@ -142,35 +150,39 @@ def _names(rules: Rules) -> str:
 
 def _numbered(connection: duckdb.DuckDBPyConnection, rules: Rules) -> _Numbered:
     """The sets of live events as codes."""
-
-    def column(query: str) -> Codes:
-        found = connection.execute(query).fetchnumpy()
-        (values,) = found.values()
-        return np.asarray(values, dtype=np.int32)
-
-    row_of_node = column("select rowid from nodes order by first_seen_at, strength, identifier_value, workspace_id")
-    row_of_set = column(
-        "select rowid from affected where first_occurred_at is not null"
-        " order by first_occurred_at, identifiers, workspace_id"
+    row_of_node, strength = _columns(
+        connection,
+        "select rowid::integer as node, strength from nodes"
+        " order by first_seen_at, strength, identifier_value, workspace_id",
     )
-    found = connection.execute("""
-        select m."set"::integer as place, n.rowid::integer as node
+    (row_of_set,) = _columns(
+        connection,
+        'select "set" from affected where first_occurred_at is not null'
+        " order by first_occurred_at, identifiers, workspace_id",
+    )
+    place, node = _columns(
+        connection,
+        """
+        select m."set" as place, n.rowid::integer as node
         from members as m join nodes as n using (workspace_id, strength, identifier_value)
-        where m.first_occurred_at is not null""").fetchnumpy()
-    place, node = _inverse(row_of_set)[found["place"]], _inverse(row_of_node)[found["node"]]
-    del found
-    strength = np.empty(len(row_of_node), dtype=np.int8)
-    stored = connection.execute("select rowid::integer as node, strength from nodes").fetchnumpy()
-    strength[_inverse(row_of_node)[stored["node"]]] = stored["strength"]
-
+        where m.first_occurred_at is not null""",
+    )
+    place, node = _inverse(row_of_set)[place], _inverse(row_of_node)[node]
     # Sets all of whose identifiers are blocked are none.
     taken = np.zeros(len(row_of_set), dtype=bool)
     taken[place] = True
-    place = (np.cumsum(taken, dtype=np.int32) - 1)[place]
+    if not taken.all():
+        place = (np.cumsum(taken, dtype=np.int32) - 1)[place]
+        row_of_set = row_of_set[taken]
     place, node = _in_order(place, node, strength)
-    pairs = connection.execute(_unlinked_sql(rules)).fetchnumpy()
-    unlinked = np.stack([_inverse(row_of_node)[pairs["one"]], _inverse(row_of_node)[pairs["other"]]], axis=1)
-    return _Numbered(Sets(place, node, strength), row_of_set[taken], row_of_node, unlinked)
+    one, other = _columns(connection, _unlinked_sql(rules))
+    unlinked = np.stack([_inverse(row_of_node)[one], _inverse(row_of_node)[other]], axis=1)
+    return _Numbered(Sets(place, node, strength), row_of_set, row_of_node, unlinked)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> list[NDArray[Any]]:
+    """A query's columns, which hold numbers and no nulls."""
+    return [np.asarray(values) for values in connection.execute(query).fetchnumpy().values()]
 
 
 def _inverse(rows: Codes) -> Codes:
@@ -183,67 +195,116 @@ def _inverse(rows: Codes) -> Codes:
 def _in_order(place: Codes, node: Codes, strength: NDArray[np.int8]) -> tuple[Codes, Codes]:
     """Members by place, in a set strongest first, then oldest; each once."""
     by_strength = np.argsort(strength, kind="stable").astype(np.int32)
-    keys = place.astype(np.int64) << 32
+    keys = place.astype(np.int64)
+    keys <<= 32
     keys |= _inverse(by_strength)[node]
     keys.sort()
-    keys = keys[np.diff(keys, prepend=-1) > 0]
-    return (keys >> 32).astype(np.int32), by_strength[keys & 0xFFFFFFFF]
+    if len(keys) and not (different := np.append(True, keys[1:] != keys[:-1])).all():
+        keys = keys[different]
+    return (keys >> 32).astype(np.int32), by_strength[keys.astype(np.int32)]
 
 
 def _unlinked_sql(rules: Rules) -> str:
     """Pairs of rows of `nodes`: in each workspace, everything that one side may mean with everything of the other."""
+    strengths = {each.name: place for place, each in enumerate(rules.types)}
     sides = [
-        f"({number}, {side}, {literal(kind)}, {literal(value)})"
+        f"({number}, {side}, {strengths[kind]}, {literal(value)})"
         for number, pair in enumerate(rules.unlinked)
         for side, meant in enumerate(pair)
         for kind, value in meant
     ]
     return f"""
-        with sides (pair, side, identifier_type, identifier_value) as (
+        with sides (pair, side, strength, identifier_value) as (
             from (values {", ".join(sides) or "(null, null, null, null)"})
         ),
-        found as (select nodes.rowid as node, * from nodes join sides using (identifier_type, identifier_value))
-        select one.node::integer as one, other.node::integer as other
+        found as (
+            select nodes.rowid::integer as node, workspace_id, pair, side
+            from nodes join sides using (strength, identifier_value)
+        )
+        select one.node as one, other.node as other
         from found as one join found as other using (workspace_id, pair)
         where one.side = 0 and other.side = 1 and one.node <> other.node"""
 
 
-def _solved(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
-    """The temporary tables `new_nodes` and `new_sets`: what the identity tables will hold of what was solved."""
+def _set_aside(connection: duckdb.DuckDBPyConnection) -> None:
+    """Takes what was solved anew out of the identity tables: the temporary tables `old_nodes` and `old_sets`."""
+    for table, name, solved in (
+        ("identity_nodes", "old_nodes", "component in (select component from touched_components)"),
+        ("identity_sets", "old_sets", "component in (select component from touched_components) or component is null"),
+    ):
+        connection.execute(f"create or replace temp table {name} as from work.{table} where {solved}")
+        connection.execute(f"delete from work.{table} where {solved}")
+    connection.execute("""
+        create or replace table run.solved_before as
+        select workspace_id, alias_id, identifier_type, identifier_value from old_nodes
+        union all
+        select workspace_id, alias_id, null as identifier_type, null as identifier_value
+        from old_sets where alias_id is not null""")
+
+
+def _write_nodes(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
+    """work.identity_nodes, and the temporary table `ids` of what the solution points at."""
     row = numbered.row_of_node
-    first = numbered.sets.first
-    connection.register(
-        "solved_nodes", pa.table({"node": row, "root": row[solution.root], "component": row[solution.component]})
-    )
+    solved = pa.table({"node": row, "root": row[solution.root], "component": row[solution.component]})
+    pointed_at = np.zeros(len(row), dtype=bool)
+    for nodes in (solution.root, solution.component, solution.merges.ended, solution.merges.stayed):
+        pointed_at[nodes] = True
+    connection.register("solved", solved)
+    connection.register("pointed_at", pa.table({"node": row[pointed_at]}))
     connection.execute(f"""
-        create or replace temp table new_nodes as
-        with ids as (select rowid as node, {id_of_identifier()} as alias_id from nodes)
-        select nodes.workspace_id, nodes.identifier_type, nodes.identifier_value, nodes.first_seen_at,
-            md5_number_lower(reached.alias_id) as component, own.alias_id, held.alias_id as contact_id, own.node
-        from solved_nodes as s join nodes on s.node = nodes.rowid join ids as own on s.node = own.node
-        join ids as held on s.root = held.node join ids as reached on s.component = reached.node""")
-    connection.unregister("solved_nodes")
+        create or replace temp table ids as
+        select node, {id_of_identifier(type=f"{_names(rules)}[strength + 1]")} as alias_id,
+            md5_number_lower(alias_id) as component
+        from nodes join pointed_at on nodes.rowid = pointed_at.node""")
+    connection.execute(f"""
+        insert into work.identity_nodes by name
+        select nodes.workspace_id, {_names(rules)}[nodes.strength + 1] as identifier_type, nodes.identifier_value,
+            nodes.first_seen_at, reached.component, {id_of_identifier()} as alias_id, held.alias_id as contact_id
+        from nodes join solved on nodes.rowid = solved.node
+        join ids as held on solved.root = held.node join ids as reached on solved.component = reached.node""")
+    connection.execute("""
+        create or replace table run.solved_components as
+        select distinct ids.component from solved join ids on solved.component = ids.node""")
+    connection.unregister("solved")
+    connection.unregister("pointed_at")
+
+
+def _write_sets(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
+    """work.identity_sets, silent ones included."""
+    row, first = numbered.row_of_node, numbered.sets.first
     owned = solution.owner != OWN_CONTACT
-    connection.register(
-        "solved_sets",
-        pa.table(
-            {
-                "set": numbered.row_of_set,
-                "owner": pa.array(row[np.where(owned, solution.owner, 0)], mask=~owned),
-                "member": row[numbered.sets.node[first]],
-                "may_stand_alone": _several_unknown(numbered.sets, rules),
-            }
-        ),
+    solved = pa.table(
+        {
+            "set": numbered.row_of_set,
+            "owner": pa.array(row[np.where(owned, solution.owner, 0)], mask=~owned),
+            "component": row[solution.component[numbered.sets.node[first]]],
+            "may_stand_alone": _several_unknown(numbered.sets, rules),
+        }
     )
+    connection.register("solved", solved)
     connection.execute(f"""
-        create or replace temp table new_sets as
-        with ids as (select rowid as "set", *, {id_of_set()} as id from affected)
-        select a.workspace_id, a.identifiers, a.first_occurred_at, member.component,
-            case when s.may_stand_alone then a.id end as alias_id, coalesce(owner.contact_id, a.id) as contact_id
-        from solved_sets as s join ids as a using ("set")
-        join new_nodes as member on s.member = member.node left join new_nodes as owner on s.owner = owner.node""")
-    connection.unregister("solved_sets")
-    _silent(connection, rules)
+        insert into work.identity_sets by name
+        select workspace_id, identifiers, first_occurred_at, reached.component,
+            case when solved.may_stand_alone then {id_of_set()} end as alias_id,
+            coalesce(owner.alias_id, case when solved.owner is null then {id_of_set()} end) as contact_id
+        from affected join solved using ("set")
+        join ids as reached on solved.component = reached.node left join ids as owner on solved.owner = owner.node""")
+    connection.unregister("solved")
+    # Sets of deleted events only are shown with the contact of their strongest identifier that somebody holds.
+    connection.execute(f"""
+        insert into work.identity_sets by name
+        with silent as (select * from affected where first_occurred_at is null),
+        found as (
+            select m."set", arg_min(held.contact_id, (m.strength, held.first_seen_at, m.identifier_value)) as contact_id
+            from members as m join work.identity_nodes as held
+                on m.workspace_id = held.workspace_id and {_names(rules)}[m.strength + 1] = held.identifier_type
+                and m.identifier_value = held.identifier_value
+            where m.first_occurred_at is null
+            group by m."set"
+        )
+        select workspace_id, identifiers, null::timestamptz as first_occurred_at, null::ubigint as component,
+            null::varchar as alias_id, contact_id
+        from silent left join found using ("set")""")
 
 
 def _several_unknown(sets: Sets, rules: Rules) -> Flags:
@@ -256,97 +317,66 @@ def _several_unknown(sets: Sets, rules: Rules) -> Flags:
     return found
 
 
-def _silent(connection: duckdb.DuckDBPyConnection, rules: Rules) -> None:
-    """Sets of deleted events only: shown with the contact of their strongest identifier that somebody holds."""
-    connection.execute(f"""
-        insert into new_sets by name
-        with silent as (select rowid as "set", * from affected where first_occurred_at is null),
-        held as (
-            select * exclude (node) from new_nodes
-            union all by name
-            select * from work.identity_nodes where component not in (select component from touched_components)
-        ),
-        found as (
-            select m."set", arg_min(held.contact_id, (m.strength, held.first_seen_at, m.identifier_value)) as contact_id
-            from members as m join silent on m."set" = silent."set"
-            join held on m.workspace_id = held.workspace_id
-                and {_names(rules)}[m.strength + 1] = held.identifier_type
-                and m.identifier_value = held.identifier_value
-            group by m."set"
-        )
-        select workspace_id, identifiers, null::timestamptz as first_occurred_at, null::ubigint as component,
-            null::varchar as alias_id, contact_id
-        from silent left join found using ("set")""")
-
-
 def _tell(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
-    """run.merges and run.conflicts, and what they and the aliases stand in for."""
+    """run.merges and run.conflicts."""
     row, row_of_set = numbered.row_of_node, numbered.row_of_set
     merges, conflicts = solution.merges, solution.conflicts
+    left, right = conflicts.ties.left, conflicts.ties.right
     names = {UNLINKED: "unlink"} | {place: f"limit:{each.name}" for place, each in enumerate(rules.types)}
-    connection.register(
-        "merges",
-        pa.table({"set": row_of_set[merges.place], "ended": row[merges.ended], "stayed": row[merges.stayed]}),
+    merged = pa.table(
+        {
+            "set": row_of_set[merges.place],
+            "ended": row[merges.ended],
+            "stayed": row[merges.stayed],
+            "root": row[solution.root[merges.ended]],
+        }
     )
-    connection.register(
-        "conflicts",
-        pa.table(
-            {
-                "set": row_of_set[conflicts.ties.place],
-                "left": row[conflicts.ties.left],
-                "right": row[conflicts.ties.right],
-                "rule": pa.array([names[each] for each in conflicts.rule.tolist()], pa.string()),
-            }
-        ),
+    refused = pa.table(
+        {
+            "set": row_of_set[conflicts.ties.place],
+            "left": row[left],
+            "left_root": row[solution.root[left]],
+            "right": row[right],
+            "right_root": row[solution.root[right]],
+            "rule": pa.array([names[each] for each in conflicts.rule.tolist()], pa.string()),
+        }
     )
+    connection.register("merged", merged)
+    connection.register("refused", refused)
     connection.execute("""
         create or replace table run.merges as
         select a.workspace_id, a.identifiers, ended.alias_id as from_contact_id, stayed.alias_id as into_contact_id,
-            ended.contact_id, a.first_occurred_at as effective_at
-        from merges as m join affected as a on m."set" = a.rowid
-        join new_nodes as ended on m.ended = ended.node join new_nodes as stayed on m.stayed = stayed.node""")
-    connection.execute("""
+            held.alias_id as contact_id, a.first_occurred_at as effective_at
+        from merged as m join affected as a using ("set")
+        join ids as ended on m.ended = ended.node join ids as stayed on m.stayed = stayed.node
+        join ids as held on m.root = held.node""")
+    connection.execute(f"""
         create or replace table run.conflicts as
-        select a.workspace_id, a.identifiers, l.identifier_type as left_type, l.identifier_value as left_value,
-            l.contact_id as left_contact_id, r.identifier_type as right_type, r.identifier_value as right_value,
-            r.contact_id as right_contact_id, c.rule, a.first_occurred_at as occurred_at
-        from conflicts as c join affected as a on c."set" = a.rowid
-        join new_nodes as l on c."left" = l.node join new_nodes as r on c."right" = r.node""")
-    connection.unregister("merges")
-    connection.unregister("conflicts")
-    connection.execute("""
-        create or replace table run.solved_before as
-        select workspace_id, alias_id, identifier_type, identifier_value
-        from work.identity_nodes where component in (select component from touched_components)
-        union all
-        select workspace_id, alias_id, null as identifier_type, null as identifier_value
-        from work.identity_sets
-        where component in (select component from touched_components) and alias_id is not null""")
-    connection.execute("create or replace table run.solved_components as select distinct component from new_nodes")
+        select a.workspace_id, a.identifiers, {_names(rules)}[l.strength + 1] as left_type,
+            l.identifier_value as left_value, left_held.alias_id as left_contact_id,
+            {_names(rules)}[r.strength + 1] as right_type, r.identifier_value as right_value,
+            right_held.alias_id as right_contact_id, c.rule, a.first_occurred_at as occurred_at
+        from refused as c join affected as a using ("set")
+        join nodes as l on c."left" = l.rowid join nodes as r on c."right" = r.rowid
+        join ids as left_held on c.left_root = left_held.node join ids as right_held on c.right_root = right_held.node""")
+    connection.unregister("merged")
+    connection.unregister("refused")
 
 
-def _write(connection: duckdb.DuckDBPyConnection) -> None:
-    """The identity tables, and who moved."""
-    connection.execute("""
-        create or replace temp table moved_nodes as
-        select workspace_id, old.contact_id as old_contact_id, new.contact_id as new_contact_id
-        from work.identity_nodes as old join new_nodes as new using (workspace_id, identifier_type, identifier_value)
-        where old.contact_id <> new.contact_id""")
+def _moved(connection: duckdb.DuckDBPyConnection) -> None:
+    """run.moved_sets and run.moved_contacts: what was set aside, against what stands there now."""
     connection.execute("""
         create or replace table run.moved_sets as
         select old.workspace_id, old.identifiers, old.contact_id as old_contact_id, new.contact_id as new_contact_id
-        from work.identity_sets as old join new_sets as new using (workspace_id, identifiers)
+        from old_sets as old join work.identity_sets as new using (workspace_id, identifiers)
         where old.contact_id is distinct from new.contact_id""")
     connection.execute("""
         create or replace table run.moved_contacts as
         select distinct workspace_id, unnest([old_contact_id, new_contact_id]) as contact_id
         from (
             select workspace_id, old_contact_id, new_contact_id from run.moved_sets
-            union all select workspace_id, old_contact_id, new_contact_id from moved_nodes
+            union all
+            select workspace_id, old.contact_id as old_contact_id, new.contact_id as new_contact_id
+            from old_nodes as old join work.identity_nodes as new using (workspace_id, alias_id)
+            where old.contact_id <> new.contact_id
         )""")
-    connection.execute("delete from work.identity_nodes where component in (select component from touched_components)")
-    connection.execute("insert into work.identity_nodes by name select * exclude (node) from new_nodes")
-    connection.execute("""
-        delete from work.identity_sets
-        where component in (select component from touched_components) or component is null""")
-    connection.execute("insert into work.identity_sets by name from new_sets")

@@ -56,8 +56,10 @@ def solve(sets: Sets, limits: Limits, unlinked: Pairs) -> Solution:
     ties = _ties(sets)
     component = _components(count, ties)
     shared = _shared(sets, limits.shared_above)
-    ties = ties.where(~(shared[ties.left] | shared[ties.right]))
-    root = _components(count, ties)
+    root = component.copy()
+    if shared.any():
+        ties = ties.where(~(shared[ties.left] | shared[ties.right]))
+        root = _components(count, ties)
 
     conflicting = in_conflict(root, sets.strength, limits, unlinked)
     refused = np.zeros(len(ties), dtype=bool)
@@ -84,10 +86,9 @@ def solve(sets: Sets, limits: Limits, unlinked: Pairs) -> Solution:
 
 def _ties(sets: Sets) -> Ties:
     """The strongest member of each set with each of the others."""
-    first = sets.first
     others = np.ones(len(sets.node), dtype=bool)
-    others[first] = False
-    strongest = sets.node[first]
+    others[sets.first] = False
+    strongest = sets.node[sets.first]
     place = sets.place[others]
     return Ties(strongest[place], sets.node[others], place)
 
