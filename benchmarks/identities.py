@@ -54,14 +54,30 @@ def write_people(database: Path, people: int) -> None:
         _write_codes(connection)
 
 
-def touch_more(connection: duckdb.DuckDBPyConnection, people: int) -> None:
+def known_figures(people: int) -> str:
+    """What the identity step must find: nobody has two customer ids, and everything is somebody's who has one."""
+    return f"{IDENTIFIERS_PER_PERSON * people:,} identifiers, {people:,} contacts"
+
+
+def identity_figures(database: Path) -> str:
+    """What it found."""
+    with _open(database) as connection:
+        found = connection.execute("select count(*), count(distinct contact_id) from work.identity_nodes").fetchone()
+    assert found is not None
+    return f"{found[0]:,} identifiers, {found[1]:,} contacts"
+
+
+def touch_more(database: Path, people: int) -> None:
     """1 % more sets than `write_people` wrote: half of them of new people, half of people who have a new device."""
-    new, known = people // 200, people // 25
-    devices = f"""
-        select {_C} || ',' || {_device("'new'")} as members, p
-        from (select (range * 25) as p from range({known}))"""
+    new, known = people // 200, people // 100
+    device = _device("'new'")
+    visits = ", ".join(
+        (device, f"{_C} || ',' || {device}", f"{_E} || ',' || {device}", f"{_C} || ',' || {_E} || ',' || {device}")
+    )
+    returning = f"select unnest([{visits}]) as members, p from (select range * 100 + 7 as p from range({known}))"
     newcomers = _sets(f"select {people} + range as p from range({new})")
-    _touch(connection, f"{devices} union all {newcomers}")
+    with _open(database) as connection:
+        _touch(connection, f"{returning} union all {newcomers}")
 
 
 def write_hub(database: Path, sets: int) -> None:

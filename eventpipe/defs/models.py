@@ -27,6 +27,7 @@ _CONFIGURATION: Final = frozenset({"parameters", "sources", "identifier_types", 
 _FOUND_OUT: Final = {
     "moved_sets": IDENTITY_SETS,
     "solved_before": IDENTITY_NODES,
+    "gone_aliases": IDENTITY_NODES,
     "solved_components": IDENTITY_NODES,
     "merges": IDENTITY_NODES,
     "conflicts": IDENTITY_NODES,

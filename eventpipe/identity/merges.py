@@ -8,7 +8,6 @@ only the ties of contacts that began more than once are walked.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import Final
 
 import numpy as np

@@ -6,6 +6,7 @@
                                  contact_id
     run.solved_before      out   workspace_id, alias_id, identifier_type, identifier_value: what was solved anew, as it was
     run.solved_components  out   component: what it was solved to
+    run.gone_aliases       out   workspace_id, alias_id: of those before, the ones whose row is another one now, or none
     run.merges, run.conflicts  out  those of the solved components, each with the set whose tie it was (`_tell`)
     run.moved_sets         out   workspace_id, identifiers, old_contact_id, new_contact_id
     run.moved_contacts     out   workspace_id, contact_id: who gained or lost a set or an identifier
@@ -25,7 +26,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from eventpipe.identity.blocked import blocked_sql
@@ -36,6 +36,17 @@ from eventpipe.identity.rules import Rules
 from eventpipe.identity.solve import OWN_CONTACT, Solution, solve
 from eventpipe.sql import literal, literals
 
+_IDS = {"component": "ubigint", "alias_id": "varchar", "contact_id": "varchar"}
+_COLUMNS = {
+    "identity_sets": {"workspace_id": "varchar", "identifiers": "varchar", "first_occurred_at": "timestamptz", **_IDS},
+    "identity_nodes": {
+        "workspace_id": "varchar",
+        "identifier_type": "varchar",
+        "identifier_value": "varchar",
+        "first_seen_at": "timestamptz",
+        **_IDS,
+    },
+}
 _TEMPORARY = ("touched_components", "reached", "nodes", "ids", "old_nodes", "old_sets")
 
 
@@ -78,7 +89,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Resolved:
     _write_sets(connection, numbered, solution, rules)
     _tell(connection, numbered, solution, rules)
     _moved(connection)
-    for view in ("members", "affected"):
+    for view in ("new_sets", "new_nodes", "members", "affected"):
         connection.execute(f"drop view {view}")
     for table in _TEMPORARY:
         connection.execute(f"drop table {table}")
@@ -94,15 +105,9 @@ def resolve(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Resolved:
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("""
-        create table if not exists work.identity_sets (
-            workspace_id varchar, identifiers varchar, first_occurred_at timestamptz, component ubigint,
-            alias_id varchar, contact_id varchar
-        );
-        create table if not exists work.identity_nodes (
-            workspace_id varchar, identifier_type varchar, identifier_value varchar, first_seen_at timestamptz,
-            component ubigint, alias_id varchar, contact_id varchar
-        )""")
+    for table, columns in _COLUMNS.items():
+        listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        connection.execute(f"create table if not exists work.{table} ({listed})")
 
 
 def _affected(connection: duckdb.DuckDBPyConnection, rules: Rules) -> None:
@@ -118,9 +123,13 @@ def _affected(connection: duckdb.DuckDBPyConnection, rules: Rules) -> None:
         semi join ({exploded.format("work.touched_sets")}) using (workspace_id, identifier_type, identifier_value)""")
     connection.execute("""
         create or replace temp table reached as
+        with reachable as (
+            from work.identity_sets semi join touched_components using (component)
+            union all
+            from work.identity_sets where component is null
+        )
         select workspace_id, identifiers, first_occurred_at
-        from work.identity_sets anti join work.touched_sets using (workspace_id, identifiers)
-        where component in (select component from touched_components) or first_occurred_at is null""")
+        from reachable anti join work.touched_sets using (workspace_id, identifiers)""")
     connection.execute("""
         create or replace temp view affected as
         select rowid::integer as "set", workspace_id, identifiers, first_occurred_at from work.touched_sets
@@ -227,72 +236,89 @@ def _unlinked_sql(rules: Rules) -> str:
 
 
 def _set_aside(connection: duckdb.DuckDBPyConnection) -> None:
-    """Takes what was solved anew out of the identity tables: the temporary tables `old_nodes` and `old_sets`."""
-    for table, name, solved in (
-        ("identity_nodes", "old_nodes", "component in (select component from touched_components)"),
-        ("identity_sets", "old_sets", "component in (select component from touched_components) or component is null"),
-    ):
-        connection.execute(f"create or replace temp table {name} as from work.{table} where {solved}")
-        connection.execute(f"delete from work.{table} where {solved}")
+    """The temporary tables `old_nodes` and `old_sets`: what is solved anew, as it was."""
+    connection.execute("""
+        create or replace temp table old_nodes as
+        from work.identity_nodes semi join touched_components using (component)""")
+    connection.execute("""
+        create or replace temp table old_sets as
+        from work.identity_sets semi join touched_components using (component)
+        union all
+        from work.identity_sets where component is null""")
     connection.execute("""
         create or replace table run.solved_before as
         select workspace_id, alias_id, identifier_type, identifier_value from old_nodes
         union all
         select workspace_id, alias_id, null as identifier_type, null as identifier_value
         from old_sets where alias_id is not null""")
+    connection.execute("create or replace table run.gone_aliases (workspace_id varchar, alias_id varchar)")
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: str, old: str, new: str, key: str) -> None:
+    """Takes rows of `old` out of an identity table and puts those of `new` in: only what differs, for nearly all of what
+    is solved anew comes out as it was, and rows deleted all over a table make the engine write all of it again.
+    """
+    columns = ", ".join(_COLUMNS[table])
+    found = connection.execute(f"select count(*) from {old}").fetchone()
+    if found == (0,):
+        connection.execute(f"insert into work.{table} by name select {columns} from {new}")
+        return
+    connection.execute(f"create or replace temp table solved as select {columns} from {new}")
+    connection.execute(f"""
+        create or replace temp table gone as
+        select {columns} from {old} except select {columns} from solved""")
+    connection.execute(f"""
+        delete from work.{table} where (workspace_id, {key}) in (select (workspace_id, {key}) from gone)""")
+    connection.execute(f"""
+        insert into work.{table} by name
+        select {columns} from solved except select {columns} from {old}""")
+    connection.execute(
+        "insert into run.gone_aliases select workspace_id, alias_id from gone where alias_id is not null"
+    )
+    connection.execute("drop table solved; drop table gone")
 
 
 def _write_nodes(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
     """work.identity_nodes, and the temporary table `ids` of what the solution points at."""
     row = numbered.row_of_node
-    solved = pa.table({"node": row, "root": row[solution.root], "component": row[solution.component]})
+    answer = {"node": row, "root": row[solution.root], "component": row[solution.component]}
     pointed_at = np.zeros(len(row), dtype=bool)
     for nodes in (solution.root, solution.component, solution.merges.ended, solution.merges.stayed):
         pointed_at[nodes] = True
-    connection.register("solved", solved)
-    connection.register("pointed_at", pa.table({"node": row[pointed_at]}))
+    connection.register("answer", answer)
+    connection.register("pointed_at", {"node": row[pointed_at]})
     connection.execute(f"""
         create or replace temp table ids as
         select node, {id_of_identifier(type=f"{_names(rules)}[strength + 1]")} as alias_id,
             md5_number_lower(alias_id) as component
         from nodes join pointed_at on nodes.rowid = pointed_at.node""")
     connection.execute(f"""
-        insert into work.identity_nodes by name
+        create or replace temp view new_nodes as
         select nodes.workspace_id, {_names(rules)}[nodes.strength + 1] as identifier_type, nodes.identifier_value,
             nodes.first_seen_at, reached.component, {id_of_identifier()} as alias_id, held.alias_id as contact_id
-        from nodes join solved on nodes.rowid = solved.node
-        join ids as held on solved.root = held.node join ids as reached on solved.component = reached.node""")
+        from nodes join answer on nodes.rowid = answer.node
+        join ids as held on answer.root = held.node join ids as reached on answer.component = reached.node""")
+    _replace(connection, "identity_nodes", "old_nodes", "new_nodes", "alias_id")
     connection.execute("""
         create or replace table run.solved_components as
-        select distinct ids.component from solved join ids on solved.component = ids.node""")
-    connection.unregister("solved")
+        select distinct ids.component from answer join ids on answer.component = ids.node""")
+    connection.unregister("answer")
     connection.unregister("pointed_at")
 
 
 def _write_sets(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
     """work.identity_sets, silent ones included."""
     row, first = numbered.row_of_node, numbered.sets.first
-    owned = solution.owner != OWN_CONTACT
-    solved = pa.table(
-        {
-            "set": numbered.row_of_set,
-            "owner": pa.array(row[np.where(owned, solution.owner, 0)], mask=~owned),
-            "component": row[solution.component[numbered.sets.node[first]]],
-            "may_stand_alone": _several_unknown(numbered.sets, rules),
-        }
-    )
-    connection.register("solved", solved)
-    connection.execute(f"""
-        insert into work.identity_sets by name
-        select workspace_id, identifiers, first_occurred_at, reached.component,
-            case when solved.may_stand_alone then {id_of_set()} end as alias_id,
-            coalesce(owner.alias_id, case when solved.owner is null then {id_of_set()} end) as contact_id
-        from affected join solved using ("set")
-        join ids as reached on solved.component = reached.node left join ids as owner on solved.owner = owner.node""")
-    connection.unregister("solved")
+    answer = {
+        "set": numbered.row_of_set,
+        "owner": np.where(solution.owner == OWN_CONTACT, OWN_CONTACT, row[solution.owner]),
+        "component": row[solution.component[numbered.sets.node[first]]],
+        "may_stand_alone": _several_unknown(numbered.sets, rules),
+    }
+    connection.register("answer", answer)
     # Sets of deleted events only are shown with the contact of their strongest identifier that somebody holds.
     connection.execute(f"""
-        insert into work.identity_sets by name
+        create or replace temp view new_sets as
         with silent as (select * from affected where first_occurred_at is null),
         found as (
             select m."set", arg_min(held.contact_id, (m.strength, held.first_seen_at, m.identifier_value)) as contact_id
@@ -302,9 +328,17 @@ def _write_sets(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solu
             where m.first_occurred_at is null
             group by m."set"
         )
+        select workspace_id, identifiers, first_occurred_at, reached.component,
+            case when answer.may_stand_alone then {id_of_set()} end as alias_id,
+            coalesce(owner.alias_id, case when answer.owner = {OWN_CONTACT} then {id_of_set()} end) as contact_id
+        from affected join answer using ("set")
+        join ids as reached on answer.component = reached.node left join ids as owner on answer.owner = owner.node
+        union all by name
         select workspace_id, identifiers, null::timestamptz as first_occurred_at, null::ubigint as component,
             null::varchar as alias_id, contact_id
         from silent left join found using ("set")""")
+    _replace(connection, "identity_sets", "old_sets", "new_sets", "identifiers")
+    connection.unregister("answer")
 
 
 def _several_unknown(sets: Sets, rules: Rules) -> Flags:
@@ -322,25 +356,20 @@ def _tell(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: 
     row, row_of_set = numbered.row_of_node, numbered.row_of_set
     merges, conflicts = solution.merges, solution.conflicts
     left, right = conflicts.ties.left, conflicts.ties.right
-    names = {UNLINKED: "unlink"} | {place: f"limit:{each.name}" for place, each in enumerate(rules.types)}
-    merged = pa.table(
-        {
-            "set": row_of_set[merges.place],
-            "ended": row[merges.ended],
-            "stayed": row[merges.stayed],
-            "root": row[solution.root[merges.ended]],
-        }
-    )
-    refused = pa.table(
-        {
-            "set": row_of_set[conflicts.ties.place],
-            "left": row[left],
-            "left_root": row[solution.root[left]],
-            "right": row[right],
-            "right_root": row[solution.root[right]],
-            "rule": pa.array([names[each] for each in conflicts.rule.tolist()], pa.string()),
-        }
-    )
+    merged = {
+        "set": row_of_set[merges.place],
+        "ended": row[merges.ended],
+        "stayed": row[merges.stayed],
+        "root": row[solution.root[merges.ended]],
+    }
+    refused = {
+        "set": row_of_set[conflicts.ties.place],
+        "left": row[left],
+        "left_root": row[solution.root[left]],
+        "right": row[right],
+        "right_root": row[solution.root[right]],
+        "rule": conflicts.rule,
+    }
     connection.register("merged", merged)
     connection.register("refused", refused)
     connection.execute("""
@@ -355,7 +384,8 @@ def _tell(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: 
         select a.workspace_id, a.identifiers, {_names(rules)}[l.strength + 1] as left_type,
             l.identifier_value as left_value, left_held.alias_id as left_contact_id,
             {_names(rules)}[r.strength + 1] as right_type, r.identifier_value as right_value,
-            right_held.alias_id as right_contact_id, c.rule, a.first_occurred_at as occurred_at
+            right_held.alias_id as right_contact_id,
+            if(c.rule = {UNLINKED}, 'unlink', 'limit:' || {_names(rules)}[c.rule + 1]) as rule, a.first_occurred_at as occurred_at
         from refused as c join affected as a using ("set")
         join nodes as l on c."left" = l.rowid join nodes as r on c."right" = r.rowid
         join ids as left_held on c.left_root = left_held.node join ids as right_held on c.right_root = right_held.node""")
@@ -367,16 +397,22 @@ def _moved(connection: duckdb.DuckDBPyConnection) -> None:
     """run.moved_sets and run.moved_contacts: what was set aside, against what stands there now."""
     connection.execute("""
         create or replace table run.moved_sets as
+        with solved_sets as (
+            from work.identity_sets semi join run.solved_components using (component)
+            union all
+            from work.identity_sets where component is null
+        )
         select old.workspace_id, old.identifiers, old.contact_id as old_contact_id, new.contact_id as new_contact_id
-        from old_sets as old join work.identity_sets as new using (workspace_id, identifiers)
+        from old_sets as old join solved_sets as new using (workspace_id, identifiers)
         where old.contact_id is distinct from new.contact_id""")
     connection.execute("""
         create or replace table run.moved_contacts as
+        with solved_nodes as (from work.identity_nodes semi join run.solved_components using (component))
         select distinct workspace_id, unnest([old_contact_id, new_contact_id]) as contact_id
         from (
             select workspace_id, old_contact_id, new_contact_id from run.moved_sets
             union all
             select workspace_id, old.contact_id as old_contact_id, new.contact_id as new_contact_id
-            from old_nodes as old join work.identity_nodes as new using (workspace_id, alias_id)
+            from old_nodes as old join solved_nodes as new using (workspace_id, alias_id)
             where old.contact_id <> new.contact_id
         )""")

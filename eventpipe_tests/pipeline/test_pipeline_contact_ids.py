@@ -13,6 +13,7 @@ from eventpipe_tests import builders
 from eventpipe_tests.builders import event, export
 from eventpipe_tests.pipeline.shop import Shop
 
+
 def changes(shop: Shop, *columns: str) -> list[tuple[str, ...]]:
     """The published changes, contacts by the id that they are known by."""
     with duckdb.connect(str(shop.project.analytics), read_only=True) as connection:

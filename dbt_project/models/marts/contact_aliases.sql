@@ -1,7 +1,7 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook="{{ replace_solved(['workspace_id', 'alias_id'], ['workspace_id', 'alias_id']) }}",
+    pre_hook="{{ replace_touched(source('run', 'gone_aliases'), ['workspace_id', 'alias_id']) }}",
 ) }}
 
 -- A contact id is a function of one identifier, or of one set where nobody is known by any identifier of it: so every
@@ -39,5 +39,8 @@ select
 from unioned
 cross join {{ source("run", "parameters") }} as parameters
 {% if is_incremental() %}
-    where unioned.component in (select component from {{ source("run", "solved_components") }})
+    -- Most of what was solved anew came out as it was, and is still there.
+    where
+        unioned.component in (select component from {{ source("run", "solved_components") }})
+        and (unioned.workspace_id, unioned.alias_id) not in (select (workspace_id, alias_id) from {{ this }})
 {% endif %}
