@@ -136,8 +136,9 @@ def _pair(
 ) -> tuple[Identifier, Identifier]:
     """Both identifiers, in one workspace if they are. Raises UnknownContact where nobody or several can be meant."""
     from eventpipe.client import UnknownContact, nobody
-    from eventpipe.identity.explain import carried
+    from eventpipe.identity.explain import carried, is_blocked
     from eventpipe.identity.meant import meant
+    from eventpipe.identity.rules import Rules
     from eventpipe.project.corrections import split_type
 
     found = []
@@ -145,6 +146,10 @@ def _pair(
         carrying = carried(connection, candidates)
         if not carrying:
             type, value = split_type(written, project.settings.identity.names)
+            if is_blocked(connection, candidates, Rules.of(project)):
+                raise UnknownContact(
+                    f"{written!r} is blocked: it links nobody, makes no contact, and is not looked for."
+                )
             raise UnknownContact(nobody(connection, value, type, project.settings.identity.names))
         types = list(dict.fromkeys(each.type for each in carrying))
         if len(types) > 1:

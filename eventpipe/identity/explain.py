@@ -16,6 +16,7 @@ from typing import Literal
 
 import duckdb
 
+from eventpipe.identity.blocked import blocked_sql
 from eventpipe.identity.ids import id_of_identifier
 from eventpipe.identity.rules import Rules
 from eventpipe.sql import literal
@@ -80,6 +81,12 @@ def carried(connection: duckdb.DuckDBPyConnection, meant: Iterable[tuple[str, st
             held.setdefault(workspace, contact)
         found += [Identifier(workspace, kind, value, contact) for workspace, contact in held.items()]
     return found
+
+
+def is_blocked(connection: duckdb.DuckDBPyConnection, meant: Iterable[tuple[str, str]], rules: Rules) -> bool:
+    """Whether whatever is meant never links, by the built-in list or the project's."""
+    judged = [blocked_sql(literal(value), rules.blocked) for _, value in meant]
+    return bool(judged) and connection.execute(f"select {' and '.join(judged)}").fetchone() == (True,)
 
 
 def explain(connection: duckdb.DuckDBPyConnection, rules: Rules, one: Identifier, other: Identifier) -> Explanation:
