@@ -114,7 +114,7 @@ class Told:
 
     def holder(self, world: str, value: str, run: int = 1) -> object:
         found = self.rows(world, "contact_identifiers", "identifier_value", "contact_id", run=run)
-        return dict(found)[value]  # type: ignore[arg-type]
+        return next(contact for each, contact in found if each == value)
 
     def merges(self, world: str, run: int = 1) -> int:
         return len(self.rows(world, "contact_merges", "from_contact_id", run=run))
