@@ -49,7 +49,9 @@ def _not_empty(types: tuple[IdentifierType, ...]) -> tuple[IdentifierType, ...]:
 
 
 class IdentitySettings(Section):
-    """`types` strongest first; `blocked` values, and those tied to over `shared_above`, link nobody."""
+    """`types` strongest first. `blocked` values link nobody, nor do those that are seen with more than `shared_above`
+    identifiers of one stronger type.
+    """
 
     types: Annotated[tuple[IdentifierType, ...], AfterValidator(_not_empty)] = DEFAULT_TYPES
     blocked: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eventpipe.identity import merges
 from eventpipe.identity.solve import solve
 from eventpipe_tests.identity import crowds
 from eventpipe_tests.identity.answers import by_the_book, solved
@@ -25,6 +26,14 @@ def test_equals_the_book_on_a_thousand_crowds(rules: Rules) -> None:
     for _ in range(10):
         many = {f"w{number:03}": crowds.crowd(random, rules) for number in range(100)}
         assert solved(many, rules) == by_the_book(many, rules)
+
+
+def test_contacts_with_very_many_ties_go_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is left of a contact's ties when the steps of all contacts together end."""
+    monkeypatch.setattr(merges, "_TOGETHER", 2)
+    random = Random(9)
+    many = {f"w{number:03}": crowds.crowd(random, TIGHT) for number in range(100)}
+    assert solved(many, TIGHT) == by_the_book(many, TIGHT)
 
 
 def test_the_crowds_try_every_rule() -> None:

@@ -5,7 +5,7 @@
 ) }}
 
 -- Ties that made one contact of two which both had events before (spec 2).
-with merges as (
+with told as (
     select * from {{ source("run", "merges") }}
 ),
 
@@ -14,14 +14,14 @@ first_events as (
 )
 
 select
-    merges.workspace_id,
-    merges.from_contact_id,
-    merges.into_contact_id,
-    merges.contact_id,
-    merges.effective_at,
+    told.workspace_id,
+    told.from_contact_id,
+    told.into_contact_id,
+    told.contact_id,
+    told.effective_at,
     first_events.event_id,
     parameters.run_id
-from merges
+from told
 cross join {{ source("run", "parameters") }} as parameters
 left join first_events
-    on merges.workspace_id = first_events.workspace_id and merges.identifiers = first_events.identifiers
+    on told.workspace_id = first_events.workspace_id and told.identifiers = first_events.identifiers
