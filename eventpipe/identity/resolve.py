@@ -176,14 +176,22 @@ def _numbered(connection: duckdb.DuckDBPyConnection, rules: Rules) -> _Numbered:
         from members as m join nodes as n using (workspace_id, strength, identifier_value)
         where m.first_occurred_at is not null""",
     )
-    place, node = _inverse(row_of_set)[place], _inverse(row_of_node)[node]
+    # Strongest first, then oldest, so that a set's members in the order of their keys are in the order of their ties.
+    by_strength = np.argsort(strength, kind="stable").astype(np.int32)
+    keys = _inverse(row_of_set)[place].astype(np.int64)
+    del place
+    keys <<= 32
+    keys |= _inverse(by_strength)[_inverse(row_of_node)[node]]
+    del node
+    keys.sort()
+    if len(keys) and not (different := np.append(True, keys[1:] != keys[:-1])).all():
+        keys = keys[different]
+    place, node = (keys >> 32).astype(np.int32), by_strength[keys.astype(np.int32)]
+    del keys
     # Sets all of whose identifiers are blocked are none.
-    taken = np.zeros(len(row_of_set), dtype=bool)
-    taken[place] = True
-    if not taken.all():
-        place = (np.cumsum(taken, dtype=np.int32) - 1)[place]
-        row_of_set = row_of_set[taken]
-    place, node = _in_order(place, node, strength)
+    begins = np.diff(place, prepend=np.int32(-1)) > 0
+    row_of_set = row_of_set[place[begins]]
+    place = np.cumsum(begins, dtype=np.int32) - np.int32(1)
     one, other = _columns(connection, _unlinked_sql(rules))
     unlinked = np.stack([_inverse(row_of_node)[one], _inverse(row_of_node)[other]], axis=1)
     return _Numbered(Sets(place, node, strength), row_of_set, row_of_node, unlinked)
@@ -199,18 +207,6 @@ def _inverse(rows: Codes) -> Codes:
     positions = np.zeros(int(rows.max()) + 1 if len(rows) else 0, dtype=np.int32)
     positions[rows] = np.arange(len(rows), dtype=np.int32)
     return positions
-
-
-def _in_order(place: Codes, node: Codes, strength: NDArray[np.int8]) -> tuple[Codes, Codes]:
-    """Members by place, in a set strongest first, then oldest; each once."""
-    by_strength = np.argsort(strength, kind="stable").astype(np.int32)
-    keys = place.astype(np.int64)
-    keys <<= 32
-    keys |= _inverse(by_strength)[node]
-    keys.sort()
-    if len(keys) and not (different := np.append(True, keys[1:] != keys[:-1])).all():
-        keys = keys[different]
-    return (keys >> 32).astype(np.int32), by_strength[keys.astype(np.int32)]
 
 
 def _unlinked_sql(rules: Rules) -> str:
