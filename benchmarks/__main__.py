@@ -14,12 +14,14 @@ from rich.console import Console
 
 from benchmarks.cases import (
     FULL_LOAD,
+    IDENTITY,
     INCREMENT,
     INTAKE,
     NAMES,
     PEAK_MEMORY,
     SMALL_RUN,
     Bench,
+    identity_case,
     intake_case,
     load_cases,
     small_case,
@@ -44,6 +46,7 @@ def main() -> None:
         ({FULL_LOAD, PEAK_MEMORY, INCREMENT}, lambda: load_cases(bench, wanted, report)),
         ({SMALL_RUN}, lambda: small_case(bench, report)),
         ({INTAKE}, lambda: intake_case(bench, report)),
+        ({IDENTITY}, lambda: identity_case(bench, report)),
     ]
     for names, case in cases:
         if wanted & names:

@@ -1,4 +1,4 @@
-"""The five limits on cost, each measured against its yardstick in the same run.
+"""The limits on cost, each measured against its yardstick in the same run.
 
 Both sides are timed in turn, `repeat` times, and the best time of each counts: what a neighbour on the
 machine takes away from one attempt is a property of neither. Memory is the worst seen.
@@ -13,14 +13,24 @@ from pathlib import Path
 from benchmarks.commands import (
     Timed,
     bare_read,
+    components_run,
     dagster_floor,
     dbt_floor,
     eventpipe_run,
+    identity_run,
     intake_run,
     yardstick_run,
 )
 from benchmarks.dataset import dataset, fresh_copy, warm
 from benchmarks.generator import more
+from benchmarks.identities import (
+    IDENTIFIERS_PER_PERSON,
+    identity_figures,
+    known_figures,
+    touch_more,
+    write_hub,
+    write_people,
+)
 from benchmarks.outcome import Outcome, published_outcome
 from benchmarks.population import Population
 from benchmarks.report import Check, Report, Row, StageTimes
@@ -30,11 +40,17 @@ PEAK_MEMORY = "peak-memory"
 INCREMENT = "increment"
 SMALL_RUN = "small-run"
 INTAKE = "intake"
-NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE)
+IDENTITY = "identity"
+NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY)
 
 TIMES_THE_YARDSTICK = 2.5
 PEAK_GIB = 4.0
 SHARE_OF_FULL_LOAD = 0.20
+
+TIMES_PLAIN_COMPONENTS = 3.0
+IDENTITY_PEAK_GIB = 3.0
+SHARE_OF_FULL_SOLVE = 0.15
+TIMES_LINEAR = 1.5
 
 _SMALL_EVENTS = 1_000
 # A small run takes seconds, and a busy machine easily adds one: more attempts cost little.
@@ -164,3 +180,52 @@ def intake_case(bench: Bench, report: Report) -> None:
         ours.append(bench.timed("intake alone", landed.measurement.seconds))
         report.checks.append(Check("after intake", f"{landed.accepted:,} lines", f"{bench.population.events:,} lines"))
     report.rows.append(Row(INTAKE, min(ours), min(theirs), "read_json into Parquet", TIMES_THE_YARDSTICK))
+
+
+def identity_case(bench: Bench, report: Report) -> None:
+    """As many identifiers as there are events, against plain connected components; 1 % more; one address on everybody."""
+    people = bench.population.events // IDENTIFIERS_PER_PERSON
+    database = bench.place("identity.duckdb")
+    ours: list[Timed] = []
+    theirs: list[Timed] = []
+    more_sets: list[Timed] = []
+    for _ in range(bench.repeat):
+        write_people(database, people)
+        theirs.append(components_run(database))
+        bench.timed("plain connected components", theirs[-1].seconds)
+        ours.append(identity_run(database))
+        bench.timed("identity", ours[-1].seconds)
+        report.checks.append(Check("after identity", identity_figures(database), known_figures(people)))
+        touch_more(database, people)
+        more_sets.append(identity_run(database))
+        bench.timed("identity, 1 % more", more_sets[-1].seconds)
+    best, plain = (min(runs, key=lambda run: run.seconds) for runs in (ours, theirs))
+    report.stage_times += [StageTimes("identity", best.stages), StageTimes("plain components", plain.stages)]
+    report.rows.append(
+        Row(IDENTITY, best.seconds, plain.seconds, "scipy on ready codes, the same rows", TIMES_PLAIN_COMPONENTS)
+    )
+    peaks = [max(run.measurement.peak_bytes for run in runs) / _GIB for runs in (ours, theirs)]
+    report.rows.append(
+        Row("identity-memory", peaks[0], peaks[1], "its peak", IDENTITY_PEAK_GIB, unit="GiB", absolute=True)
+    )
+    increment = min(run.seconds for run in more_sets)
+    report.rows.append(Row("identity-increment", increment, best.seconds, "the full solve above", SHARE_OF_FULL_SOLVE))
+    _hub(bench, report)
+
+
+def _hub(bench: Bench, report: Report) -> None:
+    """One address on a tenth as many events as there are identifiers, against ten times a tenth of that."""
+    database = bench.place("hub.duckdb")
+    events = bench.population.events // 10
+    seconds = []
+    for size in (events // 10, events):
+        write_hub(database, size)
+        seconds.append(min(bench.timed(f"hub of {size:,}", _solve_seconds(database)) for _ in range(bench.repeat)))
+    report.rows.append(
+        Row("identity-hub", seconds[1], 10 * seconds[0], "ten times a tenth of the events", TIMES_LINEAR)
+    )
+
+
+def _solve_seconds(database: Path) -> float:
+    """Without the process's start, which would hide what grows."""
+    return sum(stage.seconds for stage in identity_run(database).stages)

@@ -89,6 +89,18 @@ def bare_read(project: Path, parquet: Path) -> Measurement:
         parquet.unlink(missing_ok=True)
 
 
+def identity_run(database: Path) -> Timed:
+    """Time the identity step on a database with `work.touched_sets`."""
+    measured = measure([sys.executable, "-m", "benchmarks.identity_only", str(database)])
+    return Timed(measured, stages_in(measured.stdout))
+
+
+def components_run(database: Path) -> Timed:
+    """Time plain connected components on the same database's ready codes."""
+    measured = measure([sys.executable, "-m", "benchmarks.plain_components", str(database)])
+    return Timed(measured, stages_in(measured.stdout))
+
+
 def dagster_floor() -> Measurement:
     """Time a Dagster job of one op that does nothing, run in process."""
     return measure([sys.executable, "-m", "benchmarks.floor"])

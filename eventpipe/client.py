@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Self
 import duckdb
 
 from eventpipe.errors import EventpipeError, UsageError
+from eventpipe.identity.meant import meant
 from eventpipe.project.folder import Project, load_project
 from eventpipe.sql import identifier as quoted
 from eventpipe.sql import literal
@@ -216,7 +217,8 @@ def find_contact(
     names = (*project.settings.identity.names, CONTACT_ID)
     if type is not None and type not in names:
         raise UsageError(f"There is no identifier type {type!r} in this project: take one of {', '.join(names)}.")
-    candidates = [each for each in _normalised(project, identifier) if type in (None, each[0])]
+    (meanings,) = meant(project, [identifier])
+    candidates = [each for each in (*meanings, (CONTACT_ID, identifier.strip())) if type in (None, each[0])]
     wanted = ", ".join(f"({literal(kind)}, {literal(value)})" for kind, value in candidates) or "(null, null)"
     found = connection.execute(
         f"""
@@ -231,7 +233,7 @@ def find_contact(
     ).fetchall()
     keys = [ContactKey(*row) for row in found]
     if not keys:
-        raise UnknownContact(_nobody(connection, identifier, type, names))
+        raise UnknownContact(nobody(connection, identifier, type, names))
     if len({(key.workspace_id, key.contact_id) for key in keys}) > 1:
         listed = ", ".join(f"{key.contact_id} by {key.type}" for key in keys)
         raise UnknownContact(
@@ -265,32 +267,8 @@ def _is(key: ContactKey) -> str:
     return f"workspace_id = {literal(key.workspace_id)} and contact_id = {literal(key.contact_id)}"
 
 
-def _normalised(project: Project, identifier: str) -> list[tuple[str, str]]:
-    """(type, value) for all that `identifier` may stand for, by the rules of intake."""
-    # Late: phone numbers and Arrow cost half a second that a query need not pay.
-    from eventpipe.intake import normalise
-
-    regions = sorted({profile.default_region or "" for profile in project.profiles.values()} | {""})
-    rules = [(CONTACT_ID, normalise.trimmed("given"))]
-    for name in project.settings.identity.names:
-        if name == "email":
-            rules.append((name, normalise.email("folded")))
-        elif name == "phone":
-            rules += [(name, normalise.phone("given", region or None)) for region in regions]
-        else:
-            rules.append((name, normalise.trimmed("given")))
-    with duckdb.connect() as connection:
-        normalise.register(connection)
-        values = connection.execute(
-            f"select {', '.join(rule for _, rule in rules)}"
-            f" from (select given, {normalise.folded('given')} as folded from (select $1::varchar as given))",
-            [identifier],
-        ).fetchone()
-    assert values is not None
-    return [(kind, value) for (kind, _), value in zip(rules, values, strict=True) if value is not None]
-
-
-def _nobody(connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]) -> str:
+def nobody(connection: duckdb.DuckDBPyConnection, identifier: str, type: str | None, names: Sequence[str]) -> str:
+    """That nobody is known by an identifier, and who may have been meant."""
     close = _close_to(connection, identifier, type)
     meant = (
         f" Did you mean {' or '.join(close)}?"

@@ -24,12 +24,14 @@ from eventpipe import __version__
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
+from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
 from eventpipe.ops import lease as leases
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
+from eventpipe.serving.observed import observed
 from eventpipe.serving.publish import Published, prepare, publish
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
@@ -149,7 +151,7 @@ class Refresh:
     def identify(self) -> Resolved:
         """Which contact each touched identifier set belongs to."""
         with self._stage("identify") as stage, self.warehouse() as connection:
-            resolved = resolve(connection, self.project.settings.identity)
+            resolved = resolve(connection, Rules.of(self.project))
             stage.rows = resolved.identifiers
             reach("identify.done")
         return resolved
@@ -184,11 +186,14 @@ class Refresh:
         with self.warehouse() as connection:
             rows = prepare(connection)
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
-        frame = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
-        comments = {column.name: column.description for column in runs.PUBLISHED_COLUMNS}
-        with self._lease.begin():
+        told = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
+        with self._lease.begin() as store:
             # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
-            published = publish(self.project, rows, frame, comments)
+            published = publish(
+                self.project,
+                rows,
+                lambda tables, previous: observed(tables, previous, store, self.request.run_id, told),
+            )
         self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
         self._end("published", None)
         return published

@@ -137,7 +137,9 @@ def _identify() -> dg.AssetsDefinition:
             with session.refresh.warehouse() as connection:
                 found = {name: table_metadata(connection, name, f"work.{name}") for name in grains}
         found[IDENTITY_SETS].update({"solved": resolved.sets, "moved": resolved.moved_sets, **took})
-        found[IDENTITY_NODES].update({"solved": resolved.identifiers, **took})
+        found[IDENTITY_NODES].update(
+            {"solved": resolved.identifiers, "merges": resolved.merges, "conflicts": resolved.conflicts, **took}
+        )
         for name, metadata in found.items():
             yield dg.MaterializeResult(asset_key=name, metadata=metadata)
 

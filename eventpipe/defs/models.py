@@ -24,6 +24,16 @@ IDENTITY_NODES: Final = "identity_nodes"
 _CONFIGURATION: Final = frozenset({"parameters", "sources", "identifier_types", "definitions"})
 """Tables of the plan that say how to compute, not of what: as edges they would tie everything to everything."""
 
+_FOUND_OUT: Final = {
+    "moved_sets": IDENTITY_SETS,
+    "solved_before": IDENTITY_NODES,
+    "gone_aliases": IDENTITY_NODES,
+    "solved_components": IDENTITY_NODES,
+    "merges": IDENTITY_NODES,
+    "conflicts": IDENTITY_NODES,
+}
+"""Tables of the schema `run` that the identity step writes beside its assets."""
+
 _GROUPS: Final = {"resolve": "resolve", "marts": "model"}
 """The group of each folder of models: the stage that executes it."""
 
@@ -79,7 +89,7 @@ class Translator(DagsterDbtTranslator):
         if name in _CONFIGURATION:
             return dg.AssetKey(["run", name])
         # The rest of the schema `run` is the plan, made of the lake; what moved, the identity step finds out.
-        return dg.AssetKey(IDENTITY_SETS if name == "moved_sets" else LAKE)
+        return dg.AssetKey(_FOUND_OUT.get(name, LAKE))
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """The stage, by the model's folder."""

@@ -28,6 +28,12 @@ PREVIEWS: Final[Mapping[str, str]] = {
     "contact_identifiers": """
         select identifier_type as type, count(*) as identifiers
         from this_table group by type order by identifiers desc, type""",
+    "contact_aliases": """
+        select if(alias_id = contact_id, 'its own', 'another contact') as held_by, count(*) as ids
+        from this_table group by held_by order by ids desc""",
+    "contact_merges": """
+        select strftime(effective_at, '%Y-%m') as month, count(*) as merges
+        from this_table group by month order by month desc""",
     "contact_timeline": """
         select entry_type as entry, count(*) as entries from this_table group by entry order by entries desc, entry""",
     "contacts": """
@@ -47,6 +53,9 @@ PREVIEWS: Final[Mapping[str, str]] = {
         select {_EVENT}, sum(events)::bigint as events
         from (select event_name, count(*) as events from this_table group by event_name)
         group by event order by events desc, event""",
+    "identity_conflicts": """
+        select rule, left_type, right_type, count(*) as refused
+        from this_table group by all order by refused desc, rule, left_type, right_type""",
     "identity_nodes": """
         select identifier_type as type, count(*) as identifiers, count(distinct contact_id) as contacts
         from this_table group by type order by identifiers desc, type""",

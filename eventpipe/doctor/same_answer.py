@@ -26,7 +26,7 @@ from eventpipe.sql import identifier
 RUN_COLUMNS = ("run_", "loaded_", "published_", "recorded_")
 """What the names of columns begin with that tell of a run or the clock."""
 
-OBSERVED = frozenset({"runs"})
+OBSERVED = frozenset({"runs", "contact_id_changes"})
 """Published tables that tell what happened and cannot be rebuilt."""
 
 # The tables of the working database that hold the configuration it was made with.

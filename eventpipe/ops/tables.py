@@ -75,3 +75,16 @@ backfills = Table(
     Column("ended_at", UtcDateTime),
     CheckConstraint("from_date <= to_date", name="range"),
 )
+
+# One row per contact id that a run took from readers, and where it went; written by
+# eventpipe.ops.contact_id_changes.
+contact_id_changes = Table(
+    "contact_id_changes",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("workspace_id", Text, primary_key=True),
+    Column("change", Text, nullable=False),
+    Column("from_contact_id", Text, primary_key=True),
+    Column("into_contact_id", Text, primary_key=True),
+    CheckConstraint("change in ('merge', 'split')", name="change"),
+)

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from eventpipe.errors import ConfigurationError, Problem, UsageError
+from eventpipe.project.corrections import Corrections, read_corrections
 from eventpipe.project.definitions import Registry
 from eventpipe.project.document import Document
 from eventpipe.project.identifiers import declared_names
@@ -39,6 +40,7 @@ class Project:
     settings: Settings
     registry: Registry
     profiles: Mapping[str, SourceProfile]
+    corrections: Corrections
     exports: Path
     lake: Path
     warehouse: Path
@@ -59,10 +61,11 @@ def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
     problems += wrong + problems_of(document, path_findings(root, document))
     documents, unreadable = _event_documents(root, environ)
     registry, undefined = read_registry(documents, declared_names(document))
-    problems += unreadable + undefined
-    if problems or settings is None or registry is None:
+    corrections, uncorrected = read_corrections(root, environ)
+    problems += unreadable + undefined + uncorrected
+    if problems or settings is None or registry is None or corrections is None:
         raise ConfigurationError(sorted(problems, key=_order))
-    return _project(root, settings, registry)
+    return _project(root, settings, registry, corrections)
 
 
 def path_findings(root: Path, document: Document) -> Iterator[Finding]:
@@ -87,13 +90,14 @@ def _order(problem: Problem) -> tuple[bool, str, int]:
     return (problem.file != FILE, problem.file, problem.line or 0)
 
 
-def _project(root: Path, settings: Settings, registry: Registry) -> Project:
+def _project(root: Path, settings: Settings, registry: Registry, corrections: Corrections) -> Project:
     paths = settings.paths
     return Project(
         root=root,
         settings=settings,
         registry=registry,
         profiles={name: source.resolved(name, settings) for name, source in settings.sources.items()},
+        corrections=corrections,
         exports=_absolute(root, paths.exports),
         lake=_absolute(root, paths.lake),
         warehouse=_absolute(root, paths.warehouse),

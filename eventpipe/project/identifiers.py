@@ -14,6 +14,7 @@ from eventpipe.project.validation import Section, at
 from eventpipe.project.vocabulary import CANONICAL_COLUMNS, DEFAULT_IDENTIFIERS
 
 SECTION: Final[KeyPath] = ("identity",)
+MOST_TYPES: Final = 100
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -42,11 +43,15 @@ DEFAULT_TYPES: Final = (
 def _not_empty(types: tuple[IdentifierType, ...]) -> tuple[IdentifierType, ...]:
     if not types:
         raise Refusal("complete: declare at least one type, or leave `types` out")
+    if len(types) > MOST_TYPES:
+        raise Refusal(f"a list of {MOST_TYPES} types or fewer")
     return types
 
 
 class IdentitySettings(Section):
-    """`types` strongest first; `blocked` values, and those tied to over `shared_above`, link nobody."""
+    """`types` strongest first. `blocked` values link nobody, nor do those that are seen with more than `shared_above`
+    identifiers of one stronger type.
+    """
 
     types: Annotated[tuple[IdentifierType, ...], AfterValidator(_not_empty)] = DEFAULT_TYPES
     blocked: tuple[str, ...] = ()

@@ -133,6 +133,7 @@ def _fingerprint(project: Project) -> str:
         "timezone": project.settings.timezone,
         "currency": project.settings.currency,
         "identity": project.settings.identity.model_dump(mode="json"),
+        "corrections": project.corrections.model_dump(mode="json"),
         "sources": {
             name: [profile.on_conflict, profile.authority, profile.compat] for name, profile in project.profiles.items()
         },

@@ -1,4 +1,4 @@
-"""Random crowds of identifier sets, each in a workspace of its own, and the frames that the solver takes them in.
+"""Random crowds of identifier sets, each in a workspace of its own, and the numbers that the solver takes them as.
 
 Few identifiers and few moments, so that sets meet, limits bite and times tie.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-import polars as pl
+import numpy as np
 
-from eventpipe.identity.solve import Limits
+from eventpipe.identity.codes import Limits, Sets
+from eventpipe.identity.limits import Pairs
 from eventpipe_tests.identity.reference import Identifier, IdentifierSet, Rules, Type
 
 DEFAULT = Rules(
@@ -42,6 +44,16 @@ DEVICES = Rules(
     ),
     shared_above=3,
 )
+PARTED = replace(
+    TIGHT,
+    unlinked=(
+        (("customer_id", "c1"), ("email", "e2")),
+        (("email", "e1"), ("email", "e2")),
+        (("anonymous_id", "a1"), ("customer_id", "c2")),
+        (("phone", "p1"), ("anonymous_id", "a3")),
+    ),
+)
+"""Tight, and some things unlinked."""
 LOOSE = Rules(tuple(Type(each.name, each.known, 10_000) for each in DEFAULT.types), shared_above=10_000)
 
 Crowd = tuple[IdentifierSet, ...]
@@ -74,29 +86,50 @@ def crowd(random: Random, rules: Rules, *, most: int = 20) -> Crowd:
     return tuple(found.values())
 
 
-def frames(crowds: Mapping[str, Crowd], rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What `solve` takes: sets and members of all workspaces."""
-    numbered = [(workspace, each) for workspace, sets in crowds.items() for each in sets]
-    sets = pl.DataFrame(
-        {
-            "set": range(len(numbered)),
-            "workspace_id": [workspace for workspace, _ in numbered],
-            "identifiers": [each.text for _, each in numbered],
-            "first_occurred_at": [each.first_occurred_at for _, each in numbered],
-        },
-        schema_overrides={"set": pl.Int64, "first_occurred_at": pl.Datetime("us", "UTC")},
+@dataclass(frozen=True)
+class Coded:
+    """Crowds as the solver takes them, and what each number stands for."""
+
+    sets: Sets
+    unlinked: Pairs
+    nodes: list[tuple[str, Identifier]]
+    places: list[tuple[str, IdentifierSet]]
+
+
+def coded(crowds: Mapping[str, Crowd], rules: Rules) -> Coded:
+    """All workspaces' sets by number: identifiers by age, sets by the order in which they are taken."""
+    places = sorted(
+        ((workspace, each) for workspace, sets in crowds.items() for each in sets),
+        key=lambda each: (each[1].first_occurred_at, each[1].text, each[0]),
     )
-    rows = [
-        (number, rules.strength(member), member[1])
-        for number, (_, each) in enumerate(numbered)
-        for member in sorted(each.members)
+    first_seen: dict[tuple[str, Identifier], datetime] = {}
+    for workspace, each in places:
+        for member in each.members:
+            first_seen.setdefault((workspace, member), each.first_occurred_at)
+    nodes = sorted(first_seen, key=lambda node: (first_seen[node], rules.strength(node[1]), node[1][1], node[0]))
+    numbers = {node: number for number, node in enumerate(nodes)}
+    members = [
+        (place, rules.strength(member), numbers[workspace, member])
+        for place, (workspace, each) in enumerate(places)
+        for member in each.members
     ]
-    members = pl.DataFrame(
-        rows,
-        schema={"set": pl.Int64, "strength": pl.Int64, "identifier_value": pl.String},
-        orient="row",
+    pairs = [
+        (numbers[workspace, one], numbers[workspace, other])
+        for workspace in crowds
+        for one, other in rules.unlinked
+        if (workspace, one) in numbers and (workspace, other) in numbers and one != other
+    ]
+    in_order = sorted(members)
+    return Coded(
+        Sets(
+            np.array([place for place, _, _ in in_order], dtype=np.int32),
+            np.array([node for _, _, node in in_order], dtype=np.int32),
+            np.array([rules.strength(identifier) for _, identifier in nodes], dtype=np.int8),
+        ),
+        np.array(pairs, dtype=np.int32).reshape(-1, 2),
+        nodes,
+        places,
     )
-    return sets, members
 
 
 def limits(rules: Rules) -> Limits:

@@ -26,6 +26,7 @@ class Type:
 class Rules:
     types: tuple[Type, ...]
     shared_above: int
+    unlinked: tuple[tuple[Identifier, Identifier], ...] = ()
 
     def strength(self, identifier: Identifier) -> int:
         """0 is the strongest."""
@@ -58,6 +59,36 @@ class Contact:
         return self.root or ("the set", str(self.text))
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A tie that was not made, the rule that kept it from being made, and the set whose tie it was."""
+
+    left: Identifier
+    right: Identifier
+    rule: str
+    text: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A tie that made one contact of two that both had events: their roots, and the set whose tie it was."""
+
+    ended: Identifier
+    stayed: Identifier
+    text: str
+    effective_at: datetime
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """What a tie made one: both sides as they were before it."""
+
+    one: frozenset[Identifier]
+    other: frozenset[Identifier]
+    by: IdentifierSet
+
+
 class ByTheBook:
     """The contacts of some sets."""
 
@@ -68,12 +99,14 @@ class ByTheBook:
         for each in self.sets:
             for member in each.members:
                 self.first_seen.setdefault(member, each.first_occurred_at)
-        self.refused: list[tuple[Identifier, Identifier]] = []
+        self.refused: list[Refusal] = []
+        self._joined: list[_Joined] = []
         self._groups: list[set[Identifier]] = [{member} for member in self.first_seen]
         for each in self.sets:
             strongest, *others = self._strongest_first(each.members)
             for other in others:
-                self._tie(strongest, other)
+                self._tie(strongest, other, each)
+        self.merges = [merge for joined in self._joined if (merge := self._merge(joined)) is not None]
 
     def holder(self, identifier: Identifier) -> Contact | None:
         """The contact that an identifier belongs to; None for one that no live event carries."""
@@ -93,17 +126,16 @@ class ByTheBook:
         return Contact(None, each.members, each.text)
 
     def shared(self, identifier: Identifier) -> bool:
-        """Seen with more of the strongest identifiers than may be."""
-        if self.rules.strength(identifier) == 0:
-            return False
+        """Seen with more identifiers of one stronger type than may be."""
         company = {
             member
             for each in self.sets
             if identifier in each.members
             for member in each.members
-            if self.rules.strength(member) == 0
+            if self.rules.strength(member) < self.rules.strength(identifier)
         }
-        return len(company) > self.rules.shared_above
+        per_type = [sum(kind == each.name for kind, _ in company) for each in self.rules.types]
+        return max(per_type) > self.rules.shared_above
 
     def _held(self, identifier: Identifier) -> Contact:
         contact = self.holder(identifier)
@@ -117,16 +149,41 @@ class ByTheBook:
     def _age(self, identifier: Identifier) -> tuple[datetime, int, str]:
         return (self.first_seen[identifier], self.rules.strength(identifier), identifier[1])
 
-    def _tie(self, left: Identifier, right: Identifier) -> None:
+    def _tie(self, left: Identifier, right: Identifier, by: IdentifierSet) -> None:
         if self.shared(left) or self.shared(right):
             return
         one = next(group for group in self._groups if left in group)
         other = next(group for group in self._groups if right in group)
         if one is other:
             return
-        for kind in self.rules.types:
-            if sum(member[0] == kind.name for member in one | other) > kind.limit:
-                self.refused.append((left, right))
-                return
+        rule = self._broken(one | other)
+        if rule is not None:
+            self.refused.append(Refusal(left, right, rule, by.text, by.first_occurred_at))
+            return
+        self._joined.append(_Joined(frozenset(one), frozenset(other), by))
         self._groups.remove(other)
         one |= other
+
+    def _broken(self, together: set[Identifier]) -> str | None:
+        """The rule that a contact of these would break."""
+        if any(one in together and other in together and one != other for one, other in self.rules.unlinked):
+            return "unlink"
+        for kind in self.rules.types:
+            if sum(member[0] == kind.name for member in together) > kind.limit:
+                return f"limit:{kind.name}"
+        return None
+
+    def _merge(self, joined: _Joined) -> Merge | None:
+        if not self._had_events(joined.one, joined.by) or not self._had_events(joined.other, joined.by):
+            return None
+        older, younger = sorted((min(side, key=self._age) for side in (joined.one, joined.other)), key=self._age)
+        return Merge(younger, older, joined.by.text, joined.by.first_occurred_at)
+
+    def _had_events(self, side: frozenset[Identifier], by: IdentifierSet) -> bool:
+        """Whether events with an earlier set belong to whoever these identifiers were on their own."""
+        for each in self.sets[: self.sets.index(by)]:
+            members = self._strongest_first(each.members)
+            speaking = next((member for member in members if self.rules.known(member)), members[0])
+            if speaking in side and self.contact_of(each).root is not None:
+                return True
+        return False

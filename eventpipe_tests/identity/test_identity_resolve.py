@@ -12,13 +12,15 @@ import polars as pl
 import pytest
 
 from eventpipe.identity.resolve import resolve
-from eventpipe.project.identifiers import IdentifierType, IdentitySettings
+from eventpipe.identity.rules import Rules
+from eventpipe.project.identifiers import IdentifierType
 from eventpipe_tests.identity import crowds
 from eventpipe_tests.identity.crowds import TIGHT, identifier_set, moment
-from eventpipe_tests.identity.reference import ByTheBook, Identifier, IdentifierSet, Rules
+from eventpipe_tests.identity.reference import ByTheBook, Identifier, IdentifierSet
+from eventpipe_tests.identity.reference import Rules as RulesOfTheBook
 
 BLOCKED = "qa@shop.example"
-SETTINGS = IdentitySettings(
+RULES = Rules(
     types=tuple(IdentifierType(name=each.name, known=each.known, limit=each.limit) for each in TIGHT.types),
     blocked=(BLOCKED,),
     shared_above=TIGHT.shared_above,
@@ -52,7 +54,7 @@ def step(connection: duckdb.DuckDBPyConnection, touched: Carried) -> None:
     connection.register("touched", frame.to_arrow())
     connection.execute("create or replace table work.touched_sets as from touched")
     connection.unregister("touched")
-    resolve(connection, SETTINGS)
+    resolve(connection, RULES)
 
 
 def contacts_of_sets(connection: duckdb.DuckDBPyConnection) -> dict[SetKey, str | None]:
@@ -157,7 +159,7 @@ def test_equals_the_book_through_the_database() -> None:
                 assert sets[name, each.text] == identifiers[name, root]
 
 
-def one(members: Iterable[Identifier], hour: int, rules: Rules = TIGHT) -> IdentifierSet:
+def one(members: Iterable[Identifier], hour: int, rules: RulesOfTheBook = TIGHT) -> IdentifierSet:
     return identifier_set(rules, members, moment(hour))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import md5
 from typing import Any
 
 from eventpipe_tests.identity.reference import Contact
@@ -16,15 +18,123 @@ Label = tuple[str, str]
 
 
 def assert_agrees(tables: Tables, oracle: Oracle) -> None:
-    """Fails where the tables say anything else than the oracle: versions, events, contacts, goals, timelines."""
+    """Fails where the tables say anything else than the oracle: versions, events, contacts, identity, goals, timelines."""
     _same("event_versions", _versions(tables), Counter(oracle.status().items()))
     shown = [event for event in oracle.events if not event.superseded]
     _same("events", _events(tables), Counter(map(_expected_event, shown)))
     labels = _labels(tables, shown)
     _same("contacts", _contacts(tables, labels), Counter(_expected_contacts(shown)))
     _same("contact_identifiers", _identifiers(tables, labels), Counter(_expected_identifiers(shown)))
+    assert_identity_agrees(tables, oracle)
     _same("contact_goals", _goals(tables, labels), Counter(_expected_goals(shown)))
     _same("contact_timeline", _timeline(tables, labels), Counter(_expected_timeline(oracle)))
+    _same("contact.merged on the timeline", _told_merges(tables), _shown_merges(tables))
+
+
+def assert_identity_agrees(tables: Tables, oracle: Oracle) -> None:
+    """Fails where aliases, merges or refused ties are others than the reference says."""
+    ids = _ids(tables, oracle)
+    _same("contact_aliases", _aliases(tables), Counter(_expected_aliases(oracle, ids)))
+    first_events = _first_events(tables)
+    _same("contact_merges", _merges(tables), Counter(_expected_merges(oracle, ids, first_events)))
+    _same("identity_conflicts", _conflicts(tables), Counter(_expected_conflicts(oracle, ids, first_events)))
+
+
+def _ids(tables: Tables, oracle: Oracle) -> dict[tuple[str, Label], str]:
+    """The contact id that each identifier or set gives, as the README says it is made. Every contact has such a one."""
+    ids = {
+        (world, label): md5(chr(0).join((kind, world, *parts)).encode()).hexdigest()
+        for world, book in oracle.books.items()
+        for kind, label, parts in (
+            *(("contact", identifier, identifier) for identifier in book.first_seen),
+            *(("set", ("the set", each.text), (each.text,)) for each in book.sets),
+        )
+    }
+    assert {record["contact_id"] for record in tables["contacts"].records()} <= set(ids.values())
+    return ids
+
+
+def _aliases(tables: Tables) -> Counter[Row]:
+    return Counter(
+        (record["workspace_id"], record["alias_id"], record["contact_id"])
+        for record in tables["contact_aliases"].records()
+    )
+
+
+def _expected_aliases(oracle: Oracle, ids: Mapping[tuple[str, Label], str]) -> Iterable[Row]:
+    for world, book in oracle.books.items():
+        for identifier in book.first_seen:
+            contact = book.holder(identifier)
+            assert contact is not None
+            yield world, ids[world, identifier], ids[world, contact.label]
+        for each in book.sets:
+            if len(each.members) > 1 and not any(book.rules.known(member) for member in each.members):
+                yield world, ids[world, ("the set", each.text)], ids[world, book.contact_of(each).label]
+
+
+def _first_events(tables: Tables) -> dict[tuple[str, str | None, datetime], str]:
+    """Of each identifier set and instant the first live event, by its id."""
+    found: dict[tuple[str, str | None, datetime], str] = {}
+    for record in tables["events"].records():
+        if record["deletion"] != "deleted":
+            key = (record["workspace_id"], record["identifiers"], record["occurred_at"])
+            found[key] = min(record["event_id"], found.get(key, record["event_id"]))
+    return found
+
+
+_MERGE = "workspace_id from_contact_id into_contact_id contact_id effective_at event_id".split()
+_CONFLICT = (
+    "workspace_id left_type left_value left_contact_id right_type right_value right_contact_id rule occurred_at event_id"
+).split()
+
+
+def _merges(tables: Tables) -> Counter[Row]:
+    return Counter(tuple(record[name] for name in _MERGE) for record in tables["contact_merges"].records())
+
+
+def _expected_merges(
+    oracle: Oracle,
+    ids: Mapping[tuple[str, Label], str],
+    first_events: Mapping[tuple[str, str | None, datetime], str],
+) -> Iterable[Row]:
+    for world, book in oracle.books.items():
+        for merge in book.merges:
+            contact = book.holder(merge.stayed)
+            assert contact is not None
+            yield (
+                world,
+                ids[world, merge.ended],
+                ids[world, merge.stayed],
+                ids[world, contact.label],
+                merge.effective_at,
+                first_events[world, merge.text, merge.effective_at],
+            )
+
+
+def _conflicts(tables: Tables) -> Counter[Row]:
+    return Counter(tuple(record[name] for name in _CONFLICT) for record in tables["identity_conflicts"].records())
+
+
+def _expected_conflicts(
+    oracle: Oracle,
+    ids: Mapping[tuple[str, Label], str],
+    first_events: Mapping[tuple[str, str | None, datetime], str],
+) -> Iterable[Row]:
+    for world, book in oracle.books.items():
+        for refusal in book.refused:
+            left, right = book.holder(refusal.left), book.holder(refusal.right)
+            assert left is not None
+            assert right is not None
+            yield (
+                world,
+                *refusal.left,
+                ids[world, left.label],
+                *refusal.right,
+                ids[world, right.label],
+                refusal.rule,
+                refusal.occurred_at,
+                first_events[world, refusal.text, refusal.occurred_at],
+            )
 
 
 def _same(what: str, found: Counter[Any], expected: Counter[Any]) -> None:
@@ -170,12 +280,34 @@ def _timeline(tables: Tables, labels: Mapping[tuple[str, str], Label]) -> Counte
     places = {record["event_id"]: _place(record) for record in tables["events"].records()}
     found: Counter[Row] = Counter()
     for record in tables["contact_timeline"].records():
+        if record["entry_type"] == "contact.merged":
+            continue
         label = labels.get((record["workspace_id"], record["contact_id"]), "a contact without events")
         changes = {} if record["changes"] is None else json.loads(record["changes"])
         told = {key: (each.get("old"), each.get("new")) for key, each in changes.items()}
         at, kind = record["occurred_at"], record["entry_type"]
         found[(label, places[record["event_id"]], kind, at, _canonical(told))] += 1
     return found
+
+
+def _told_merges(tables: Tables) -> Counter[Row]:
+    return Counter(
+        (
+            record["workspace_id"],
+            record["contact_id"],
+            record["occurred_at"],
+            record["event_id"],
+            *(json.loads(record["changes"])["contact_id"][side] for side in ("old", "new")),
+        )
+        for record in tables["contact_timeline"].records()
+        if record["entry_type"] == "contact.merged"
+    )
+
+
+def _shown_merges(tables: Tables) -> Counter[Row]:
+    """What contact_merges, which is held against the reference, says."""
+    columns = "workspace_id contact_id effective_at event_id from_contact_id into_contact_id".split()
+    return Counter(tuple(record[name] for name in columns) for record in tables["contact_merges"].records())
 
 
 def _expected_timeline(oracle: Oracle) -> Iterable[Row]:

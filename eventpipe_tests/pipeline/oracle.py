@@ -108,7 +108,8 @@ class Oracle:
                 groups[self._identity(each)].append(each)
         found = [self._event(reports) for reports in groups.values()]
         found = self._one_per_order(found)
-        self.events = self._attributed(found)
+        self.books = self._books(found)
+        self.events = [replace(event, contact=self._contact(event, self.books[event.world])) for event in found]
 
     def status(self) -> dict[Place, str]:
         """Each accepted report with its part: current, superseded or future."""
@@ -173,8 +174,8 @@ class Oracle:
             superseded.update(event.reports[0].place for event in reporting if event is not kept)
         return [replace(event, superseded=event.reports[0].place in superseded) for event in events]
 
-    def _attributed(self, events: list[Event]) -> list[Event]:
-        """Each event with its contact; deleted ones tie nothing and are shown with whoever is there without them."""
+    def _books(self, events: list[Event]) -> dict[str, ByTheBook]:
+        """Who is who in each world; deleted events tie nothing and are shown with whoever is there without them."""
         books: dict[str, ByTheBook] = {}
         for world in {event.world for event in events}:
             first: dict[str, IdentifierSet] = {}
@@ -187,7 +188,7 @@ class Oracle:
                 if seen is None or state.occurred_at < seen.first_occurred_at:
                     first[state.set_text] = IdentifierSet(state.set_text, state.occurred_at, members)
             books[world] = ByTheBook(first.values(), self._rules)
-        return [replace(event, contact=self._contact(event, books[event.world])) for event in events]
+        return books
 
     def _contact(self, event: Event, book: ByTheBook) -> Contact | None:
         if event.superseded:

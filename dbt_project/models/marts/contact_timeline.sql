@@ -72,6 +72,28 @@ deleted_at_first as (
         run_id
     from {{ ref("events").include(database=false) }}
     where contact_id is not null and deletion = 'deleted' and version_count = 1
+),
+
+-- Told to whoever has both now; the event is the one whose identifiers showed that they are one.
+merged as (
+    select
+        workspace_id,
+        contact_id,
+        effective_at as occurred_at,
+        'contact.merged' as entry_type,
+        null as event_name,
+        event_id,
+        null as source,
+        null as goal_type,
+        null as goal_name,
+        null as value,
+        null as currency,
+        null as properties,
+        null as extra,
+        json_object('contact_id', json_object('old', from_contact_id, 'new', into_contact_id)) as changes,
+        null as version_number,
+        run_id
+    from {{ ref("contact_merges").include(database=false) }}
 )
 
 select * from live
@@ -79,3 +101,5 @@ union all
 select * from edits
 union all
 select * from deleted_at_first
+union all
+select * from merged

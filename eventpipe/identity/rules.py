@@ -1,0 +1,39 @@
+"""What decides who belongs together: the declared types, what never links, and what people corrected (spec 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eventpipe.identity.meant import Meant, meant
+from eventpipe.project.folder import Project
+from eventpipe.project.identifiers import IdentifierType
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`types` strongest first; `blocked` are the project's own values; the two sides of an `unlinked` pair must not be
+    one contact's.
+    """
+
+    types: tuple[IdentifierType, ...]
+    blocked: tuple[str, ...] = ()
+    shared_above: int = 10
+    unlinked: tuple[tuple[Meant, Meant], ...] = ()
+
+    @classmethod
+    def of(cls, project: Project) -> Rules:
+        """Those of a project: `identity` in eventpipe.yml, and identity.yml."""
+        identity, corrections = project.settings.identity, project.corrections
+        blocked = meant(project, corrections.block)
+        sides = meant(project, [side for pair in corrections.unlink for side in pair])
+        return cls(
+            types=identity.types,
+            # As written and as an event would have it: a phone number is blocked however it is spelled.
+            blocked=tuple(
+                dict.fromkeys(
+                    [*identity.blocked, *corrections.block, *(value for each in blocked for _, value in each)]
+                )
+            ),
+            shared_above=identity.shared_above,
+            unlinked=tuple(zip(sides[::2], sides[1::2], strict=True)),
+        )
