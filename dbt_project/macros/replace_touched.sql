@@ -20,3 +20,14 @@
     select 1
     {%- endif -%}
 {%- endmacro %}
+
+{% macro drop_changed_snapshots(changed) -%}
+    {#- Pre-hook of contact_rfm_history: take out what a change of the past makes wrong. -#}
+    {%- if is_incremental() -%}
+    delete from {{ this }} as stored
+    using {{ changed }} as changed
+    where stored.workspace_id = changed.workspace_id and stored.snapshot_on >= changed.day
+    {%- else -%}
+    select 1
+    {%- endif -%}
+{%- endmacro %}

@@ -1,7 +1,7 @@
 """eventpipe.yml: settings, sources and identity as frozen typed objects (spec 1, section 1; spec 2).
 
 Scalars and locations can also come from the environment, which wins over the file; an empty variable counts
-as unset. Sources and identity are set in the file only.
+as unset. Sources, identity and RFM are set in the file only.
 
     variable                    key                        default           type
     EVENTPIPE_WORKSPACE         workspace                  default           text
@@ -40,6 +40,7 @@ from eventpipe.project.document import Document, KeyPath
 from eventpipe.project.identifiers import IdentitySettings, declared_names, identity_findings
 from eventpipe.project.quantities import ByteCount, Duration, EngineSize
 from eventpipe.project.refusal import Refusal
+from eventpipe.project.rfm import RfmSettings, rfm_findings
 from eventpipe.project.sources import Source, source_findings
 from eventpipe.project.validation import Section, at, problems_of, validate
 
@@ -102,6 +103,7 @@ class Settings(Section):
     settle: Duration = timedelta(seconds=60)
     sources: Mapping[str, Source] = Field(default_factory=dict)
     identity: IdentitySettings = IdentitySettings()
+    rfm: RfmSettings = RfmSettings()
     paths: Paths = Paths()
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
@@ -134,6 +136,7 @@ def read_settings(document: Document) -> tuple[Settings | None, list[Problem]]:
     """The settings in `document`, or None and every problem of it."""
     settings, problems = validate(Settings, document)
     problems += problems_of(document, identity_findings(document))
+    problems += problems_of(document, rfm_findings(document))
     sources = at(document.data, ("sources",))
     for name in sources if isinstance(sources, dict) else ():
         findings = source_findings(document, ("sources", name), declared_names(document) or ())

@@ -4,6 +4,7 @@
     run.sources           source: on_conflict, authority, compat
     run.identifier_types  identifier type: is_known, strength, most per contact
     run.definitions       event definition: description, version
+    run.rfm_settings      one row, run.rfm_segments: how orders are scored (see eventpipe.warehouse.rfm)
     run.exports           export: the ledger's columns, from the lake's manifests
     run.changed_exports   export whose rows in the working database are outdated (gone, replaced)
     run.new_rows          a view of the lake's rows that the working database does not hold yet
@@ -31,6 +32,7 @@ from eventpipe.intake.lake import Lake, Manifest, parquet, write_no_rows
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
 from eventpipe.warehouse import dbt
+from eventpipe.warehouse.rfm import write_rfm_settings
 
 # Raise it when the meaning of what Python stores in the working tables changes: the next run rebuilds. A change of the
 # dbt project is seen by itself.
@@ -86,6 +88,7 @@ def make_plan(
     _parameters(connection, project, run_id, as_of)
     _sources(connection, project)
     _declared(connection, project)
+    write_rfm_settings(connection, project.settings)
     _exports(connection, manifests)
     _changes(connection)
     new = _new_rows(connection, lake, manifests)
@@ -134,6 +137,7 @@ def _fingerprint(project: Project) -> str:
         "currency": project.settings.currency,
         "identity": project.settings.identity.model_dump(mode="json"),
         "corrections": project.corrections.model_dump(mode="json"),
+        "rfm": project.settings.rfm.model_dump(),
         "sources": {
             name: [profile.on_conflict, profile.authority, profile.compat] for name, profile in project.profiles.items()
         },

@@ -1,0 +1,16 @@
+with snapshots as (
+    select
+        workspaces.workspace_id,
+        cast(timezone(settings.timezone, parameters.as_of) as date) as snapshot_on
+    from (select distinct workspace_id from {{ ref("order_days") }}) as workspaces
+    cross join {{ source("run", "rfm_settings") }} as settings
+    cross join {{ source("run", "parameters") }} as parameters
+),
+
+{{ rfm_at("snapshots") }}
+
+select
+    rfm.* exclude (snapshot_on),
+    parameters.run_id
+from rfm
+cross join {{ source("run", "parameters") }} as parameters
