@@ -1,6 +1,6 @@
 """One run of the pipeline: its stages in order, under the lease, recorded in the ops store.
 
-    land -> resolve -> identify -> model -> audit -> publish
+    land -> resolve -> identify -> model -> segment -> audit -> publish
 
 Each stage reads what the one before it wrote. The Dagster assets and the tests call these methods; nothing here knows
 Dagster. A run that stops anywhere leaves the published tables as they are, and the next run finishes the work; one
@@ -28,9 +28,11 @@ from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
 from eventpipe.ops import lease as leases
-from eventpipe.ops import runs
+from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
+from eventpipe.segments import history
+from eventpipe.segments.judge import Judgement, judge
 from eventpipe.serving.observed import observed
 from eventpipe.serving.publish import Published, prepare, publish
 from eventpipe.warehouse import plan as plans
@@ -159,11 +161,22 @@ class Refresh:
     def model(self) -> list[Node]:
         """The tables that people read, in the working database."""
         with self._stage("model"), self.warehouse() as connection:
+            history.prepare(connection)
             nodes = self._ran(self._dbt.run("tag:marts"))
             reach("model.done")
             plans.remember(connection, self.project)
             reach("model.remembered")
         return nodes
+
+    def segment(self) -> Judgement:
+        """Who is a member of which segment, in the working database."""
+        with self._stage("segment") as stage, self.warehouse() as connection:
+            judgement = judge(
+                connection, self._store, self.project.segments, run_id=self.request.run_id, as_of=self.as_of
+            )
+            stage.rows = judgement.entered + judgement.left
+            reach("segment.done")
+        return judgement
 
     def audit(self) -> list[Node]:
         """Test what the run made. Errors: `AuditHeld` when a test of error severity fails."""
@@ -184,7 +197,12 @@ class Refresh:
         """Put the new tables in place of the published ones, and end the run."""
         started = time.monotonic()
         with self.warehouse() as connection:
+            changes = [*history.unrecorded(connection, self.request.run_id)]
             rows = prepare(connection)
+        # Only what an audit has passed is remembered. Should the rename below not happen, the next run publishes it.
+        with self._lease.begin() as ops:
+            memberships.record(ops, self._lease, changes, self._clock())
+        reach("publish.recorded")
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
         told = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
         with self._lease.begin() as store:
@@ -204,6 +222,7 @@ class Refresh:
         self.resolve()
         self.identify()
         self.model()
+        self.segment()
         self.audit()
         return self.publish()
 

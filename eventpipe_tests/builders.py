@@ -31,9 +31,10 @@ def project(
     *,
     sources: Mapping[str, object] | None = None,
     events: Sequence[Mapping[str, object]] = (),
+    segments: Sequence[Mapping[str, object]] = (),
     **settings: object,
 ) -> Project:
-    """A project in `folder`: the entries of eventpipe.yml, and event definitions.
+    """A project in `folder`: the entries of eventpipe.yml, event and segment definitions.
 
     A source is its entry, or the name of its preset; without any there is `web` with the preset canonical.
     """
@@ -45,6 +46,9 @@ def project(
     # JSON is YAML.
     (folder / "eventpipe.yml").write_text(json.dumps({"sources": entries, **settings}), encoding="utf-8")
     (folder / "events" / "all.yml").write_text(json.dumps({"events": list(events)}), encoding="utf-8")
+    if segments:
+        (folder / "segments").mkdir(exist_ok=True)
+        (folder / "segments" / "all.yml").write_text(json.dumps({"segments": list(segments)}), encoding="utf-8")
     return load_project(folder, {})
 
 

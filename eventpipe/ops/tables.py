@@ -15,6 +15,7 @@ from sqlalchemy import (
     Date,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -87,4 +88,20 @@ contact_id_changes = Table(
     Column("from_contact_id", Text, primary_key=True),
     Column("into_contact_id", Text, primary_key=True),
     CheckConstraint("change in ('merge', 'split')", name="change"),
+)
+
+# One row per run and segment that it changed: `contacts` is a Parquet frame of who entered, left, or went on under
+# another id. A run may change millions of memberships; rows of their own would cost more than finding them does.
+# Written by eventpipe.ops.memberships.
+segment_changes = Table(
+    "segment_changes",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("segment", Text, primary_key=True),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("entered", BigInteger, nullable=False),
+    Column("left", BigInteger, nullable=False),
+    Column("contacts", LargeBinary, nullable=False),
+    Index("ix_segment_changes_as_of", "as_of"),
 )

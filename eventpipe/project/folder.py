@@ -16,17 +16,22 @@ from eventpipe.project.definitions import Registry
 from eventpipe.project.document import Document
 from eventpipe.project.identifiers import declared_names
 from eventpipe.project.refusal import Finding
+from eventpipe.project.rfm import RfmSettings
 from eventpipe.project.settings import FILE, Paths, Settings, read_settings, with_environment
 from eventpipe.project.sources import SourceProfile
 from eventpipe.project.tracking_plan import read_registry
 from eventpipe.project.validation import attempt, problems_of
 from eventpipe.project.yaml import read_document
+from eventpipe.segments.definitions import Segments, read_segments
+from eventpipe.segments.names import Names, published_catalogue
 
 VARIABLE: Final = "EVENTPIPE_PROJECT"
 EVENTS: Final = "events"
+SEGMENTS: Final = "segments"
 STATE: Final = ".eventpipe"
 
 _PATHS: Final = TypeAdapter(Paths)
+_RFM: Final = TypeAdapter(RfmSettings)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Project:
     root: Path
     settings: Settings
     registry: Registry
+    segments: Segments
     profiles: Mapping[str, SourceProfile]
     corrections: Corrections
     exports: Path
@@ -59,13 +65,16 @@ def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
     document = with_environment(document, environ)
     settings, wrong = read_settings(document)
     problems += wrong + problems_of(document, path_findings(root, document))
-    documents, unreadable = _event_documents(root, environ)
+    documents, unreadable = _documents(root, EVENTS, environ)
     registry, undefined = read_registry(documents, declared_names(document))
     corrections, uncorrected = read_corrections(root, environ)
     problems += unreadable + undefined + uncorrected
-    if problems or settings is None or registry is None or corrections is None:
+    documents, unreadable = _documents(root, SEGMENTS, environ)
+    segments, wrong = read_segments(documents, _names(root, document, settings, registry, bool(documents)))
+    problems += unreadable + wrong
+    if problems or settings is None or registry is None or segments is None or corrections is None:
         raise ConfigurationError(sorted(problems, key=_order))
-    return _project(root, settings, registry, corrections)
+    return _project(root, settings, registry, segments, corrections)
 
 
 def path_findings(root: Path, document: Document) -> Iterator[Finding]:
@@ -90,12 +99,31 @@ def _order(problem: Problem) -> tuple[bool, str, int]:
     return (problem.file != FILE, problem.file, problem.line or 0)
 
 
-def _project(root: Path, settings: Settings, registry: Registry, corrections: Corrections) -> Project:
+def _names(
+    root: Path, document: Document, settings: Settings | None, registry: Registry | None, has_segments: bool
+) -> Names:
+    """What segments may name. Where settings are wrong, those parts of them that are right count, and the defaults."""
+    rfm = attempt(_RFM, document, ("rfm",)) or RfmSettings()
+    known = settings or Settings()
+    return Names(
+        registry or Registry(),
+        declared_names(document) or known.identity.names,
+        rfm.segment_names,
+        known.currency,
+        known.timezone,
+        seen=published_catalogue(_absolute(root, known.paths.analytics)) if has_segments else {},
+    )
+
+
+def _project(
+    root: Path, settings: Settings, registry: Registry, segments: Segments, corrections: Corrections
+) -> Project:
     paths = settings.paths
     return Project(
         root=root,
         settings=settings,
         registry=registry,
+        segments=segments,
         profiles={name: source.resolved(name, settings) for name, source in settings.sources.items()},
         corrections=corrections,
         exports=_absolute(root, paths.exports),
@@ -119,13 +147,13 @@ def _existing(root: Path | None, environ: Mapping[str, str]) -> Path:
     return root
 
 
-def _event_documents(root: Path, environ: Mapping[str, str]) -> tuple[tuple[Document, ...], list[Problem]]:
-    """events/*.yml in the order of their names; what an editor hides (`.#orders.yml`) is not read."""
+def _documents(root: Path, name: str, environ: Mapping[str, str]) -> tuple[tuple[Document, ...], list[Problem]]:
+    """<name>/*.yml in the order of their names; what an editor hides (`.#orders.yml`) is not read."""
     documents: list[Document] = []
     problems: list[Problem] = []
-    folder = root / EVENTS
+    folder = root / name
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        file = f"{EVENTS}/{path.name}"
+        file = f"{name}/{path.name}"
         if path.name.startswith("."):
             continue
         if path.suffix == ".yml":

@@ -17,6 +17,9 @@ from eventpipe.project.refusal import Finding, Refusal, hint, refused
 TAG: Final = "#"
 """Tags of discriminated unions begin with it: pydantic's error locations hold them, the file does not."""
 
+REFUSED: Final = "refused"
+"""The type of a union's own error; its context says under `expected` what a value of it would be."""
+
 _EXPECTED: Final[Mapping[str, str]] = {
     "string_type": "text (put it in quotes)",
     "int_type": "a whole number",
@@ -106,6 +109,8 @@ def _message(model: type[Section], document: Document, where: KeyPath, detail: E
     if kind == "literal_error":
         words = _accepted_words(model, detail["loc"])
         return refused(document, where, value, Refusal("accepted", accepted=words))
+    if kind == REFUSED:
+        return refused(document, where, value, Refusal(str(context["expected"])))
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         accepted = "a field name, {field: ...}, {value: ...} or {sql: ...}"
         return refused(document, where, value, Refusal(accepted))
@@ -119,7 +124,9 @@ def _message(model: type[Section], document: Document, where: KeyPath, detail: E
 
 def _accepted_keys(model: type[Section], loc: tuple[int | str, ...]) -> tuple[str, ...]:
     found = _annotation(model, loc)
-    return tuple(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else ()
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        return ()
+    return tuple(field.alias or name for name, field in found.model_fields.items())
 
 
 def _accepted_words(model: type[Section], loc: tuple[int | str, ...]) -> tuple[str, ...]:
@@ -150,8 +157,8 @@ def _step(annotation: Any, part: int | str) -> list[Any]:
         named = getattr(annotation, "union_tag", None)
         return [annotation] if named in (None, part) else []
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        known = annotation.model_fields.get(str(part))
-        return [known.annotation] if known is not None else []
+        fields = annotation.model_fields.items()
+        return [field.annotation for name, field in fields if part in (field.alias, name)]
     if get_origin(annotation) is tuple:
         return [get_args(annotation)[0]]
     return [get_args(annotation)[1]] if len(get_args(annotation)) == 2 else []

@@ -94,6 +94,21 @@ merged as (
         null as version_number,
         run_id
     from {{ ref("contact_merges").include(database=false) }}
+),
+
+memberships as (
+    select
+        workspace_id,
+        contact_id,
+        {{ timeline_of_membership("entered_at", "segment.entered", "run_entered") }}
+    from {{ source("segments", "segment_history").include(database=false) }}
+    union all
+    select
+        workspace_id,
+        contact_id,
+        {{ timeline_of_membership("left_at", "segment.left", "run_left") }}
+    from {{ source("segments", "segment_history").include(database=false) }}
+    where left_at is not null
 )
 
 select * from live
@@ -103,3 +118,5 @@ union all
 select * from deleted_at_first
 union all
 select * from merged
+union all
+select * from memberships

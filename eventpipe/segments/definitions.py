@@ -1,0 +1,88 @@
+"""segments/*.yml read into the project's segments, in an order in which each comes after those that it refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from eventpipe.errors import Problem
+from eventpipe.project.document import Document, KeyPath
+from eventpipe.project.refusal import Finding
+from eventpipe.project.validation import at, attempt, problems_of, validate
+from eventpipe.segments.findings import Scope, condition_findings
+from eventpipe.segments.grammar import Segment, SegmentCondition, SegmentFile, leaves
+from eventpipe.segments.names import Names
+
+MAX_SEGMENTS: Final = 1_000
+
+_SEGMENT: Final = TypeAdapter(Segment)
+_NAME: Final = TypeAdapter(str)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """All segments of a project, each after those that its conditions name, and the names they use."""
+
+    definitions: tuple[Segment, ...]
+    names: Names
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Segment]:
+        """The definitions by name."""
+        return {segment.name: segment for segment in self.definitions}
+
+
+def references(segment: Segment) -> set[str]:
+    """The segments that a segment's conditions name."""
+    return {leaf.segment for leaf in leaves(segment.where) if isinstance(leaf, SegmentCondition)}
+
+
+def read_segments(documents: Iterable[Document], names: Names) -> tuple[Segments | None, list[Problem]]:
+    """The segments of all files, or None and every problem of all of them."""
+    documents = tuple(documents)
+    places = {name: (document, path) for document, path, name in _named(documents)}
+    scope = Scope(names, frozenset(places))
+    problems: list[Problem] = []
+    found: dict[str, Segment] = {}
+    for document in documents:
+        _, wrong = validate(SegmentFile, document)
+        problems += wrong
+    for document, path, name in _named(documents):
+        first = places[name]
+        if first != (document, path):
+            place = document.problem((*path, "name"), "")
+            message = f"{name!r} is the name of another segment too ({place.file}:{place.line}): names are unique"
+            problems += problems_of(first[0], [Finding((*first[1], "name"), message)])
+        segment = attempt(_SEGMENT, document, path)
+        if segment is not None:
+            problems += problems_of(document, condition_findings(segment.where, (*path, "where"), scope))
+            found[name] = segment
+    if len(found) > MAX_SEGMENTS:
+        problems.append(Problem("segments", None, "", f"has more than {MAX_SEGMENTS} segments"))
+    try:
+        order = [*TopologicalSorter({name: sorted(references(found[name])) for name in sorted(found)}).static_order()]
+    except CycleError as error:
+        circle = error.args[1]
+        document, path = places[circle[0]]
+        message = f"is part of a circle of segments: {' -> '.join(reversed(circle))}. Take one of them out of another"
+        problems += problems_of(document, [Finding((*path, "where"), message)])
+        order = []
+    if problems:
+        return None, problems
+    return Segments(tuple(found[name] for name in order), names), []
+
+
+def _named(documents: Iterable[Document]) -> Iterator[tuple[Document, KeyPath, str]]:
+    """Every entry with a name, right or wrong."""
+    for document in documents:
+        entries = at(document.data, ("segments",))
+        for position in range(len(entries) if isinstance(entries, list) else 0):
+            path: KeyPath = ("segments", position)
+            name = attempt(_NAME, document, (*path, "name"))
+            if name is not None:
+                yield document, path, name

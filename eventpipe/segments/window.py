@@ -1,0 +1,63 @@
+"""When an event counts: an interval of time with the edges of spec 3, "Timeframes"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from eventpipe.segments.grammar import OfEvents
+from eventpipe.segments.operands import Day
+
+
+@dataclass(frozen=True)
+class Window:
+    """Instants from `start` (itself only where `with_start`) to before `end`; None is open. There are no events after
+    as_of, so the end of `in_last` is open too."""
+
+    start: datetime | None = None
+    with_start: bool = True
+    end: datetime | None = None
+
+    def holds(self, column: exp.Expr) -> Iterator[exp.Expr]:
+        """What is true of an event's time inside."""
+        if self.start is not None:
+            kind = exp.GTE if self.with_start else exp.GT
+            yield kind(this=column.copy(), expression=instant(self.start))
+        if self.end is not None:
+            yield exp.LT(this=column.copy(), expression=instant(self.end))
+
+
+def window(condition: OfEvents, as_of: datetime, timezone: str) -> Window:
+    """The interval that a condition's timeframe means at `as_of`; dates are calendar dates in `timezone`."""
+    if condition.in_last is not None:
+        return Window(as_of - condition.in_last, with_start=False)
+    if condition.dates is not None:
+        first, last = condition.dates
+        return Window(start_of(first, timezone), end=_after(last, timezone))
+    start = None if condition.after is None else start_of(condition.after, timezone)
+    end = None if condition.before is None else start_of(condition.before, timezone)
+    return Window(start, end=end)
+
+
+def start_of(day: Day, timezone: str) -> datetime:
+    """The first instant of a calendar date; where the clock leaps over midnight, that after the leap."""
+    zone = ZoneInfo(timezone)
+    if isinstance(day, datetime):
+        return (day if day.tzinfo else day.replace(tzinfo=zone)).astimezone(UTC)
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def _after(day: Day, timezone: str) -> datetime:
+    """The first instant after a date or an instant that belongs to the interval."""
+    if isinstance(day, datetime):
+        return start_of(day, timezone) + timedelta(microseconds=1)
+    return start_of(date.fromordinal(day.toordinal() + 1), timezone)
+
+
+def instant(at: datetime) -> exp.Expr:
+    """A literal."""
+    return exp.cast(exp.Literal.string(at.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
