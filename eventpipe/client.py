@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -115,6 +116,25 @@ class Client:
         key = find_contact(self._connection, self._project, identifier, type)
         return self._frame(timeline_sql(key))
 
+    def segment(self, name: str) -> pl.DataFrame:
+        """The members of a segment: the columns of `contacts`, and `entered_at`, by contact_id.
+
+        Raises UsageError when no segment of the name is defined or was published.
+        """
+        published = self._frame(f"select segment from segment_history where segment = {literal(name)} limit 1")
+        if name not in self._project.segments.by_name and published.is_empty():
+            known = ", ".join(sorted(self._project.segments.by_name)) or "none"
+            raise UsageError(f"There is no segment {name!r}. Defined are: {known}.")
+        return self._frame(
+            "select contacts.* exclude (run_id), members.entered_at"
+            " from segment_members as members join contacts using (workspace_id, contact_id)"
+            f" where members.segment = {literal(name)} order by contacts.contact_id"
+        )
+
+    def rfm(self) -> pl.DataFrame:
+        """The rows of `contact_rfm`, by contact and currency."""
+        return self._frame("select * exclude (run_id) from contact_rfm order by workspace_id, contact_id, currency")
+
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
@@ -195,6 +215,17 @@ def explained() -> Iterator[None]:
         raise UsageError(f"The query is refused. {_paragraph(error)}") from error
     except duckdb.Error as error:
         raise QueryFailed(f"The query stopped. {_paragraph(error)}") from error
+
+
+def as_of_published(connection: duckdb.DuckDBPyConnection) -> datetime:
+    """The instant that the published tables were computed for. Raises EventpipeError if they do not say."""
+    row = connection.execute(
+        "select as_of from runs where run_status = 'published' order by run_started_at desc, run_id limit 1"
+    ).fetchone()
+    if row is None:
+        raise EventpipeError("The published file names no run that published it. Run `eventpipe run --full-refresh`.")
+    instant: datetime = row[0]
+    return instant
 
 
 def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from eventpipe import __version__
-from eventpipe.cli import backfill, contact, doctor, identity, init, query, sample, status, ui
+from eventpipe.cli import backfill, contact, doctor, identity, init, query, sample, segments, status, ui
 from eventpipe.cli import run as run_command
 from eventpipe.cli.failure import INTERRUPTED, PIPE_CLOSED, Failure, switches
 
@@ -39,6 +39,7 @@ for command in (
     app.command()(command)
 app.add_typer(contact.app, name="contact")
 app.add_typer(identity.app, name="identity")
+app.add_typer(segments.app, name="segments")
 
 
 def run() -> None:

@@ -11,6 +11,7 @@ dates is one run, also where tables that have no partitions are selected with it
 # No postponed annotations here: Dagster compares that of `context` with a class, not with its name.
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Final
 
 import dagster as dg
@@ -26,6 +27,7 @@ from eventpipe.defs.metadata import (
     table_metadata,
 )
 from eventpipe.defs.models import IDENTITY_NODES, IDENTITY_SETS, LAKE, Model, Models
+from eventpipe.defs.pictures import HEAT_MAPS, sizes_metadata
 from eventpipe.defs.resources import REFRESH, shared_run
 from eventpipe.defs.session import RunSession
 from eventpipe.intake.land import Landed
@@ -33,6 +35,12 @@ from eventpipe.intake.land import Landed
 ANALYTICS: Final = "analytics"
 PLANNED: Final = "reports"
 """The model that everything which a run takes in goes through: the plan is shown beside it."""
+
+SEGMENT_TABLES: Final = {
+    "segment_history": "Memberships of segments, as runs observed them. Grain: segment and contact_id, one row per "
+    "episode.",
+    "segment_members": "Members of segments now. Grain: segment and contact_id.",
+}
 
 _ONE_RUN: Final = dg.BackfillPolicy.single_run()
 _NEEDED: Final = {REFRESH}
@@ -47,6 +55,7 @@ def build_assets(models: Models, landing_dates: dg.DailyPartitionsDefinition) ->
         _resolve(models.resolve),
         _identify(),
         _model(models.marts),
+        _segment(),
         _analytics(models.published),
     ]
 
@@ -163,6 +172,39 @@ def _model(models: Sequence[Model]) -> dg.AssetsDefinition:
     return model
 
 
+def _segment() -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="segment",
+        description="Who is a member of which segment: judges the contacts that the run touches, and those for whom "
+        "a window turned.",
+        specs=[
+            dg.AssetSpec(
+                name,
+                deps=["contacts", "contact_identifiers", "contact_rfm", "events", "unjudged_contacts"],
+                group_name="segment",
+                description=description,
+                kinds={"python", "duckdb"},
+            )
+            for name, description in SEGMENT_TABLES.items()
+        ],
+        backfill_policy=_ONE_RUN,
+        required_resource_keys=_NEEDED,
+    )
+    def segment(context: dg.AssetExecutionContext) -> Results:
+        with shared_run(context) as session:
+            judgement = session.segment()
+            took = stage_metadata(session.stages, "segment")
+            with session.refresh.warehouse() as connection:
+                found = {name: table_metadata(connection, name, f"main.{name}") for name in SEGMENT_TABLES}
+                found["segment_members"].update(sizes_metadata(connection))
+        for metadata in found.values():
+            metadata.update({**asdict(judgement), **took})
+        for name, metadata in found.items():
+            yield dg.MaterializeResult(asset_key=name, metadata=metadata)
+
+    return segment
+
+
 def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
     @dg.asset(
         name=ANALYTICS,
@@ -170,7 +212,7 @@ def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
         description="The published file, analytics.duckdb: all tables of one run, put in place of the last run's by "
         "one rename, and only when no check failed.",
         kinds={"duckdb"},
-        deps=[model.spec.key for model in published],
+        deps=[*(model.spec.key for model in published), *(dg.AssetKey(name) for name in SEGMENT_TABLES)],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )
@@ -186,7 +228,7 @@ def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
 
 def _tables(session: RunSession, models: Sequence[Model]) -> dict[str, Metadata]:
     with session.refresh.warehouse() as connection:
-        return {
+        found = {
             model.name: table_metadata(
                 connection,
                 model.name,
@@ -196,6 +238,9 @@ def _tables(session: RunSession, models: Sequence[Model]) -> dict[str, Metadata]
             )
             for model in models
         }
+        for name in found.keys() & HEAT_MAPS.keys():
+            found[name].update(HEAT_MAPS[name](connection))
+        return found
 
 
 def _results(models: Sequence[Model], found: dict[str, Metadata]) -> Results:

@@ -21,7 +21,9 @@ LAKE: Final = "lake"
 IDENTITY_SETS: Final = "identity_sets"
 IDENTITY_NODES: Final = "identity_nodes"
 
-_CONFIGURATION: Final = frozenset({"parameters", "sources", "identifier_types", "definitions", "rfm_settings", "rfm_segments"})
+_CONFIGURATION: Final = frozenset(
+    {"parameters", "sources", "identifier_types", "definitions", "rfm_settings", "rfm_segments"}
+)
 """Tables of the plan that say how to compute, not of what: as edges they would tie everything to everything."""
 
 _FOUND_OUT: Final = {

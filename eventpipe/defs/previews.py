@@ -34,6 +34,12 @@ PREVIEWS: Final[Mapping[str, str]] = {
     "contact_merges": """
         select strftime(effective_at, '%Y-%m') as month, count(*) as merges
         from this_table group by month order by month desc""",
+    "contact_rfm": """
+        select rfm_segment as segment, currency, count(*) as contacts, sum(monetary)::bigint as monetary
+        from this_table group by all order by contacts desc, segment, currency""",
+    "contact_rfm_history": """
+        select snapshot_on::varchar as snapshot_on, count(*) as contacts
+        from this_table group by all order by snapshot_on desc""",
     "contact_timeline": """
         select entry_type as entry, count(*) as entries from this_table group by entry order by entries desc, entry""",
     "contacts": """
@@ -63,6 +69,11 @@ PREVIEWS: Final[Mapping[str, str]] = {
         select source, status, count(*) as exports, sum(lines)::bigint as lines,
             sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected, sum(blank)::bigint as blank
         from this_table group by source, status order by source, status""",
+    "segment_history": """
+        select segment, count(*) as episodes, count(left_at) as ended
+        from this_table group by segment order by episodes desc, segment""",
+    "segment_members": """
+        select segment, count(*) as members from this_table group by segment order by members desc, segment""",
     # What follows a reason's code can be a property's name as it was sent.
     "rejected_events": """
         select split_part(reason, ':', 1) as reason, count(*) as lines

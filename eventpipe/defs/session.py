@@ -18,6 +18,7 @@ from eventpipe.intake.land import Landed
 from eventpipe.ops.runs import Counts, Stage
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
+from eventpipe.segments.judge import Judgement
 from eventpipe.serving.publish import Published
 from eventpipe.warehouse.dbt import Dbt, Node
 from eventpipe.warehouse.plan import Plan
@@ -91,13 +92,20 @@ class RunSession:
         self.identify()
         return self._once("model", lambda: self.refresh.model())
 
+    def segment(self) -> Judgement:
+        """Memberships, after `model`."""
+        self.model()
+        return self._once("segment", lambda: self.refresh.segment())
+
     def audit(self) -> list[Node]:
         """Tests what is there: without `model` before it, what the last run left. Errors: `AuditHeld`."""
+        if "model" in self._done:
+            self.segment()  # what comes after the audit is not tested
         return self._once("audit", lambda: self.refresh.audit())
 
     def publish(self) -> Published:
-        """Publishes, after `model` and an audit of what it made."""
-        self.model()
+        """Publishes, after `segment` and an audit of what the run made."""
+        self.segment()
         self.audit()
         return self._once("publish", lambda: self.refresh.publish())
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from eventpipe.client import open_published
+from eventpipe.client import as_of_published, open_published
 from eventpipe.doctor.accounted import accounted
 from eventpipe.doctor.findings import Check, Promise
 from eventpipe.doctor.same_answer import (
     Fingerprint,
-    as_of_published,
     configuration_of,
     copy_lake,
     rebuild,

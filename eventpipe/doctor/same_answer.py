@@ -18,7 +18,6 @@ import duckdb
 import polars as pl
 
 from eventpipe.doctor.findings import Check, Promise
-from eventpipe.errors import EventpipeError
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
 from eventpipe.sql import identifier
@@ -52,17 +51,6 @@ def copy_lake(lake: Path, folder: Path) -> None:
             target = folder / path.relative_to(lake)
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(path, target)
-
-
-def as_of_published(published: duckdb.DuckDBPyConnection) -> datetime:
-    """The instant that the published tables were computed for. Raises EventpipeError if they do not say."""
-    row = published.execute(
-        "select as_of from runs where run_status = 'published' order by run_started_at desc, run_id limit 1"
-    ).fetchone()
-    if row is None:
-        raise EventpipeError("The published file names no run that published it. Run `eventpipe run --full-refresh`.")
-    instant: datetime = row[0]
-    return instant
 
 
 def rebuild(project: Project, folder: Path, as_of: datetime, clock: Callable[[], datetime], run_id: str) -> Project:

@@ -49,7 +49,12 @@ def record(connection: Connection, lease: Lease, changes: Iterable[SegmentChange
 
 def journal(store: OpsStore, until: datetime) -> Iterator[SegmentChanges]:
     """Everything recorded as of instants up to `until`, in the order in which it happened."""
-    order = (segment_changes.c.as_of, segment_changes.c.recorded_at, segment_changes.c.run_id, segment_changes.c.segment)
+    order = (
+        segment_changes.c.as_of,
+        segment_changes.c.recorded_at,
+        segment_changes.c.run_id,
+        segment_changes.c.segment,
+    )
     query = select(segment_changes).where(segment_changes.c.as_of <= until).order_by(*order)
     with store.read() as connection:
         for row in connection.execution_options(yield_per=10).execute(query):

@@ -234,9 +234,7 @@ class Compiler:
         first = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
         return exp.select().from_(numbered.subquery("numbered")).where(first, *kept)
 
-    def _aggregated(
-        self, node: OfEvents, selected: list[exp.Expr], kept: list[exp.Expr], aggregate: str
-    ) -> exp.Select:
+    def _aggregated(self, node: OfEvents, selected: list[exp.Expr], kept: list[exp.Expr], aggregate: str) -> exp.Select:
         source = self._source(node, selected, kept)
         return source.select("contact_id", exp.alias_(_parsed(aggregate), "value")).group_by("contact_id")
 
@@ -385,5 +383,3 @@ def _or_zero(value: exp.Expr) -> exp.Expr:
 
 def _seconds(length: timedelta) -> str:
     return f"interval '{int(length.total_seconds())}' second"
-
-

@@ -60,11 +60,11 @@ class Scope:
 
 def condition_findings(node: Node, path: KeyPath, scope: Scope) -> Iterator[Finding]:
     """Everything wrong in the tree at `path`."""
-    count = 0
-    for each, where, depth in _walk(node, path, 1):
-        count += 1
+    for count, (each, where, depth) in enumerate(_walk(node, path, 1), start=1):
         if depth > MAX_DEPTH:
-            yield Finding(where, f"is nested deeper than {MAX_DEPTH} conditions: make a segment of its own of the inner part")
+            yield Finding(
+                where, f"is nested deeper than {MAX_DEPTH} conditions: make a segment of its own of the inner part"
+            )
             return
         if count > MAX_CONDITIONS:
             yield Finding(path, f"has more than {MAX_CONDITIONS} conditions: make segments of parts of it")
@@ -159,13 +159,9 @@ def _nearly(written: str, known: tuple[str, ...]) -> str | None:
     return spelled[close[0]] if close else None
 
 
-def _where(
-    node: OfEvents, path: KeyPath, events: tuple[str, ...], goal: str | None, names: Names
-) -> Iterator[Finding]:
+def _where(node: OfEvents, path: KeyPath, events: tuple[str, ...], goal: str | None, names: Names) -> Iterator[Finding]:
     definitions = names.definitions(events, goal)
-    declared = {
-        spelling for each in definitions for one in each.properties for spelling in (one.name, *one.aliases)
-    }
+    declared = {spelling for each in definitions for one in each.properties for spelling in (one.name, *one.aliases)}
     seen = set(chain.from_iterable(names.seen.get(names.event(each), ()) for each in events))
     closed = bool(definitions) and all(each.unknown_properties == "reject" for each in definitions)
     for name, test in node.where.items():
@@ -190,7 +186,9 @@ def _tests(test: Any, path: KeyPath) -> Iterator[Finding]:
                 continue
             kinds = {_order_kind(each) for each in values}
             if None in kinds or len(kinds) > 1:
-                yield Finding(where, "compares numbers with numbers or dates with dates: write a number or a date like 2026-01-31")
+                yield Finding(
+                    where, "compares numbers with numbers or dates with dates: write a number or a date like 2026-01-31"
+                )
             elif operator == "between" and _ordered(values[0]) > _ordered(values[1]):
                 yield Finding(where, "is no list of two values, the lower one first")
         elif operator == "in" and len(value) > MAX_VALUES:
@@ -241,7 +239,9 @@ def _contact(node: ContactCondition, path: KeyPath, names: Names) -> Iterator[Fi
         known = (AGE, IS_ANONYMOUS, *names.identifiers, *NUMBER_FIELDS)
         guess = _nearly(subject, known) if subject not in known else None
         if guess:
-            yield Finding((*path, "contact"), f"did you mean {guess!r}? Write {TRAIT_PREFIX}{subject} for a trait of this name")
+            yield Finding(
+                (*path, "contact"), f"did you mean {guess!r}? Write {TRAIT_PREFIX}{subject} for a trait of this name"
+            )
     if given:
         yield from _tests(node, path)
     for name in compared:

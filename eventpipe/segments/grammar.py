@@ -297,4 +297,3 @@ def leaves(node: Node) -> Iterator[Leaf]:
         yield from leaves(node.not_)
     else:
         yield node
-

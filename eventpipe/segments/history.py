@@ -126,7 +126,7 @@ def reload(connection: duckdb.DuckDBPyConnection, journal: Iterable[SegmentChang
     connection.execute("drop table journal; drop table if exists moves")
 
 
-def follow_merges(connection: duckdb.DuckDBPyConnection, aliases: str, as_of: datetime, run_id: str) -> int:
+def follow_merges(connection: duckdb.DuckDBPyConnection, aliases: str, as_of: datetime) -> int:
     """Give the episodes of contacts that no longer exist to the contact that has their identifiers now.
 
     `aliases` is a relation of workspace_id, alias_id and contact_id. Returns how many contacts moved.
@@ -209,7 +209,9 @@ def remember(connection: duckdb.DuckDBPyConnection, run: JudgedRun, versions: di
     connection.execute("delete from work.judged_run; delete from work.judged_segments")
     connection.execute("insert into work.judged_run values ($1, $2, $3)", [run.run_id, run.as_of, run.recorded])
     if versions:
-        connection.executemany("insert into work.judged_segments values ($1, $2)", [list(each) for each in versions.items()])
+        connection.executemany(
+            "insert into work.judged_segments values ($1, $2)", [list(each) for each in versions.items()]
+        )
 
 
 def unrecorded(connection: duckdb.DuckDBPyConnection, run_id: str) -> Iterator[SegmentChanges]:

@@ -33,7 +33,9 @@ QUEUE: Final = "work.unjudged_contacts"
 _FIXED: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _EVENTS: Final = "judged_events"
 _SCOPE: Final = "judged_contacts"
-_COLUMNS: Final = "contact_id, event_id, event_name, occurred_at, goal_type, goal_name, value, currency, order_id, source, deletion"
+_COLUMNS: Final = (
+    "contact_id, event_id, event_name, occurred_at, goal_type, goal_name, value, currency, order_id, source, deletion"
+)
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,7 @@ def _was_published(store: OpsStore, run_id: str) -> bool:
 
 
 class _Stage:
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, segments: Segments, run_id: str, as_of: datetime
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, segments: Segments, run_id: str, as_of: datetime) -> None:
         self._connection = connection
         self._segments = segments
         self._run_id = run_id
@@ -88,7 +88,7 @@ class _Stage:
     def judge(self, last: history.JudgedRun | None) -> Judgement:
         """`last` is None when nothing is known of an earlier judgement."""
         history.begin_changes(self._connection)
-        moved = history.follow_merges(self._connection, _ALIASES, self._as_of, self._run_id)
+        moved = history.follow_merges(self._connection, _ALIASES, self._as_of)
         whole = self._changed_segments() if last is not None else set(self._segments.by_name)
         known = [each for each in self._segments.definitions if each.name not in whole]
         judged = 0
@@ -169,9 +169,7 @@ class _Stage:
             yield f"select contact_id from main.contacts where {self._passed('first_seen_at', since, length)}"
 
     def _passed(self, column: str, since: datetime, length: timedelta) -> str:
-        edges = exp.Between(
-            this=exp.column(column), low=instant(since - length), high=instant(self._as_of - length)
-        )
+        edges = exp.Between(this=exp.column(column), low=instant(since - length), high=instant(self._as_of - length))
         return sql(edges)
 
     def _rescored(self, segments: list[Segment]) -> Iterator[str]:
@@ -193,10 +191,14 @@ class _Stage:
 
     def _close_removed(self) -> None:
         """Nobody is a member of a segment that is not defined any more."""
-        rows = self._connection.execute("select distinct segment from main.segment_history where left_at is null").fetchall()
+        rows = self._connection.execute(
+            "select distinct segment from main.segment_history where left_at is null"
+        ).fetchall()
         for (name,) in rows:
             if name not in self.versions:
-                self._connection.execute("create or replace temp table found as select contact_id from main.contacts where false")
+                self._connection.execute(
+                    "create or replace temp table found as select contact_id from main.contacts where false"
+                )
                 history.change(self._connection, name, "true", self._as_of, self._run_id)
 
 
@@ -226,8 +228,10 @@ def versions(segments: Segments) -> dict[str, str]:
 
 
 def _open_members(segment: str) -> exp.Select:
-    return exp.select("contact_id").from_("main.segment_history").where(
-        exp.EQ(this=exp.column("segment"), expression=exp.Literal.string(segment)), "left_at is null"
+    return (
+        exp.select("contact_id")
+        .from_("main.segment_history")
+        .where(exp.EQ(this=exp.column("segment"), expression=exp.Literal.string(segment)), "left_at is null")
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from sqlglot import exp
@@ -90,9 +89,7 @@ def _test(attribute: Attribute, operator: str, value: Any, timezone: str) -> exp
             return exp.or_(*(_equal(text, each) for each in value))
         case "between":
             low, high = value
-            return exp.and_(
-                _ordered(exp.GTE, text, low, timezone), _ordered(exp.LTE, text, high, timezone)
-            )
+            return exp.and_(_ordered(exp.GTE, text, low, timezone), _ordered(exp.LTE, text, high, timezone))
         case "contains":
             return _contains(attribute, _plain(value))
         case "starts_with":
@@ -134,17 +131,14 @@ def _calendar_date(text: exp.Expr, at: exp.Expr, timezone: str) -> exp.Expr:
 def _contains(attribute: Attribute, part: str) -> exp.Expr:
     """A part of a text, or an element of a list."""
     inside = exp.GT(
-        this=exp.StrPosition(this=attribute.text.copy(), substr=exp.Literal.string(part)), expression=exp.Literal.number(0)
+        this=exp.StrPosition(this=attribute.text.copy(), substr=exp.Literal.string(part)),
+        expression=exp.Literal.number(0),
     )
     if attribute.json is None:
         return inside
     is_list = exp.EQ(this=_anonymous("json_type", attribute.json), expression=exp.Literal.string("ARRAY"))
     elements = exp.cast(attribute.json.copy(), "varchar[]")
-    return (
-        exp.case()
-        .when(is_list, _anonymous("list_contains", elements, exp.Literal.string(part)))
-        .else_(inside)
-    )
+    return exp.case().when(is_list, _anonymous("list_contains", elements, exp.Literal.string(part))).else_(inside)
 
 
 def _number(text: exp.Expr) -> exp.Expr:
@@ -152,7 +146,7 @@ def _number(text: exp.Expr) -> exp.Expr:
 
 
 def _exact(value: Any) -> exp.Expr:
-    return exp.cast(number_literal(value if not isinstance(value, Decimal) else value), _NUMBER)
+    return exp.cast(number_literal(value), _NUMBER)
 
 
 def _date(value: date) -> exp.Expr:

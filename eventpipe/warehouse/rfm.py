@@ -1,7 +1,7 @@
 """The settings of RFM as tables for the models.
 
-    run.rfm_settings  one row: timezone, goal_types, bins, history, and cut points per measure (null: found as quantiles)
-    run.rfm_segments  segment name: position, and the lowest and highest score of each measure
+run.rfm_settings  one row: timezone, goal_types, bins, history, and cut points per measure (null: found as quantiles)
+run.rfm_segments  segment name: position, and the lowest and highest score of each measure
 """
 
 from __future__ import annotations
