@@ -1,0 +1,383 @@
+"""Each operator, aggregate and timeframe at its edges, one case a line (spec 3, "Segments")."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from eventpipe_tests.segments.asked import Engine
+from eventpipe_tests.segments.reference import Contact, Definition, Event, World
+
+AS_OF = datetime(2026, 4, 1, 12, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def matches(where: Definition, *events: Event, timezone: str = "UTC", **contact: Any) -> bool:
+    """Whether a contact with these events does; another one without events stands beside, and the reference agrees."""
+    one = Contact("one", **({"first_seen_at": LONG_AGO} | contact))
+    world = World([one, Contact("nobody", LONG_AGO)], events, AS_OF, timezone)
+    engine = Engine(world)
+    try:
+        found = "one" in engine.finds(where)
+        assert ("one" in engine.finds({"not": where})) != found
+        assert found == world.holds(where, one, {})
+    finally:
+        engine.close()
+    return found
+
+
+def order(when: datetime = AS_OF, value: str | None = "10", number: int = 1, **fields: Any) -> Event:
+    money = {} if value is None else {"value": Decimal(value), "currency": "USD"}
+    return Event("one", f"e{number}", "order.completed", when, "purchase", **(money | fields))
+
+
+@pytest.mark.parametrize(
+    ("age", "holds"),
+    [
+        (timedelta(0), True),
+        (timedelta(days=30) - TICK, True),
+        (timedelta(days=30), False),
+        (timedelta(days=30) + TICK, False),
+    ],
+)
+def test_in_last_30_days_begins_after_the_instant_30_days_ago(age: timedelta, holds: bool) -> None:
+    assert matches({"goal": "purchase", "in_last": "30d"}, order(AS_OF - age)) is holds
+
+
+@pytest.mark.parametrize(
+    ("written", "length"), [("2h", timedelta(hours=2)), ("3d", timedelta(3)), ("2w", timedelta(14))]
+)
+def test_spans_of_time(written: str, length: timedelta) -> None:
+    assert matches({"event": "order.completed", "in_last": written}, order(AS_OF - length + TICK))
+    assert not matches({"event": "order.completed", "in_last": written}, order(AS_OF - length))
+
+
+@pytest.mark.parametrize(
+    ("when", "timezone", "holds"),
+    [
+        ("2026-02-28T23:59:59.999999+00:00", "UTC", False),
+        ("2026-03-01T00:00:00+00:00", "UTC", True),
+        ("2026-03-29T23:59:59.999999+00:00", "UTC", True),
+        ("2026-03-30T00:00:00+00:00", "UTC", False),
+        # Berlin's clock goes from 2 to 3 on that last day: it has 23 hours.
+        ("2026-02-28T23:00:00+00:00", "Europe/Berlin", True),
+        ("2026-02-28T22:59:59.999999+00:00", "Europe/Berlin", False),
+        ("2026-03-29T21:59:59.999999+00:00", "Europe/Berlin", True),
+        ("2026-03-29T22:00:00+00:00", "Europe/Berlin", False),
+        ("2026-03-01T04:59:59.999999+00:00", "America/New_York", False),
+        ("2026-03-30T03:59:59.999999+00:00", "America/New_York", True),
+        ("2026-03-30T04:00:00+00:00", "America/New_York", False),
+    ],
+)
+def test_between_takes_the_whole_last_day_of_the_projects_timezone(when: str, timezone: str, holds: bool) -> None:
+    where = {"goal": "purchase", "between": ["2026-03-01", "2026-03-29"]}
+    assert matches(where, order(at(when)), timezone=timezone) is holds
+
+
+def test_a_day_that_begins_at_one_o_clock() -> None:
+    """In Beirut the clock leaps over midnight: there is no 2025-03-30T00:30."""
+    where = {"goal": "purchase", "between": ["2025-03-30", "2025-03-30"]}
+    assert matches(where, order(at("2025-03-29T22:00:00+00:00")), timezone="Asia/Beirut")
+    assert not matches(where, order(at("2025-03-29T21:59:59.999999+00:00")), timezone="Asia/Beirut")
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-03-29T00:00:00+00:00"])
+def test_before_and_after_share_no_instant_and_leave_none_out(day: str) -> None:
+    midnight = at("2026-03-29T00:00:00+00:00")
+    for when, is_before in ((midnight - TICK, True), (midnight, False), (midnight + TICK, False)):
+        assert matches({"goal": "purchase", "before": day}, order(when)) is is_before
+        assert matches({"goal": "purchase", "after": day}, order(when)) is not is_before
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({"aggregate": "count", "at_most": 0}, True),
+        ({"aggregate": "count", "equals": 0}, True),
+        ({"aggregate": "orders", "less_than": 1}, True),
+        ({"aggregate": "sum", "at_most": 0}, True),
+        ({"aggregate": "sum", "between": [0, 1]}, True),
+        ({"aggregate": "count", "at_least": 0}, True),
+        ({}, False),
+        ({"aggregate": "avg", "at_most": 1000}, False),
+        ({"aggregate": "min", "at_least": -1000}, False),
+        ({"aggregate": "max", "equals": 0}, False),
+    ],
+)
+def test_without_an_event_count_and_sum_are_0_and_the_others_nothing(where: Definition, holds: bool) -> None:
+    assert matches({"goal": "purchase", **where}) is holds
+    assert matches({"goal": "purchase", **where}, order(deletion="deleted")) is holds
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({"aggregate": "count", "equals": 2}, True),
+        ({"aggregate": "sum", "equals": 0}, True),
+        ({"aggregate": "avg", "at_most": 1000}, False),
+        ({"aggregate": "min", "at_most": 1000}, False),
+    ],
+)
+def test_values_that_are_null_count_as_events_and_as_nothing_else(where: Definition, holds: bool) -> None:
+    events = [order(value=None), order(value=None, number=2)]
+    assert matches({"goal": "purchase", **where}, *events) is holds
+
+
+def test_null_values_are_left_out_of_the_mean() -> None:
+    events = [order(value="10"), order(value=None, number=2), order(value="20", number=3)]
+    assert matches({"goal": "purchase", "aggregate": "avg", "equals": 15}, *events)
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"), [(("10", "10", "10.0001"), 10), (("10", "10.0001"), 10.0001), (("-10", "-10.0001"), -10.0001)]
+)
+def test_a_mean_is_rounded_half_away_from_zero_to_four_places(values: tuple[str, ...], mean: float) -> None:
+    events = [order(value=value, number=number) for number, value in enumerate(values)]
+    assert matches({"goal": "purchase", "aggregate": "avg", "equals": mean}, *events)
+
+
+def test_a_refund_takes_the_sum_to_zero_and_leaves_the_order() -> None:
+    events = [order(value="50", order_id="o1"), order(value="-50", number=2, order_id="o1")]
+    assert matches({"goal": "purchase", "aggregate": "sum", "equals": 0}, *events)
+    assert matches({"goal": "purchase", "aggregate": "orders", "equals": 1}, *events)
+    assert matches({"goal": "purchase", "aggregate": "count", "equals": 2}, *events)
+    assert matches({"goal": "purchase", "aggregate": "min", "equals": -50}, *events)
+
+
+def test_money_is_of_one_currency_and_counts_are_of_all() -> None:
+    events = [order(value="50"), order(value="70", number=2, currency="EUR")]
+    assert matches({"goal": "purchase", "aggregate": "sum", "equals": 50}, *events)
+    assert matches({"goal": "purchase", "aggregate": "sum", "equals": 70, "currency": "EUR"}, *events)
+    assert matches({"goal": "purchase", "aggregate": "sum", "equals": 0, "currency": "JPY"}, *events)
+    assert matches({"goal": "purchase", "aggregate": "count", "equals": 2}, *events)
+    assert matches({"goal": "purchase", "aggregate": "count", "equals": 1, "currency": "EUR"}, *events)
+
+
+@pytest.mark.parametrize(
+    ("bound", "holds"),
+    [
+        ({"at_least": 10}, True),
+        ({"at_least": 10.0001}, False),
+        ({"at_most": 10}, True),
+        ({"at_most": 9.9999}, False),
+        ({"more_than": 10}, False),
+        ({"more_than": 9.9999}, True),
+        ({"less_than": 10}, False),
+        ({"less_than": 10.0001}, True),
+        ({"equals": 10}, True),
+        ({"equals": 10.0001}, False),
+        ({"between": [10, 10]}, True),
+        ({"between": [10.0001, 11]}, False),
+        ({"between": [9, 9.9999]}, False),
+        ({"at_least": 5, "less_than": 10}, False),
+    ],
+)
+def test_comparisons(bound: Definition, holds: bool) -> None:
+    assert matches({"goal": "purchase", "aggregate": "sum", **bound}, order(value="10")) is holds
+
+
+def test_goals_by_type_name_and_event() -> None:
+    lead = Event("one", "e9", "form.sent", AS_OF, "lead", "spring")
+    assert matches({"goal": "any"}, lead)
+    assert not matches({"goal": "purchase"}, lead)
+    assert matches({"goal": "lead", "goal_name": "spring"}, lead)
+    assert not matches({"goal": "lead", "goal_name": "autumn"}, lead)
+    assert matches({"goal": "lead", "event": "form.sent"}, lead)
+    assert not matches({"goal": "any", "event": "order.completed"}, lead)
+    assert not matches({"goal": "any"}, Event("one", "e1", "page.seen", AS_OF))
+
+
+PROPERTIES = {
+    "text": "shoes",
+    "number": 49.5,
+    "digits": "50",
+    "yes": True,
+    "nothing": None,
+    "list": ["A1", "B2", 3],
+    "day": "2026-03-29",
+    "instant": "2026-03-28T23:30:00Z",
+    "": "no name",
+    "a/b~c": "slash",
+    "*": "star",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "holds"),
+    [
+        ("text", "shoes", True),
+        ("text", "Shoes", False),
+        ("text", {"eq": "shoes"}, True),
+        ("text", {"ne": "shoes"}, False),
+        ("text", {"ne": "boots"}, True),
+        ("text", ["boots", "shoes"], True),
+        ("text", {"in": ["boots"]}, False),
+        ("text", {"contains": "hoe"}, True),
+        ("text", {"contains": "%"}, False),
+        ("text", {"starts_with": "sho"}, True),
+        ("text", {"starts_with": "hoes"}, False),
+        ("text", {"gt": 1}, False),
+        ("text", {"exists": True}, True),
+        ("number", 49.5, True),
+        ("number", {"gte": 49.5}, True),
+        ("number", {"gt": 49.5}, False),
+        ("number", {"lt": 49.6, "gt": 49.4}, True),
+        ("number", {"lte": 49.4}, False),
+        ("number", {"between": [49.5, 50]}, True),
+        ("number", {"between": [49.6, 50]}, False),
+        ("digits", {"gte": 50}, True),
+        ("digits", 50, True),
+        ("digits", "50", True),
+        ("yes", True, True),
+        ("yes", False, False),
+        ("nothing", {"exists": True}, False),
+        ("nothing", {"exists": False}, True),
+        ("nothing", {"ne": "x"}, False),
+        ("missing", {"exists": False}, True),
+        ("missing", {"ne": "x"}, False),
+        ("missing", {"lt": 1}, False),
+        ("list", {"contains": "A1"}, True),
+        ("list", {"contains": "A"}, False),
+        ("list", {"contains": 3}, True),
+        ("day", {"gte": "2026-03-29"}, True),
+        ("day", {"gt": "2026-03-29"}, False),
+        ("day", {"between": ["2026-03-01", "2026-03-29"]}, True),
+        ("instant", {"gte": "2026-03-29"}, True),  # half past midnight in Berlin
+        ("instant", {"lt": "2026-03-28T23:30:00.000001+00:00"}, True),
+        ("instant", {"lt": "2026-03-28T23:30:00+00:00"}, False),
+        ("text", {"gt": "2026-03-29"}, False),
+        ("", "no name", True),
+        ("a/b~c", "slash", True),
+        ("*", "star", True),
+        ("*", "shoes", False),
+    ],
+)
+def test_properties(name: str, test: Any, holds: bool) -> None:
+    where = {"event": "page.seen", "where": {name: test}}
+    seen = Event("one", "e1", "page.seen", AS_OF, properties=PROPERTIES)
+    assert matches(where, seen, timezone="Europe/Berlin") is holds
+
+
+def test_where_reads_the_field_where_the_event_has_no_such_property() -> None:
+    where = {"event": "order.completed", "where": {"value": {"gte": 50}}}
+    assert matches(where, order(value="50"))
+    assert not matches(where, order(value="49.9999"))
+    assert matches(where, order(value="1", properties={"value": 50}))
+
+
+def test_all_of_where_holds_of_one_event() -> None:
+    where = {"event": "order.completed", "where": {"category": "shoes", "value": {"gte": 50}}}
+    shoes, dear = order(value="10", properties={"category": "shoes"}), order(value="90", number=2)
+    assert not matches(where, shoes, dear)
+
+
+def checkout(when: datetime, number: int = 9) -> Event:
+    return Event("one", f"e{number}", "checkout", when)
+
+
+NOON = at("2026-04-01T11:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("without", "ordered", "holds"),
+    [
+        ({"after": "it"}, TICK, False),
+        ({"after": "it"}, timedelta(0), True),
+        ({"after": "it"}, -TICK, True),
+        ({"before": "it"}, TICK, True),
+        ({"before": "it"}, timedelta(0), True),
+        ({"before": "it"}, -TICK, False),
+        ({"after": "it", "within": "1h"}, timedelta(hours=1), False),
+        ({"after": "it", "within": "1h"}, timedelta(hours=1) + TICK, True),
+        ({"before": "it", "within": "1h"}, -timedelta(hours=1), False),
+        ({"before": "it", "within": "1h"}, -timedelta(hours=1) - TICK, True),
+    ],
+)
+def test_without(without: Definition, ordered: timedelta, holds: bool) -> None:
+    where = {"event": "checkout", "without": {"event": "order.completed", **without}}
+    assert (
+        matches(where, checkout(NOON - timedelta(minutes=30)), order(NOON - timedelta(minutes=30) + ordered)) is holds
+    )
+
+
+def test_one_checkout_of_several_without_an_order_is_enough() -> None:
+    where = {"event": "checkout", "without": {"event": "order.completed", "after": "it"}}
+    assert matches(where, checkout(NOON, 1), order(NOON + TICK, number=2), checkout(NOON + 2 * TICK, 3))
+    assert not matches(
+        {**where, "at_least": 2}, checkout(NOON, 1), order(NOON + TICK, number=2), checkout(NOON + 2 * TICK, 3)
+    )
+
+
+def test_an_order_that_was_deleted_suppresses_nothing() -> None:
+    where = {"event": "checkout", "without": {"event": "order.completed", "after": "it"}}
+    assert matches(where, checkout(NOON), order(NOON + TICK, deletion="deleted"))
+
+
+def test_the_first_event_is_the_first_of_all_not_of_those_that_fit() -> None:
+    where = {"goal": "purchase", "first": True, "aggregate": "sum", "more_than": 200, "in_last": "30d"}
+    old, new = order(AS_OF - timedelta(days=31), "300"), order(AS_OF - timedelta(days=3), "300", 2)
+    assert matches(where, new)
+    assert not matches(where, old, new)
+    assert not matches(where, order(AS_OF - timedelta(days=4), "200"), new)
+
+
+def test_of_events_at_one_instant_the_first_is_that_with_the_lowest_id() -> None:
+    where = {"goal": "purchase", "first": True, "aggregate": "sum", "equals": 1}
+    assert matches(where, order(value="1", number=1), order(value="2", number=2))
+    assert not matches({**where, "first": False, "last": True}, order(value="1", number=1), order(value="2", number=2))
+
+
+@pytest.mark.parametrize(
+    ("where", "age", "holds"),
+    [
+        ({"at_least": "90d"}, timedelta(days=90), True),
+        ({"at_least": "90d"}, timedelta(days=90) - TICK, False),
+        ({"more_than": "90d"}, timedelta(days=90), False),
+        ({"at_most": "90d"}, timedelta(days=90), True),
+        ({"less_than": "90d"}, timedelta(days=90), False),
+        ({"between": ["1d", "90d"]}, timedelta(days=90), True),
+        ({"between": ["1d", "90d"]}, timedelta(days=90) + TICK, False),
+    ],
+)
+def test_age(where: Definition, age: timedelta, holds: bool) -> None:
+    assert matches({"contact": "age", **where}, first_seen_at=AS_OF - age) is holds
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({"contact": "is_anonymous"}, False),
+        ({"contact": "is_anonymous", "equals": False}, True),
+        ({"contact": "email"}, True),
+        ({"contact": "email", "exists": False}, False),
+        ({"contact": "email", "contains": "@example.com"}, True),
+        ({"contact": "phone"}, False),
+        ({"contact": "anonymous_id"}, True),
+        ({"contact": "customer_id", "exists": False}, True),
+        ({"contact": "plan", "equals": "pro"}, True),
+        ({"contact": "traits.plan", "in": ["pro", "team"]}, True),
+        ({"contact": "traits.email", "exists": True}, False),
+        ({"contact": "seats", "at_least": 3}, True),
+        ({"contact": "seats", "more_than": 3}, False),
+        ({"contact": "since", "at_least": "2026-01-01"}, True),
+        ({"contact": "nothing"}, False),
+    ],
+)
+def test_contacts(where: Definition, holds: bool) -> None:
+    assert (
+        matches(
+            where,
+            email="ada@example.com",
+            traits={"plan": "pro", "seats": 3, "since": "2026-01-01"},
+            identifiers=frozenset({"email", "anonymous_id"}),
+        )
+        is holds
+    )

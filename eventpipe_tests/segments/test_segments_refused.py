@@ -1,0 +1,173 @@
+"""A wrong definition is refused with its place and the fix, and every other one is looked at too (spec 3, "Segments")."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eventpipe.errors import ConfigurationError
+from eventpipe.project.folder import load_project
+from eventpipe.project.yaml import parse_document
+from eventpipe.segments.definitions import read_segments
+from eventpipe.segments.findings import MAX_CONDITIONS, MAX_DEPTH
+from eventpipe_tests.builders import project
+from eventpipe_tests.segments.asked import names, read
+
+ORDERS = {
+    "name": "order.completed",
+    "aliases": ["Order Completed"],
+    "properties": [{"name": "total", "type": "number", "aliases": ["cart_value"], "maps_to": "value"}],
+    "unknown_properties": "reject",
+}
+
+
+def refused(text: str) -> list[str]:
+    document, problems = parse_document(f"segments:\n{text}".encode(), "segments/all.yml", {})
+    _, found = read_segments([document], names())
+    return [str(each) for each in (*problems, *found)]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("{goall: purchase}", "where: a mapping is not a condition: begin with one of all, any, not, goal"),
+        ("7", "where: 7 is not a condition"),
+        ("{goal: purchse}", "'purchse' is not a goal type; did you mean 'purchase'?"),
+        ("{goal: purchase, at_leest: 1}", "where.at_leest: unknown key; did you mean 'at_least'?"),
+        ("{goal: purchase, aggregate: summ, at_least: 1}", "'summ' is not accepted; did you mean 'sum'?"),
+        ("{goal: purchase, aggregate: sum}", "an aggregate sum needs a comparison: one of at_least"),
+        ("{goal: purchase, at_least: '5'}", "where.at_least: '5' is not a number (without quotes)"),
+        ("{goal: purchase, at_least: true}", "where.at_least: true is not a number"),
+        ("{goal: purchase, between: [2, 1]}", "is not a list of two numbers, the lower one first"),
+        ("{goal: purchase, between: [2026-02-01, 2026-01-01]}", "two dates, the earlier one first"),
+        (
+            "{goal: purchase, in_last: 30}",
+            "where.in_last: 30 is not a span of time: write a whole number and h, d or w",
+        ),
+        ("{goal: purchase, in_last: 30m}", "is not a span of time"),
+        ("{goal: purchase, in_last: 0d}", "is not a span of time"),
+        ("{goal: purchase, before: 2026-02-30}", "is not a date like 2026-01-31"),
+        ("{goal: purchase, in_last: 3d, before: 2026-02-01}", "says when in more than one way"),
+        ("{goal: purchase, first: true, last: true}", "the first and the last event at once"),
+        ("{goal: purchase, currency: EURO}", "is not an ISO 4217 currency like EUR"),
+        ("{goal: purchase, without: {event: x, after: it}}", "where.without: unknown key"),
+        ("{event: a, any_event: [b]}", "names events twice"),
+        ("{any_event: []}", "is not complete: list at least one"),
+        ("{event: a, count: {at_least: 1}, at_most: 3}", "compares twice"),
+        ("{event: a, count: {}}", "where.count: needs a comparison"),
+        ("{event: a, without: {event: b}}", "needs one of `after: it` and `before: it`"),
+        ("{event: a, without: {event: b, after: that}}", "'that' is not accepted"),
+        ("{event: a, where: {x: {gte: abc}}}", "where.x.gte: compares numbers with numbers or dates with dates"),
+        ("{event: a, where: {x: {between: [1, 2026-01-01]}}}", "compares numbers with numbers or dates with dates"),
+        ("{event: a, where: {x: {between: [2, 1]}}}", "the lower one first"),
+        ("{event: a, where: {x: {}}}", "needs an operator: one of eq, ne, in"),
+        ("{event: a, where: {x: {inn: [1]}}}", "unknown key; did you mean 'in'?"),
+        ("{event: a, where: {x: {in: []}}}", "list at least one value"),
+        ("{contact: age}", "age needs a comparison"),
+        ("{contact: age, at_least: 90}", "where.at_least: 90 is not a span of time"),
+        ("{contact: age, contains: 9}", "age takes at_least"),
+        ("{contact: is_anonymos}", "did you mean 'is_anonymous'?"),
+        ("{contact: is_anonymous, equals: 3}", "is_anonymous equals true or false"),
+        ("{contact: anonymous_id, equals: x}", "anonymous_id takes exists"),
+        ("{contact: seats, at_least: many}", "compares numbers or dates"),
+        ("{rfm: Champion}", "'Champion' is no RFM segment and no score; did you mean 'Champions'?"),
+        ("{rfm: r_score}", "r_score needs a comparison"),
+        ("{rfm: segment, in: [Champions, Loser]}", "'Loser' is no RFM segment"),
+        ("{rfm: Champions, at_least: 3}", "takes equals or in"),
+        ("{segment: its}", "'its' is no segment; did you mean 'it'?"),
+        ("{all: []}", "where.all: a list is not complete: list at least one condition"),
+        ("{all: {goal: purchase}}", "where.all: a mapping is not a list"),
+        ("{not: [{goal: purchase}]}", "where.not: a list is not a condition"),
+        ("'; drop table events; --'", "is not a condition"),
+    ],
+)
+def test_it_is_said_what_is_wrong_and_where(where: str, said: str) -> None:
+    found = refused(f"  - name: it\n    where: {where}")
+    assert len(found) == 1, found
+    assert said in found[0]
+    assert found[0].startswith("segments/all.yml:3: segments.0.where")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a'b", "-x", "x" * 65, '"; drop table x'])
+def test_names_are_plain(name: str) -> None:
+    text = name.replace("'", "''")
+    assert "is not a name" in refused(f"  - name: '{text}'\n    where: {{goal: purchase}}")[0]
+
+
+def test_every_definition_of_every_file_is_looked_at(tmp_path: Path) -> None:
+    made = project(tmp_path, events=[ORDERS])
+    folder = made.root / "segments"
+    folder.mkdir()
+    (folder / "a.yml").write_text(
+        "segments:\n"
+        "  - name: one\n"
+        "    where: {goal: purchse}\n"
+        "  - name: two\n"
+        "    where:\n"
+        "      all:\n"
+        "        - {event: order.complated}\n"
+        "        - {event: Order Completed, where: {cart_valu: {gte: 5}}}\n"
+    )
+    (folder / "b.yml").write_text("segments:\n  - name: two\n    where: {segment: three}\n")
+    with pytest.raises(ConfigurationError) as raised:
+        load_project(made.root, {})
+    assert [(each.file, each.line, each.key) for each in raised.value.problems] == [
+        ("segments/a.yml", 3, "segments.0.where.goal"),
+        ("segments/a.yml", 7, "segments.1.where.all.0.event"),
+        ("segments/a.yml", 8, "segments.1.where.all.1.where.cart_valu"),
+        ("segments/b.yml", 2, "segments.0.name"),
+        ("segments/b.yml", 3, "segments.0.where.segment"),
+    ]
+    said = "\n".join(str(each) for each in raised.value.problems)
+    for part in (
+        "did you mean 'purchase'",
+        "did you mean 'order.completed'",
+        "did you mean 'cart_value'",
+        "'two' is the name of another segment too (segments/",
+        "'three' is no segment",
+    ):
+        assert part in said
+
+
+def test_a_wrong_event_definition_does_not_hide_a_wrong_segment(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    (made.root / "segments").mkdir()
+    (made.root / "segments" / "a.yml").write_text("segments:\n  - name: it\n    where: {goal: purchse}\n")
+    (made.root / "events" / "all.yml").write_text("events:\n  - {nam: x}\n")
+    with pytest.raises(ConfigurationError) as raised:
+        load_project(made.root, {})
+    assert {each.file for each in raised.value.problems} == {"events/all.yml", "segments/a.yml"}
+
+
+def test_circles_are_refused() -> None:
+    text = "".join(
+        f"  - name: {name}\n    where: {{not: {{segment: {other}}}}}\n" for name, other in ("ab", "bc", "ca")
+    )
+    assert "is part of a circle of segments: " in refused(text)[0]
+    assert "circle" in refused("  - name: a\n    where: {segment: a}\n")[0]
+
+
+def test_depth_and_size_have_limits() -> None:
+    deep = "{not: " * MAX_DEPTH + "{goal: purchase}" + "}" * MAX_DEPTH
+    assert "is nested deeper than" in refused(f"  - name: it\n    where: {deep}")[0]
+    wide = ", ".join(["{goal: purchase}"] * MAX_CONDITIONS)
+    assert "has more than 100 conditions" in refused(f"  - name: it\n    where: {{any: [{wide}]}}")[0]
+    many = ", ".join(map(str, range(1_001)))
+    assert "lists more than 1000 values" in refused(f"  - name: it\n    where: {{event: a, where: {{x: [{many}]}}}}")[0]
+    endless = "{not: " * 40 + "{goal: purchase}" + "}" * 40
+    assert "nested deeper than" in refused(f"  - name: it\n    where: {endless}")[0]
+
+
+def test_a_name_that_nobody_knows_yet_is_taken_and_one_that_is_misspelled_is_not() -> None:
+    known = names(**{"checkout_started": frozenset({"cart_id"})})
+    assert read({"it": {"event": "trial.ended"}}, known)
+    with pytest.raises(AssertionError, match="did you mean 'checkout_started'"):
+        read({"it": {"event": "checkout_strated"}}, known)
+    with pytest.raises(AssertionError, match="did you mean 'cart_id'"):
+        read({"it": {"event": "checkout_started", "where": {"cartid": "x"}}}, known)
+
+
+def test_segments_come_after_those_that_they_name() -> None:
+    found = read({"a": {"segment": "b"}, "b": {"not": {"segment": "c"}}, "c": {"goal": "purchase"}}, names())
+    assert [each.name for each in found.definitions] == ["c", "b", "a"]
