@@ -25,8 +25,14 @@ from eventpipe.sql import identifier
 RUN_COLUMNS = ("run_", "loaded_", "published_", "recorded_")
 """What the names of columns begin with that tell of a run or the clock."""
 
-OBSERVED = frozenset({"runs", "contact_id_changes"})
+OBSERVED = frozenset({"runs", "contact_id_changes", "segment_history"})
 """Published tables that tell what happened and cannot be rebuilt."""
+
+_DERIVED_PARTS = {
+    "segment_members": "(select * exclude (entered_at) from segment_members)",
+    "contact_timeline": "(from contact_timeline where entry_type not in ('segment.entered', 'segment.left'))",
+}
+"""What of a table can be rebuilt, where not all of it can: who is a member, not since when."""
 
 # The tables of the working database that hold the configuration it was made with.
 _CONFIGURATION = ("work.state", "run.sources", "run.identifier_types", "run.definitions")
@@ -67,6 +73,7 @@ def rebuild(project: Project, folder: Path, as_of: datetime, clock: Callable[[],
         refresh.resolve()
         refresh.identify()
         refresh.model()
+        refresh.segment()
     return scratch
 
 
@@ -135,6 +142,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _fingerprint(connection: duckdb.DuckDBPyConnection, name: str, only: tuple[str, ...] | None = None) -> Fingerprint:
+    name = _DERIVED_PARTS.get(name, name)
     described = connection.execute(f"describe from {name}").fetchall()
     columns = tuple(
         column for column, *_ in described if not column.startswith(RUN_COLUMNS) and only in (None, (column,))
@@ -151,7 +159,8 @@ def _differences(
     columns: tuple[str, ...],
 ) -> tuple[int, int]:
     """How many rows are only here and only there, equal rows counted as often as they occur."""
-    query = f"select {_hash(columns)} as hash, count(*) as rows from {name} group by hash"
+    relation = _DERIVED_PARTS.get(name, name)
+    query = f"select {_hash(columns)} as hash, count(*) as rows from {relation} group by hash"
     both = published.execute(query).pl().join(rebuilt.execute(query).pl(), on="hash", how="full", coalesce=True)
     surplus = both.select(pl.col("rows").fill_null(0).cast(pl.Int64) - pl.col("rows_right").fill_null(0).cast(pl.Int64))
     return (

@@ -327,7 +327,7 @@ class Compiler:
 
     def _rfm(self, node: RfmCondition, query: Query) -> tuple[exp.Expr, exp.Expr]:
         subject = str(node.rfm)
-        column = subject if subject in (*RFM_NUMBERS, RFM_SCORE) else "rfm_segment"
+        column = rfm_column(node)
         step = exp.select("contact_id", exp.alias_(exp.column(column), "value")).from_(self._tables.rfm)
         step = step.where(_equals("currency", node.currency or self._names.currency))
         value = _column(_step(query, f"rfm_{len(query.steps) + 1}", step), "value")
@@ -335,6 +335,12 @@ class Compiler:
             return value, exp.and_(*(compared(value, *bound) for bound in node.bounds()))
         wanted = (subject,) if subject not in (RFM_SEGMENT, RFM_SCORE) else node.in_ or (str(node.equals),)
         return value, exp.In(this=value.copy(), expressions=[exp.Literal.string(str(each)) for each in wanted])
+
+
+def rfm_column(node: RfmCondition) -> str:
+    """The column of `contact_rfm` that a condition looks at."""
+    subject = str(node.rfm)
+    return subject if subject in (*RFM_NUMBERS, RFM_SCORE) else "rfm_segment"
 
 
 def sql(query: exp.Expr, dialect: str = DIALECT) -> str:

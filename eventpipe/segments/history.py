@@ -126,16 +126,18 @@ def reload(connection: duckdb.DuckDBPyConnection, journal: Iterable[SegmentChang
     connection.execute("drop table journal; drop table if exists moves")
 
 
-def follow_merges(connection: duckdb.DuckDBPyConnection, aliases: str, as_of: datetime) -> int:
+def follow_merges(connection: duckdb.DuckDBPyConnection, gone: str, aliases: str, as_of: datetime) -> int:
     """Give the episodes of contacts that no longer exist to the contact that has their identifiers now.
 
-    `aliases` is a relation of workspace_id, alias_id and contact_id. Returns how many contacts moved.
+    `gone` is a relation of workspace_id and contact_id, those that may be gone; `aliases` one of workspace_id, alias_id
+    and contact_id. Returns how many contacts moved.
     """
     connection.execute(f"""
         create or replace temp table moves as
         select stale.workspace_id, stale.contact_id, aliases.contact_id as into_contact_id
         from (
-            select distinct workspace_id, contact_id from main.segment_history
+            select distinct workspace_id, contact_id from ({gone})
+            semi join main.segment_history using (workspace_id, contact_id)
             anti join main.contacts using (workspace_id, contact_id)
         ) as stale
         inner join ({aliases}) as aliases
@@ -158,42 +160,29 @@ def follow_merges(connection: duckdb.DuckDBPyConnection, aliases: str, as_of: da
     return int(found[0])
 
 
-def change(connection: duckdb.DuckDBPyConnection, segment: str, scope: str, as_of: datetime, run_id: str) -> None:
-    """Bring one segment up to date: the table `found` has the members among those in `scope` (a condition on
-    contact_id)."""
-    parameters = {"segment": segment, "as_of": as_of, "run_id": run_id}
-    connection.execute(
-        f"""
-        create or replace temp table turned as
-        select 'entered' as change, contacts.workspace_id, contact_id
-        from found inner join main.contacts as contacts using (contact_id)
-        anti join (select contact_id from main.segment_history where segment = $segment and left_at is null) as open
-            using (contact_id)
-        union all
-        select 'left' as change, workspace_id, contact_id
-        from main.segment_history as history anti join found using (contact_id)
-        where segment = $segment and left_at is null and ({scope})""",
-        {"segment": segment},
-    )
-    connection.execute(
-        """
-        update main.segment_history as history set left_at = $as_of, run_left = $run_id
-        from turned
-        where change = 'left' and segment = $segment and left_at is null and history.contact_id = turned.contact_id""",
-        parameters,
-    )
-    connection.execute(
-        """
-        insert into main.segment_history by name
-        select $segment as segment, workspace_id, contact_id, $as_of as entered_at, $run_id as run_entered
-        from turned where change = 'entered'""",
-        parameters,
-    )
-    connection.execute(
-        "insert into run.segment_changes by name select $segment as segment, workspace_id, contact_id, change from turned",
-        {"segment": segment},
-    )
-    connection.execute("drop table turned")
+def apply(connection: duckdb.DuckDBPyConnection, turned: str, as_of: datetime, run_id: str) -> None:
+    """Record who entered and who left: `turned` is a relation of change, segment, workspace_id and contact_id."""
+    connection.execute(f"create or replace temp table turned as {turned}")
+    parameters = {"as_of": as_of, "run_id": run_id}
+    kinds = {kind for (kind,) in connection.execute("select distinct change from turned").fetchall()}
+    if "left" in kinds:
+        connection.execute(
+            """
+            update main.segment_history as history set left_at = $as_of, run_left = $run_id
+            from turned
+            where change = 'left' and left_at is null
+                and history.segment = turned.segment and history.contact_id = turned.contact_id""",
+            parameters,
+        )
+    if "entered" in kinds:
+        connection.execute(
+            """
+            insert into main.segment_history by name
+            select segment, workspace_id, contact_id, $as_of as entered_at, $run_id as run_entered
+            from turned where change = 'entered'""",
+            parameters,
+        )
+    connection.execute("insert into run.segment_changes by name select * from turned; drop table turned")
 
 
 def begin_changes(connection: duckdb.DuckDBPyConnection) -> None:

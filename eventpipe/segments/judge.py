@@ -20,21 +20,34 @@ from sqlglot import exp
 from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.segments import history
-from eventpipe.segments.compile import Compiler, Tables, sql
+from eventpipe.segments.compile import Compiler, Query, Tables, rfm_column, sql
 from eventpipe.segments.definitions import Segments, references
 from eventpipe.segments.grammar import ContactCondition, EventCondition, GoalCondition, RfmCondition, Segment, leaves
 from eventpipe.segments.names import AGE
 from eventpipe.segments.operands import span, spans
 from eventpipe.segments.window import instant
+from eventpipe.sql import literal, literals
 
 QUEUE: Final = "work.unjudged_contacts"
 """Contacts that runs touched since the last judgement; the models fill it."""
 
+_TABLES: Final = Tables("temp.judged_events", "temp.judged_contacts", "temp.judged_identifiers", "temp.judged_rfm")
+"""What the queries read: of the contacts that are judged, under numbers instead of their ids."""
+
+_FOUND: Final = "temp.found_members"
+_OPEN: Final = "temp.open_members"
+_SCOPE: Final = "temp.contacts_in_scope"
 _FIXED: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_EVENTS: Final = "judged_events"
-_SCOPE: Final = "judged_contacts"
-_COLUMNS: Final = (
-    "contact_id, event_id, event_name, occurred_at, goal_type, goal_name, value, currency, order_id, source, deletion"
+_EVENT_COLUMNS: Final = (
+    "event_id",
+    "event_name",
+    "occurred_at",
+    "goal_type",
+    "goal_name",
+    "value",
+    "currency",
+    "order_id",
+    "source",
 )
 
 
@@ -88,15 +101,17 @@ class _Stage:
     def judge(self, last: history.JudgedRun | None) -> Judgement:
         """`last` is None when nothing is known of an earlier judgement."""
         history.begin_changes(self._connection)
-        moved = history.follow_merges(self._connection, _ALIASES, self._as_of)
+        maybe_gone = "main.segment_history" if last is None else QUEUE
+        moved = history.follow_merges(self._connection, f"from {maybe_gone}", _ALIASES, self._as_of)
         whole = self._changed_segments() if last is not None else set(self._segments.by_name)
         known = [each for each in self._segments.definitions if each.name not in whole]
         judged = 0
         if known and last is not None:
             judged = self._find_contacts(known, last.as_of)
-            self._judge_among(known, limited=True)
-        self._judge_among([each for each in self._segments.definitions if each.name in whole], limited=False)
-        self._close_removed()
+            if judged:
+                self._judge_among(known, f"semi join {_SCOPE} using (contact_id)")
+        self._judge_among([each for each in self._segments.definitions if each.name in whole], "")
+        self._close(maybe_gone)
         self._keep_rfm()
         counts = dict(
             self._connection.execute("select change, count(*) from run.segment_changes group by change").fetchall()
@@ -107,38 +122,85 @@ class _Stage:
         stored = dict(self._connection.execute("select segment, version from work.judged_segments").fetchall())
         return {name for name, version in self.versions.items() if stored.get(name) != version}
 
-    def _compiler(self, limited: bool) -> Compiler:
-        contacts = f"temp.{_SCOPE}_rows" if limited else "main.contacts"
-        tables = Tables(f"temp.{_EVENTS}", contacts, "main.contact_identifiers", "main.contact_rfm")
-        return Compiler(self._segments.names, self._as_of, tables, _open_members)
+    def _judge_among(self, segments: list[Segment], among: str) -> None:
+        """Judge these segments among all contacts, or those that the join `among` leaves.
 
-    def _judge_among(self, segments: list[Segment], *, limited: bool) -> None:
-        """Judge these segments, in order, among the contacts that were found, or among all."""
+        Contacts are numbered first: all that follows groups and joins numbers instead of texts.
+        """
         if not segments:
             return
-        compiler = self._compiler(limited)
-        self._gather_events(compiler, segments, limited)
-        if limited:
-            self._connection.execute(
-                f"create or replace temp table {_SCOPE}_rows as from main.contacts semi join {_SCOPE} using (contact_id)"
-            )
-        scope = f"history.contact_id in (select contact_id from {_SCOPE})" if limited else "true"
-        for segment in segments:
-            query = sql(compiler.query(segment).members())
-            self._connection.execute(f"create or replace temp table found as {query}")
-            history.change(self._connection, segment.name, scope, self._as_of, self._run_id)
-        self._connection.execute(f"drop table found; drop table {_EVENTS}")
+        numbers = {segment.name: number for number, segment in enumerate(segments)}
 
-    def _gather_events(self, compiler: Compiler, segments: list[Segment], limited: bool) -> None:
-        """One scan for all segments: the events that any of them looks at, with properties where they are looked at."""
+        def members_of(name: str) -> exp.Select:
+            if name not in numbers:
+                return exp.select("contact_id").from_(f"{_OPEN}").where(_equals("segment", name))
+            return exp.select("contact_id").from_(_FOUND).where(f"segment = {numbers[name]}")
+
+        compiler = Compiler(self._segments.names, self._as_of, _TABLES, members_of)
+        queries = [compiler.query(segment) for segment in segments]
+        self._connection.execute(
+            f"create or replace temp table {_TABLES.contacts} as"
+            " select (row_number() over ())::integer as contact_id, contacts.* rename (contact_id as id)"
+            f" from main.contacts as contacts {among}"
+        )
+        self._gather(compiler, segments, queries)
+        self._connection.execute(f"create or replace temp table {_FOUND} (segment smallint, contact_id integer)")
+        for number, query in enumerate(queries):
+            self._connection.execute(f"insert into {_FOUND} select {number}, contact_id from ({sql(query.members())})")
+        self._record(segments)
+        for table in (*vars(_TABLES).values(), _FOUND, _OPEN):
+            self._connection.execute(f"drop table {table}")
+
+    def _gather(self, compiler: Compiler, segments: list[Segment], queries: list[Query]) -> None:
+        """What the queries look at of these contacts: one scan of the events for all of them, with the columns that any
+        needs, and properties only where they are looked at."""
         wanted = _distinct(each for segment in segments for each in compiler.relevant(segment))
         read = _distinct(each for segment in segments for each in compiler.reads_properties(segment))
+        used = {
+            column.name for query in queries for step in query.steps.values() for column in step.find_all(exp.Column)
+        }
+        columns = [column for column in _EVENT_COLUMNS if column in used]
         properties = f"if({sql(exp.or_(*read))}, properties, null)" if read else "null::varchar"
-        among = f"semi join {_SCOPE} using (contact_id)" if limited else ""
+        numbered = f"inner join {_TABLES.contacts} as numbered on {{0}}.contact_id = numbered.id"
         self._connection.execute(
-            f"create or replace temp table {_EVENTS} as select {_COLUMNS}, {properties} as properties"
-            f" from main.events {among}"
-            f" where deletion <> 'deleted' and contact_id is not null and ({sql(exp.or_(*wanted)) if wanted else 'false'})"
+            f"create or replace temp table {_TABLES.events} as"
+            f" select numbered.contact_id, events.* exclude (contact_id) from ("
+            f" select {', '.join(['contact_id', 'deletion', *columns])}, {properties} as properties from main.events"
+            f" where deletion <> 'deleted' and ({sql(exp.or_(*wanted)) if wanted else 'false'})"
+            f") as events {numbered.format('events')}"
+        )
+        for table, source in ((_TABLES.rfm, "contact_rfm"), (_TABLES.identifiers, "contact_identifiers")):
+            is_read = any(found.name == table.rpartition(".")[2] for query in queries for found in _tables(query))
+            self._connection.execute(
+                f"create or replace temp table {table} as select numbered.contact_id, {source}.* exclude (contact_id)"
+                f" from main.{source} {numbered.format(source)} where {str(is_read).lower()}"
+            )
+        self._connection.execute(
+            f"create or replace temp table {_OPEN} as select numbered.contact_id, history.segment"
+            f" from main.segment_history as history {numbered.format('history')} where left_at is null"
+        )
+
+    def _record(self, segments: list[Segment]) -> None:
+        """Who was found and is no member yet enters; who is one and was not found leaves."""
+        names = ", ".join(f"({number}::smallint, {literal(each.name)})" for number, each in enumerate(segments))
+        history.apply(
+            self._connection,
+            f"""
+            with names (segment, name) as (values {names}),
+            open as (
+                select names.segment, {_OPEN}.contact_id from {_OPEN} inner join names on {_OPEN}.segment = names.name
+            ),
+            turned as (
+                select 'entered' as change, * from {_FOUND} anti join open using (segment, contact_id)
+                union all
+                select 'left' as change, * from open anti join {_FOUND} using (segment, contact_id)
+            )
+            select change, names.name as segment, workspace_id, contacts.id as contact_id
+            from turned
+            inner join names on turned.segment = names.segment
+            inner join {_TABLES.contacts} as contacts on turned.contact_id = contacts.contact_id""",
+            self._as_of,
+            self._run_id,
         )
 
     def _find_contacts(self, segments: list[Segment], since: datetime) -> int:
@@ -154,7 +216,7 @@ class _Stage:
 
     def _turned(self, segments: list[Segment], since: datetime) -> Iterator[str]:
         """Contacts with an event that a window lost, and those that came of an age, since then."""
-        compiler = self._compiler(limited=False)
+        compiler = Compiler(self._segments.names, self._as_of, _TABLES, _nobody)
         conditions: dict[timedelta, list[exp.Expr]] = {}
         ages: set[timedelta] = set()
         for leaf in (leaf for segment in segments for leaf in leaves(segment.where)):
@@ -173,39 +235,40 @@ class _Stage:
         return sql(edges)
 
     def _rescored(self, segments: list[Segment]) -> Iterator[str]:
-        """Contacts whose RFM changed since the last judgement, where that matters."""
-        if _looks_at_rfm(segments):
+        """Contacts whose RFM changed since the last judgement, in what these segments look at."""
+        seen = _rfm_columns(segments)
+        if seen:
+            columns = ", ".join(("contact_id", "currency", *seen))
             yield f"""
                 select contact_id from (
-                    (select {_RFM} from main.contact_rfm except select {_RFM} from work.judged_rfm)
+                    (select {columns} from main.contact_rfm except select {columns} from work.judged_rfm)
                     union all
-                    (select {_RFM} from work.judged_rfm except select {_RFM} from main.contact_rfm)
+                    (select {columns} from work.judged_rfm except select {columns} from main.contact_rfm)
                 )"""
 
     def _keep_rfm(self) -> None:
         """A copy of what RFM conditions see, to compare the next run's with."""
-        kept = _looks_at_rfm(self._segments.definitions)
-        self._connection.execute(
-            f"create or replace table work.judged_rfm as select {_RFM} from main.contact_rfm where {str(kept).lower()}"
+        columns = ", ".join(("contact_id", "currency", *_rfm_columns(self._segments.definitions)))
+        self._connection.execute(f"create or replace table work.judged_rfm as select {columns} from main.contact_rfm")
+
+    def _close(self, maybe_gone: str) -> None:
+        """Nobody is a member of a segment that is not defined any more, nor is a contact that is gone."""
+        defined = literals(self._segments.by_name) or "null"
+        history.apply(
+            self._connection,
+            f"""
+            select 'left' as change, segment, workspace_id, contact_id
+            from main.segment_history
+            where left_at is null and (
+                segment not in ({defined})
+                or contact_id in (
+                    select contact_id from {maybe_gone} anti join main.contacts using (contact_id)
+                )
+            )""",
+            self._as_of,
+            self._run_id,
         )
 
-    def _close_removed(self) -> None:
-        """Nobody is a member of a segment that is not defined any more."""
-        rows = self._connection.execute(
-            "select distinct segment from main.segment_history where left_at is null"
-        ).fetchall()
-        for (name,) in rows:
-            if name not in self.versions:
-                self._connection.execute(
-                    "create or replace temp table found as select contact_id from main.contacts where false"
-                )
-                history.change(self._connection, name, "true", self._as_of, self._run_id)
-
-
-_RFM: Final = (
-    "contact_id, currency, r_score, f_score, m_score, rfm_score, rfm_segment, recency_days, frequency, monetary, gross,"
-    " refunds, avg_order_value"
-)
 
 # A contact's id is a function of one identifier, or of one set: whoever holds that now is what the contact became.
 _ALIASES: Final = """
@@ -219,7 +282,7 @@ _ALIASES: Final = """
 
 def versions(segments: Segments) -> dict[str, str]:
     """A hash of what each segment means: the query it becomes, with those of the segments that it names."""
-    compiler = Compiler(segments.names, _FIXED, Tables(), _open_members)
+    compiler = Compiler(segments.names, _FIXED, Tables(), _nobody)
     found: dict[str, str] = {}
     for segment in segments.definitions:
         text = sql(compiler.query(segment).members()) + "".join(found[name] for name in sorted(references(segment)))
@@ -227,12 +290,18 @@ def versions(segments: Segments) -> dict[str, str]:
     return found
 
 
-def _open_members(segment: str) -> exp.Select:
-    return (
-        exp.select("contact_id")
-        .from_("main.segment_history")
-        .where(exp.EQ(this=exp.column("segment"), expression=exp.Literal.string(segment)), "left_at is null")
-    )
+def _nobody(segment: str) -> exp.Select:
+    """Stands for the members of another segment where only its name matters."""
+    return exp.select("contact_id").from_("segment_members").where(_equals("segment", segment))
+
+
+def _equals(column: str, value: str) -> exp.Expr:
+    return exp.EQ(this=exp.column(column), expression=exp.Literal.string(value))
+
+
+def _tables(query: Query) -> Iterator[exp.Table]:
+    for step in query.steps.values():
+        yield from step.find_all(exp.Table)
 
 
 def _spans(leaf: ContactCondition) -> Iterator[timedelta]:
@@ -242,8 +311,10 @@ def _spans(leaf: ContactCondition) -> Iterator[timedelta]:
         yield from spans(leaf.between)
 
 
-def _looks_at_rfm(segments: Iterable[Segment]) -> bool:
-    return any(isinstance(leaf, RfmCondition) for segment in segments for leaf in leaves(segment.where))
+def _rfm_columns(segments: Iterable[Segment]) -> list[str]:
+    """What conditions of these segments see of `contact_rfm`."""
+    conditions = (leaf for segment in segments for leaf in leaves(segment.where) if isinstance(leaf, RfmCondition))
+    return sorted({rfm_column(each) for each in conditions})
 
 
 def _distinct(conditions: Iterable[exp.Expr]) -> list[exp.Expr]:

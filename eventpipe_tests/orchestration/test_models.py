@@ -11,8 +11,9 @@ import pytest
 
 import eventpipe
 from eventpipe.definitions import build_defs
-from eventpipe.defs.assets import PLANNED
+from eventpipe.defs.assets import PLANNED, SEGMENT_TABLES
 from eventpipe.defs.models import Models, read_models
+from eventpipe.defs.pictures import HEAT_MAPS
 from eventpipe.defs.previews import PREVIEWS
 from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import project
@@ -50,7 +51,7 @@ def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
         assert spec.description, spec.key
         assert not spec.description.startswith("dbt model"), spec.key
         assert spec.kinds, spec.key
-        assert spec.group_name in ("land", "resolve", "identify", "model", "publish"), spec.key
+        assert spec.group_name in ("land", "resolve", "identify", "model", "segment", "publish"), spec.key
 
 
 def test_a_range_of_partitions_is_one_run_for_every_asset(definitions: dg.Definitions) -> None:
@@ -92,7 +93,8 @@ def test_a_model_comes_after_those_that_it_reads(models: Models) -> None:
 def test_names_that_the_code_knows_are_those_of_models(models: Models) -> None:
     names = {model.name for model in (*models.resolve, *models.marts)}
     assert PLANNED in names
-    assert set(PREVIEWS) - names == {"identity_nodes"}
+    assert set(PREVIEWS) - names == {"identity_nodes", *SEGMENT_TABLES}
+    assert HEAT_MAPS.keys() <= names
 
 
 def test_only_the_definitions_know_dagster() -> None:

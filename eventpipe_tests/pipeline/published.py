@@ -58,7 +58,19 @@ def read_tables(path: Path) -> Tables:
         names = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
         ).fetchall()
-        return {name: read_table(connection, name) for (name,) in names if name not in OBSERVED}
+        return {name: _derived(name, read_table(connection, name)) for (name,) in names if name not in OBSERVED}
+
+
+def _derived(name: str, table: Table) -> Table:
+    """Without what runs observed: since when somebody is a member, and the timeline's entries of that."""
+    if name == "segment_members":
+        return table.without("entered_at")
+    if name == "contact_timeline":
+        kind = table.columns.index("entry_type")
+        return Table(
+            table.columns, Counter({r: n for r, n in table.rows.items() if not r[kind].startswith("segment.")})
+        )
+    return table
 
 
 def read_table(connection: duckdb.DuckDBPyConnection, name: str) -> Table:

@@ -28,7 +28,7 @@ AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 
 # What differs between two runs that say the same (spec 3, "Published tables").
 _OF_THE_RUN = ("run_", "loaded_", "published_", "recorded_")
-_OBSERVED = ("runs", "checks")
+_OBSERVED = ("runs", "checks", "segment_history")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,9 @@ def test_every_customer_is_scored_as_the_reference_does(
     expected = {contact: row for (contact, _), row in rfm(orders, AS_OF).items()}
     assert found.keys() == expected.keys()
     for contact, row in expected.items():
-        assert found[contact] == {name: pytest.approx(row[name]) if name == "btyd_monetary" else row[name] for name in found[contact]}
+        assert found[contact] == {
+            name: pytest.approx(row[name]) if name == "btyd_monetary" else row[name] for name in found[contact]
+        }
 
 
 @pytest.mark.parametrize(("workspace", "known_by"), [("cdnow", "customer_id"), ("rfm_orders", "email")])
@@ -97,7 +99,9 @@ def test_online_retail_netted_and_gross(
     expected = {contact: row for (contact, _), row in rfm(orders, AS_OF, "Europe/London").items()}
     assert found.keys() == expected.keys()
     for contact, row in expected.items():
-        assert found[contact] == {name: pytest.approx(row[name]) if name == "btyd_monetary" else row[name] for name in found[contact]}
+        assert found[contact] == {
+            name: pytest.approx(row[name]) if name == "btyd_monetary" else row[name] for name in found[contact]
+        }
     net, gross = (sum(row[name] for row in found.values()) for name in ("monetary", "gross"))
     assert net < gross
     assert_lifetimes(found, orders, AS_OF.astimezone(ZoneInfo("Europe/London")).date(), "Europe/London")
@@ -132,7 +136,9 @@ def assert_lifetimes(
         ],
         columns=["contact", "day", "value"],
     )
-    summary = summary_data_from_transaction_data(frame, "contact", "day", "value", observation_period_end=today.isoformat())
+    summary = summary_data_from_transaction_data(
+        frame, "contact", "day", "value", observation_period_end=today.isoformat()
+    )
     assert set(summary.index) == found.keys()
     for contact, frequency, recency, age, value in summary.itertuples():
         row = found[contact]

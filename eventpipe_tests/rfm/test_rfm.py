@@ -45,7 +45,9 @@ def random_orders(seed: int, count: int = 200) -> list[Order]:
         at = datetime(2026, 3, 20, 23, tzinfo=UTC) - timedelta(minutes=chance.randrange(0, 60 * 24 * 90, 15))
         number = chance.randrange(60)
         made.append(
-            Order(f"c{number % 23}", at, amount, chance.choice(["USD", "USD", "EUR"]), chance.choice([None, f"o{number}"]))
+            Order(
+                f"c{number % 23}", at, amount, chance.choice(["USD", "USD", "EUR"]), chance.choice([None, f"o{number}"])
+            )
         )
     return made
 
@@ -82,7 +84,10 @@ def test_bins_cut_points_goal_types_and_names_are_settings(tmp_path: Path) -> No
     settings = {
         "bins": 3,
         "cut_points": {"recency": [10, 40]},
-        "segments": [{"name": "Best", "r": 3, "f": "2-3", "m": [2, 3]}, {"name": "Gone", "r": "1", "f": "1-3", "m": "1-3"}],
+        "segments": [
+            {"name": "Best", "r": 3, "f": "2-3", "m": [2, 3]},
+            {"name": "Gone", "r": "1", "f": "1-3", "m": "1-3"},
+        ],
         "history": "never",
         "goal_types": ["purchase", "subscription"],
     }
@@ -156,7 +161,9 @@ def test_history_has_each_month_end_as_a_run_of_that_instant_has_it(tmp_path: Pa
     for customer, row in by_customer(tables, "contact_rfm_history"):
         found.setdefault(row["snapshot_on"], []).append((customer, row["currency"], *(row[name] for name in COLUMNS)))
     first = min(order.at for order in orders)
-    assert sorted(found) == [day for day in (date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28)) if day >= first.date()]
+    assert sorted(found) == [
+        day for day in (date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28)) if day >= first.date()
+    ]
     for day, rows in found.items():
         end = datetime(day.year, day.month, day.day, 22, 59, 59, 999_999, tzinfo=UTC)  # midnight in Berlin's winter
         expected = rfm(orders, end, timezone="Europe/Berlin")
@@ -165,7 +172,9 @@ def test_history_has_each_month_end_as_a_run_of_that_instant_has_it(tmp_path: Pa
         )
         of_that_day = Shop(load_project(made.root, {}))
         again = by_customer(of_that_day.run(end))
-        assert sorted(rows) == sorted((customer, row["currency"], *(row[name] for name in COLUMNS)) for customer, row in again)
+        assert sorted(rows) == sorted(
+            (customer, row["currency"], *(row[name] for name in COLUMNS)) for customer, row in again
+        )
 
 
 @pytest.mark.parametrize(("period", "ends"), [("week", 13), ("quarter", 1), ("day", 90), ("year", 1)])

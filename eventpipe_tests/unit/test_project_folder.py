@@ -170,9 +170,8 @@ def test_a_variable_that_puts_two_in_one_place_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_segments_and_automations_are_left_alone(tmp_path: Path) -> None:
+def test_automations_are_left_alone(tmp_path: Path) -> None:
     root = project(tmp_path)
-    for folder in ("segments", "automations"):
-        (root / folder).mkdir()
-        (root / folder / "x.yml").write_text("not: [valid")
+    (root / "automations").mkdir()
+    (root / "automations" / "x.yml").write_text("not: [valid")
     assert load(root)

@@ -234,7 +234,7 @@ MISTAKES = [
         "curency",
         ["unknown key", "did you mean 'currency'?", "timezone, currency"],
     ),
-    ("rfm: {bins: 5}\n", 1, "rfm", ["unknown key", "Accepted: workspace"]),
+    ("rfn: {bins: 5}\n", 1, "rfn", ["unknown key", "did you mean 'rfm'?", "Accepted: workspace"]),
     ("- a\n", 1, "", ["a list is not a mapping"]),
     ("workspace: 5\n", 1, "workspace", ["5 is not text", "quotes"]),
     ('workspace: " x"\n', 1, "workspace", ["not a workspace"]),

@@ -9,7 +9,9 @@ import pytest
 
 from eventpipe.errors import UsageError
 from eventpipe.project.folder import Project, load_project
+from eventpipe.project.rfm import FixedCutPoints
 from eventpipe.project.starter import SOURCES, create_project
+from eventpipe.segments.grammar import EventCondition, leaves
 
 
 @pytest.fixture
@@ -31,6 +33,8 @@ def test_it_lists_what_it_made(tmp_path: Path) -> None:
         "exports/customerio",
         "exports/notifuse",
         "exports/redo",
+        "segments/customers.yml",
+        "segments/flows.yml",
     ]
     assert all(path.exists() for path in made)
 
@@ -95,7 +99,7 @@ def test_the_order_total_is_found_under_each_of_its_names(starter: Project) -> N
 
 
 def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None:
-    """Uncommented, the sections below `sources` must load and change nothing but the two examples in them."""
+    """Uncommented, the sections below `sources` must load and change nothing but the three examples in them."""
     path = starter.root / "eventpipe.yml"
     head, sections = path.read_text().split("# Which identifiers", 1)
     sections = re.sub(r"^# ((?: *- | *)\w*[:{].*)$", r"\1", sections, flags=re.MULTILINE)
@@ -104,8 +108,10 @@ def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None
     loaded = load_project(starter.root, {}).settings
     assert loaded.identity.blocked == ("qa@example.com",)
     assert loaded.engine.threads == 2
+    assert loaded.rfm.cut_points.recency == (30, 90, 180, 365)
     changed = {
         "identity": loaded.identity.model_copy(update={"blocked": ()}),
+        "rfm": loaded.rfm.model_copy(update={"cut_points": FixedCutPoints()}),
         "engine": loaded.engine.model_copy(update={"threads": None}),
     }
     assert loaded.model_copy(update=changed) == starter.settings
@@ -121,6 +127,17 @@ def test_the_mapping_that_it_comments_out_works(starter: Project) -> None:
     shop = load_project(starter.root, {}).profiles["shop"]
     assert (shop.preset, shop.format, shop.timezone) == (None, "csv", "Europe/London")
     assert set(shop.map) == {"event_name", "customer_id", "occurred_at", "order_id", "value"}
+
+
+def test_its_segments_name_events_of_the_tracking_plan(starter: Project) -> None:
+    names = {segment.name for segment in starter.segments.definitions}
+    assert {"vip_customers", "at_risk_high_value", "new_high_potential", "cart_abandoners", "lapsed"} < names
+    for segment in starter.segments.definitions:
+        assert segment.description
+        for leaf in leaves(segment.where):
+            if isinstance(leaf, EventCondition):
+                used = (*leaf.names, *([leaf.without.event] if leaf.without else []))
+                assert starter.registry.by_name.keys() >= set(used), segment.name
 
 
 def test_what_a_run_makes_is_ignored_by_git(starter: Project) -> None:
