@@ -18,12 +18,14 @@ from benchmarks.cases import (
     INCREMENT,
     INTAKE,
     NAMES,
+    OF_SEGMENTS,
     PEAK_MEMORY,
     SMALL_RUN,
     Bench,
     identity_case,
     intake_case,
     load_cases,
+    segments_case,
     small_case,
 )
 from benchmarks.population import Population
@@ -47,6 +49,7 @@ def main() -> None:
         ({SMALL_RUN}, lambda: small_case(bench, report)),
         ({INTAKE}, lambda: intake_case(bench, report)),
         ({IDENTITY}, lambda: identity_case(bench, report)),
+        (set(OF_SEGMENTS), lambda: segments_case(bench, wanted, report)),
     ]
     for names, case in cases:
         if wanted & names:

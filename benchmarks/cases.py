@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.commands import (
+    Stage,
     Timed,
     bare_read,
     components_run,
@@ -19,6 +20,7 @@ from benchmarks.commands import (
     eventpipe_run,
     identity_run,
     intake_run,
+    segments_run,
     yardstick_run,
 )
 from benchmarks.dataset import dataset, fresh_copy, warm
@@ -41,11 +43,22 @@ INCREMENT = "increment"
 SMALL_RUN = "small-run"
 INTAKE = "intake"
 IDENTITY = "identity"
-NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY)
+SEGMENTS = "segments"
+SEGMENTS_NIGHTLY = "segments-nightly"
+PREVIEW = "preview"
+BTYD = "btyd"
+OF_SEGMENTS = (SEGMENTS, SEGMENTS_NIGHTLY, PREVIEW, BTYD)
+NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY, *OF_SEGMENTS)
 
 TIMES_THE_YARDSTICK = 2.5
 PEAK_GIB = 4.0
 SHARE_OF_FULL_LOAD = 0.20
+LOAD_AND_DEDUPE = 1.0
+SHARE_OF_LOAD_AND_DEDUPE = 0.10
+TIMES_BY_HAND = 3.0
+SHARE_OF_LIFETIMES = 0.05
+
+_LAST_DAY = "2026-02-01"
 
 TIMES_PLAIN_COMPONENTS = 3.0
 IDENTITY_PEAK_GIB = 3.0
@@ -229,3 +242,27 @@ def _hub(bench: Bench, report: Report) -> None:
 def _solve_seconds(database: Path) -> float:
     """Without the process's start, which would hide what grows."""
     return sum(stage.seconds for stage in identity_run(database).stages)
+def segments_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
+    """Goals, RFM and twenty segments on a loaded project, at once and a day later, against the plain script's first two
+    steps; a preview against the same by hand; btyd_* against lifetimes."""
+    source = dataset(bench.work, bench.population)
+    warm(source)
+    yardstick = yardstick_run(source, bench.place("yardstick.duckdb"))
+    bench.timed("yardstick", yardstick.timed.seconds)
+    plain = sum(stage.seconds for stage in yardstick.timed.stages if stage.name in ("load", "dedupe"))
+    project = fresh_copy(source, bench.place("segments"))
+    bench.timed("load to judge", eventpipe_run(project, "--as-of", _LAST_DAY).seconds)
+    told = segments_run(project)
+    first, nightly = told["models"] + told["judge"], told["nightly_models"] + told["nightly_judge"]
+    report.checks.append(Check("preview", f"{told['previewed']} members", f"{told['counted']} members"))
+    script = "the plain script's load and dedupe"
+    for row in (
+        Row(SEGMENTS, first, plain, script, LOAD_AND_DEDUPE),
+        Row(SEGMENTS_NIGHTLY, nightly, plain, script, SHARE_OF_LOAD_AND_DEDUPE),
+        Row(PREVIEW, told["preview"], told["by_hand"], "the same by hand", TIMES_BY_HAND),
+        Row(BTYD, told["btyd"], told["lifetimes"], "lifetimes", SHARE_OF_LIFETIMES),
+    ):
+        if row.name in wanted:
+            report.rows.append(row)
+    parts = ("models", "judge", "nightly_models", "nightly_judge")
+    report.stage_times.append(StageTimes("goals, RFM, segments", tuple(Stage(name, told[name]) for name in parts)))

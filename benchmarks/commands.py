@@ -51,10 +51,10 @@ class Intake:
     accepted: int
 
 
-def eventpipe_run(project: Path) -> Timed:
+def eventpipe_run(project: Path, *options: str) -> Timed:
     """Time `eventpipe run` on the project."""
     command = [sys.executable, "-m", "eventpipe"]
-    measured = measure([*command, "run", "--project", str(project), "--json"])
+    measured = measure([*command, "run", "--project", str(project), "--json", *options])
     stages = stages_in(measured.stdout)
     if not stages:
         try:
@@ -79,6 +79,13 @@ def intake_run(project: Path) -> Intake:
     """Time the landing of all exports, without the stages after it."""
     measured = measure([sys.executable, "-m", "benchmarks.intake_only", str(project)])
     return Intake(measured, accepted=int(measured.stdout.split()[-1]))
+
+
+def segments_run(project: Path) -> dict[str, float]:
+    """Seconds of goals, RFM and segments on a project that was run, by part (see `benchmarks.segments_only`)."""
+    measured = measure([sys.executable, "-m", "benchmarks.segments_only", str(project)])
+    told: dict[str, float] = json.loads(measured.stdout.splitlines()[-1])
+    return told
 
 
 def bare_read(project: Path, parquet: Path) -> Measurement:

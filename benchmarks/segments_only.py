@@ -1,0 +1,127 @@
+"""Goals, RFM and segments alone in a process of its own: `python -m benchmarks.segments_only PROJECT`.
+
+The project was run once; it is changed. Prints seconds as JSON: of everyone's goals and RFM (the models' own times) and
+memberships; of the same a day later with nothing landed; of a preview and of the same question by hand; of btyd_* and of
+what lifetimes takes for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.segment_definitions import BY_HAND, BY_HAND_SQL, SEGMENTS
+from eventpipe.client import as_of_published, open_published
+from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import Project, load_project
+from eventpipe.segments import history
+from eventpipe.segments.judge import judge
+from eventpipe.segments.published import PublishedSegments
+from eventpipe.warehouse.database import connect
+from eventpipe.warehouse.dbt import Dbt
+
+MODELS = (
+    "contact_goals",
+    "touched_order_days",
+    "changed_order_days",
+    "order_days",
+    "contact_rfm",
+    "contact_rfm_history",
+)
+BTYD = ("touched_order_days", "order_days", "contact_rfm")
+_ATTEMPTS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.segments_only", description="Time goals, RFM, segments."
+    )
+    parser.add_argument("project", type=Path, help="a project folder that was run")
+    root: Path = parser.parse_args().project
+    (root / "segments").mkdir(exist_ok=True)
+    (root / "segments" / "twenty.yml").write_text(SEGMENTS, encoding="utf-8")
+    project = load_project(root, {})
+    print(json.dumps({**_stages(project), **_previews(project), **_lifetimes(project)}))
+
+
+def _stages(project: Project) -> dict[str, Any]:
+    dbt = Dbt(project)
+    with closing(connect(project)) as connection, OpsStore.open(project.ops) as store:
+        as_of, run_id = connection.execute("select as_of, run_id from run.parameters").fetchone() or (None, None)
+        history.prepare(connection)
+        connection.execute("delete from work.judged_run; delete from main.segment_history")
+        models = {node.name: node.seconds for node in dbt.run(*MODELS)}
+        first = _timed(lambda: judge(connection, store, project.segments, run_id=str(run_id), as_of=as_of))
+        members = connection.execute("select count(*) from main.segment_members").fetchone()
+        # A day later: nobody was touched, and the run before this one was published.
+        connection.execute("delete from work.touched_contacts")
+        connection.execute("update run.parameters set as_of = as_of + interval 1 day")
+        nightly_models = sum(node.seconds for node in dbt.run(*MODELS))
+        nightly = _timed(
+            lambda: judge(connection, store, project.segments, run_id="nightly", as_of=as_of + timedelta(days=1))
+        )
+    return {
+        "models": sum(models.values()),
+        "judge": first,
+        "nightly_models": nightly_models,
+        "nightly_judge": nightly,
+        "btyd": sum(models[name] for name in BTYD),
+        "members": members[0] if members else 0,
+    }
+
+
+def _previews(project: Project) -> dict[str, Any]:
+    """Both answered once before they are timed: start-up is aside, and so is a cold file."""
+    with closing(open_published(project)) as connection:
+        as_of = as_of_published(connection)
+        asked = PublishedSegments(connection, project.segments, as_of)
+        by_hand = connection.execute(BY_HAND_SQL, {"as_of": as_of}).fetchone()
+        preview = asked.preview(BY_HAND)
+        assert by_hand is not None
+        return {
+            "preview": min(_timed(lambda: asked.preview(BY_HAND)) for _ in range(_ATTEMPTS)),
+            "by_hand": min(
+                _timed(lambda: connection.execute(BY_HAND_SQL, {"as_of": as_of}).fetchone()) for _ in range(_ATTEMPTS)
+            ),
+            "previewed": preview.members,
+            "counted": int(by_hand[0]),
+        }
+
+
+def _lifetimes(project: Project) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from lifetimes.utils import summary_data_from_transaction_data
+
+        with duckdb.connect(str(project.analytics), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            orders = connection.execute(
+                "select contact_id, occurred_at::date as day, value::double as value from events"
+                " where goal_type = 'purchase' and value > 0 and deletion <> 'deleted' and contact_id is not null"
+            ).df()
+        today = datetime(2026, 2, 1, tzinfo=UTC).date().isoformat()
+        seconds = _timed(
+            lambda: summary_data_from_transaction_data(
+                orders, "contact_id", "day", "value", observation_period_end=today
+            )
+        )
+    return {"lifetimes": seconds}
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
