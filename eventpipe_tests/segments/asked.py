@@ -23,9 +23,9 @@ _MONEY = pl.Decimal(18, 4)
 _INSTANT = pl.Datetime("us", "UTC")
 
 
-def names(world: World | None = None, registry: Registry | None = None, **seen: frozenset[str]) -> Names:
+def names(world: World | None = None, **seen: frozenset[str]) -> Names:
     return Names(
-        registry or Registry(),
+        Registry(),
         IDENTIFIERS,
         RfmSettings().segment_names,
         world.currency if world else "USD",

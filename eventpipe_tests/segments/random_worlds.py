@@ -116,7 +116,7 @@ _one_bound = st.one_of(
     st.tuples(numbers, numbers).map(lambda pair: {"between": sorted(pair)}),
 )
 _dates = st.sampled_from(DATES)
-_times = st.one_of(
+_times: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.sampled_from(SPANS).map(lambda each: {"in_last": each}),
     st.tuples(_dates, _dates).map(lambda pair: {"between": sorted(pair)}),

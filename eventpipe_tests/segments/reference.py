@@ -171,7 +171,7 @@ class World:
 
     def _one(self, value: Any, operator: str, wanted: Any) -> bool:
         if operator == "exists":
-            return (value is not None) == wanted
+            return (value is not None) == bool(wanted)
         if value is None:
             return False
         match operator:
@@ -186,7 +186,7 @@ class World:
                     return any(text(each) == text(wanted) for each in value if each is not None)
                 return text(wanted) in text(value)
             case "starts_with":
-                return text(value).startswith(wanted)
+                return text(value).startswith(str(wanted))
             case "between":
                 return self._one(value, "gte", wanted[0]) and self._one(value, "lte", wanted[1])
         found, bound = self._ordered(value, wanted)
@@ -238,9 +238,9 @@ class World:
                 for name, bound in rest.items()
             )
         if subject == "is_anonymous":
-            return contact.is_anonymous == rest.get("equals", True)
+            return contact.is_anonymous == bool(rest.get("equals", True))
         if subject == "anonymous_id":
-            return (subject in contact.identifiers) == rest.get("exists", True)
+            return (subject in contact.identifiers) == bool(rest.get("exists", True))
         value = contact.email if subject == "email" else (contact.traits or {}).get(subject.removeprefix("traits."))
         return all(self._one(value, name, wanted) for name, wanted in (rest or {"exists": True}).items())
 

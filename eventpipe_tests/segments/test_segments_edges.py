@@ -35,7 +35,7 @@ def matches(where: Definition, *events: Event, timezone: str = "UTC", **contact:
 
 
 def order(when: datetime = AS_OF, value: str | None = "10", number: int = 1, **fields: Any) -> Event:
-    money = {} if value is None else {"value": Decimal(value), "currency": "USD"}
+    money: dict[str, Any] = {} if value is None else {"value": Decimal(value), "currency": "USD"}
     return Event("one", f"e{number}", "order.completed", when, "purchase", **(money | fields))
 
 
