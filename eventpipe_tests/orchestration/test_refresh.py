@@ -21,6 +21,7 @@ def test_the_outcome_tells_what_every_stage_did(shop: Shop) -> None:
         "resolve",
         "identify",
         "model",
+        "segment",
         "audit",
         "publish",
     ]
