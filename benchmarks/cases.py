@@ -242,6 +242,8 @@ def _hub(bench: Bench, report: Report) -> None:
 def _solve_seconds(database: Path) -> float:
     """Without the process's start, which would hide what grows."""
     return sum(stage.seconds for stage in identity_run(database).stages)
+
+
 def segments_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
     """Goals, RFM and twenty segments on a loaded project, at once and a day later, against the plain script's first two
     steps; a preview against the same by hand; btyd_* against lifetimes."""

@@ -180,7 +180,14 @@ def _segment() -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 name,
-                deps=["contacts", "contact_identifiers", "contact_rfm", "events", "unjudged_contacts"],
+                deps=[
+                    "contacts",
+                    "contact_aliases",
+                    "contact_identifiers",
+                    "contact_rfm",
+                    "events",
+                    "unjudged_contacts",
+                ],
                 group_name="segment",
                 description=description,
                 kinds={"python", "duckdb"},

@@ -270,14 +270,7 @@ class _Stage:
         )
 
 
-# A contact's id is a function of one identifier, or of one set: whoever holds that now is what the contact became.
-_ALIASES: Final = """
-    select workspace_id, md5(concat_ws(chr(0), 'contact', workspace_id, identifier_type, identifier_value)) as alias_id,
-        contact_id
-    from work.identity_nodes
-    union all
-    select workspace_id, md5(concat_ws(chr(0), 'set', workspace_id, identifiers)) as alias_id, contact_id
-    from work.identity_sets"""
+_ALIASES: Final = "select workspace_id, alias_id, contact_id from main.contact_aliases"
 
 
 def versions(segments: Segments) -> dict[str, str]:
