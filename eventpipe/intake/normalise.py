@@ -103,7 +103,9 @@ def instant(text: str, timezone: str, form: str | None) -> str:
     # A whole number stays one: a double holds microseconds of our time only just.
     whole = f"case when not contains({text}, '.') then try_cast({text} as bigint) end"
     return (
-        f"case when regexp_full_match({text}, {literal(_EPOCH)}) then make_timestamptz(case"
+        # Seconds of our time, what most senders write, are told by their ten digits.
+        f"case when regexp_full_match({text}, '[0-9]{{10}}') then make_timestamptz(cast({text} as bigint) * 1000000)"
+        f" when regexp_full_match({text}, {literal(_EPOCH)}) then make_timestamptz(case"
         f" when abs({seconds}) < 1e11 then coalesce({whole} * 1000000, cast({seconds} * 1e6 as bigint))"
         f" when abs({seconds}) < 1e14 then coalesce({whole} * 1000, cast({seconds} * 1e3 as bigint))"
         f" else coalesce({whole}, cast({seconds} as bigint)) end)"
