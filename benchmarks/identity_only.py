@@ -30,7 +30,7 @@ def main() -> None:
         connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
         connection.execute(f"set memory_limit = {literal(EngineSettings().memory)}")
         connection.execute(f"set temp_directory = {literal(f'{database}.tmp')}")
-        resolved = resolve(connection, Rules(DEFAULT_TYPES))
+        resolved = resolve(connection, Rules(DEFAULT_TYPES), EngineSettings().memory)
         solved = time.perf_counter()
         connection.execute("checkpoint")
     stages = [

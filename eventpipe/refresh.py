@@ -153,7 +153,7 @@ class Refresh:
     def identify(self) -> Resolved:
         """Which contact each touched identifier set belongs to."""
         with self._stage("identify") as stage, self.warehouse() as connection:
-            resolved = resolve(connection, Rules.of(self.project))
+            resolved = resolve(connection, Rules.of(self.project), self.project.settings.engine.memory)
             stage.rows = resolved.identifiers
             reach("identify.done")
         return resolved

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class Sets:
     @property
     def first(self) -> NDArray[np.int64]:
         """Where each set begins."""
-        return np.flatnonzero(np.diff(self.place, prepend=np.int32(-1)))
+        return np.flatnonzero(begins(self.place))
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,13 @@ class Ties:
     def where(self, kept: Flags) -> Ties:
         """Those of them."""
         return Ties(self.left[kept], self.right[kept], self.place[kept])
+
+
+def begins(values: NDArray[np.integer[Any]]) -> Flags:
+    """Which of the sorted values are not the one before them."""
+    found = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=found[1:])
+    return found
 
 
 def earliest(count: int, nodes: Codes, places: Codes) -> Codes:

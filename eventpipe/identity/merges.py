@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eventpipe.identity.codes import NEVER, Codes, Flags, Sets, Ties, earliest
+from eventpipe.identity.codes import NEVER, Codes, Flags, Sets, Ties, begins, earliest
 
 _TOGETHER: Final = 64
 """Ties of a contact that are taken step by step with those of all others: each step costs about as much as 100 ties."""
@@ -62,8 +62,8 @@ def _began_twice(sets: Sets, ties: Ties, root: Codes, anchor: Codes, anchored: C
     holder = np.where(anchor >= 0, root[anchor], -1)
     same = root[sets.node] == holder[sets.place]
     known_since = np.minimum.reduceat(np.where(same, active[sets.node], NEVER), first) if len(first) else active[:0]
-    begins = anchored[known_since[anchored] >= anchored]
-    beginnings = np.bincount(root[anchor[begins]], minlength=count)
+    beginning = anchored[known_since[anchored] >= anchored]
+    beginnings = np.bincount(root[anchor[beginning]], minlength=count)
     # Members of a set with a contact of its own may be tied and have no events: whoever they went to is looked at.
     beginnings[root[sets.node[(anchor < 0)[sets.place]]]] += 2
     several: Flags = beginnings > 1
@@ -76,7 +76,7 @@ def _walk(ties: Ties, contact: Codes, since: Codes) -> tuple[NDArray[np.int64], 
 
     Contacts share no node, so all of them take their next tie at once; those with very many ties go on alone.
     """
-    first = np.flatnonzero(np.diff(contact, prepend=np.int32(-1)))
+    first = np.flatnonzero(begins(contact))
     lengths = np.diff(np.append(first, len(contact)))
     longest_first = np.argsort(-lengths, kind="stable")
     first, lengths = first[longest_first], lengths[longest_first]

@@ -53,7 +53,7 @@ def plan(project: Project, limit: int) -> Planned:
             from published.main.events
             where identifiers is not null and deletion <> 'deleted'
             group by workspace_id, identifiers""")
-        resolve(connection, Rules.of(project))
+        resolve(connection, Rules.of(project), project.settings.engine.memory)
         connection.execute("""
             create view planned.contact_aliases as
             select workspace_id, alias_id, contact_id from work.identity_nodes

@@ -21,6 +21,8 @@ every run looks up anew who holds their identifiers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +31,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventpipe.identity.blocked import blocked_sql
-from eventpipe.identity.codes import Codes, Flags, Limits, Sets
+from eventpipe.identity.codes import Codes, Flags, Limits, Sets, begins
 from eventpipe.identity.ids import id_of_identifier, id_of_set
 from eventpipe.identity.limits import UNLINKED, Pairs
 from eventpipe.identity.rules import Rules
-from eventpipe.identity.solve import OWN_CONTACT, Solution, solve
+from eventpipe.identity.solve import OWN_CONTACT, solve
+from eventpipe.project.quantities import byte_count
 from eventpipe.sql import literal, literals
 
 _IDS = {"component": "ubigint", "alias_id": "varchar", "contact_id": "varchar"}
@@ -73,21 +76,53 @@ class _Numbered:
     unlinked: Pairs
 
 
-def resolve(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Resolved:
-    """Solve what `work.touched_sets` reaches and bring the identity tables up to date."""
+_Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the engine needs of a solution, each as columns: `set` is a row of `affected`, and whatever is an identifier
+    a row of `nodes`.
+
+        nodes       node, root, component
+        pointed_at  node: each that another one's row points at
+        sets        set, owner, component, may_stand_alone
+        merged      set, ended, stayed, root
+        refused     set, left, left_root, right, right_root, rule
+    """
+
+    nodes: _Columns
+    pointed_at: _Columns
+    sets: _Columns
+    merged: _Columns
+    refused: _Columns
+
+
+def resolve(connection: duckdb.DuckDBPyConnection, rules: Rules, memory: str) -> Resolved:
+    """Solve what `work.touched_sets` reaches and bring the identity tables up to date. `memory` is the engine's limit,
+    of which it leaves half to this step's arrays.
+    """
+    with _half_of(connection, memory):
+        return _resolve(connection, rules)
+
+
+@contextmanager
+def _half_of(connection: duckdb.DuckDBPyConnection, memory: str) -> Iterator[None]:
+    connection.execute(f"set memory_limit = '{byte_count(memory) // 2}B'")
+    try:
+        yield
+    finally:
+        connection.execute(f"set memory_limit = {literal(memory)}")
+
+
+def _resolve(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Resolved:
     _prepare(connection)
     _affected(connection, rules)
-    numbered = _numbered(connection, rules)
-    limits = Limits(
-        known=[each.known for each in rules.types],
-        most=[each.limit for each in rules.types],
-        shared_above=rules.shared_above,
-    )
-    solution = solve(numbered.sets, limits, numbered.unlinked)
+    answers = _answers(connection, rules)
     _set_aside(connection)
-    _write_nodes(connection, numbered, solution, rules)
-    _write_sets(connection, numbered, solution, rules)
-    _tell(connection, numbered, solution, rules)
+    _write_nodes(connection, answers, rules)
+    _write_sets(connection, answers, rules)
+    _tell(connection, answers, rules)
     _moved(connection)
     for view in ("new_sets", "new_nodes", "members", "affected"):
         connection.execute(f"drop view {view}")
@@ -96,10 +131,10 @@ def resolve(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Resolved:
     moved = connection.execute("select count(*) from run.moved_sets").fetchone()
     assert moved is not None
     return Resolved(
-        sets=len(solution.owner),
-        identifiers=len(solution.root),
-        merges=len(solution.merges.place),
-        conflicts=len(solution.conflicts.rule),
+        sets=len(answers.sets["set"]),
+        identifiers=len(answers.nodes["node"]),
+        merges=len(answers.merged["set"]),
+        conflicts=len(answers.refused["set"]),
         moved_sets=int(moved[0]),
     )
 
@@ -157,6 +192,46 @@ def _names(rules: Rules) -> str:
     return f"[{literals(each.name for each in rules.types)}]"
 
 
+def _answers(connection: duckdb.DuckDBPyConnection, rules: Rules) -> _Answers:
+    """Who belongs together. The members of all sets, which are most of what this step holds, end here."""
+    numbered = _numbered(connection, rules)
+    limits = Limits(
+        known=[each.known for each in rules.types],
+        most=[each.limit for each in rules.types],
+        shared_above=rules.shared_above,
+    )
+    solution = solve(numbered.sets, limits, numbered.unlinked)
+    merges, conflicts = solution.merges, solution.conflicts
+    row, row_of_set, sets = numbered.row_of_node, numbered.row_of_set, numbered.sets
+    pointed_at = np.zeros(len(row), dtype=bool)
+    for nodes in (solution.root, solution.component, merges.ended, merges.stayed):
+        pointed_at[nodes] = True
+    return _Answers(
+        nodes={"node": row, "root": row[solution.root], "component": row[solution.component]},
+        pointed_at={"node": row[pointed_at]},
+        sets={
+            "set": row_of_set,
+            "owner": np.where(solution.owner == OWN_CONTACT, OWN_CONTACT, row[solution.owner]),
+            "component": row[solution.component[sets.node[sets.first]]],
+            "may_stand_alone": _several_unknown(sets, rules),
+        },
+        merged={
+            "set": row_of_set[merges.place],
+            "ended": row[merges.ended],
+            "stayed": row[merges.stayed],
+            "root": row[solution.root[merges.ended]],
+        },
+        refused={
+            "set": row_of_set[conflicts.ties.place],
+            "left": row[conflicts.ties.left],
+            "left_root": row[solution.root[conflicts.ties.left]],
+            "right": row[conflicts.ties.right],
+            "right_root": row[solution.root[conflicts.ties.right]],
+            "rule": conflicts.rule,
+        },
+    )
+
+
 def _numbered(connection: duckdb.DuckDBPyConnection, rules: Rules) -> _Numbered:
     """The sets of live events as codes."""
     row_of_node, strength = _columns(
@@ -184,14 +259,15 @@ def _numbered(connection: duckdb.DuckDBPyConnection, rules: Rules) -> _Numbered:
     keys |= _inverse(by_strength)[_inverse(row_of_node)[node]]
     del node
     keys.sort()
-    if len(keys) and not (different := np.append(True, keys[1:] != keys[:-1])).all():
+    if not (different := begins(keys)).all():
         keys = keys[different]
     place, node = (keys >> 32).astype(np.int32), by_strength[keys.astype(np.int32)]
     del keys
     # Sets all of whose identifiers are blocked are none.
-    begins = np.diff(place, prepend=np.int32(-1)) > 0
-    row_of_set = row_of_set[place[begins]]
-    place = np.cumsum(begins, dtype=np.int32) - np.int32(1)
+    first = begins(place)
+    row_of_set = row_of_set[place[first]]
+    place = np.cumsum(first, dtype=np.int32)
+    place -= np.int32(1)
     one, other = _columns(connection, _unlinked_sql(rules))
     unlinked = np.stack([_inverse(row_of_node)[one], _inverse(row_of_node)[other]], axis=1)
     return _Numbered(Sets(place, node, strength), row_of_set, row_of_node, unlinked)
@@ -274,15 +350,10 @@ def _replace(connection: duckdb.DuckDBPyConnection, table: str, old: str, new: s
     connection.execute("drop table solved; drop table gone")
 
 
-def _write_nodes(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
+def _write_nodes(connection: duckdb.DuckDBPyConnection, answers: _Answers, rules: Rules) -> None:
     """work.identity_nodes, and the temporary table `ids` of what the solution points at."""
-    row = numbered.row_of_node
-    answer = {"node": row, "root": row[solution.root], "component": row[solution.component]}
-    pointed_at = np.zeros(len(row), dtype=bool)
-    for nodes in (solution.root, solution.component, solution.merges.ended, solution.merges.stayed):
-        pointed_at[nodes] = True
-    connection.register("answer", answer)
-    connection.register("pointed_at", {"node": row[pointed_at]})
+    connection.register("answer", answers.nodes)
+    connection.register("pointed_at", answers.pointed_at)
     connection.execute(f"""
         create or replace temp table ids as
         select node, {id_of_identifier(type=f"{_names(rules)}[strength + 1]")} as alias_id,
@@ -302,16 +373,9 @@ def _write_nodes(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, sol
     connection.unregister("pointed_at")
 
 
-def _write_sets(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
+def _write_sets(connection: duckdb.DuckDBPyConnection, answers: _Answers, rules: Rules) -> None:
     """work.identity_sets, silent ones included."""
-    row, first = numbered.row_of_node, numbered.sets.first
-    answer = {
-        "set": numbered.row_of_set,
-        "owner": np.where(solution.owner == OWN_CONTACT, OWN_CONTACT, row[solution.owner]),
-        "component": row[solution.component[numbered.sets.node[first]]],
-        "may_stand_alone": _several_unknown(numbered.sets, rules),
-    }
-    connection.register("answer", answer)
+    connection.register("answer", answers.sets)
     # Sets of deleted events only are shown with the contact of their strongest identifier that somebody holds.
     connection.execute(f"""
         create or replace temp view new_sets as
@@ -347,27 +411,10 @@ def _several_unknown(sets: Sets, rules: Rules) -> Flags:
     return found
 
 
-def _tell(connection: duckdb.DuckDBPyConnection, numbered: _Numbered, solution: Solution, rules: Rules) -> None:
+def _tell(connection: duckdb.DuckDBPyConnection, answers: _Answers, rules: Rules) -> None:
     """run.merges and run.conflicts."""
-    row, row_of_set = numbered.row_of_node, numbered.row_of_set
-    merges, conflicts = solution.merges, solution.conflicts
-    left, right = conflicts.ties.left, conflicts.ties.right
-    merged = {
-        "set": row_of_set[merges.place],
-        "ended": row[merges.ended],
-        "stayed": row[merges.stayed],
-        "root": row[solution.root[merges.ended]],
-    }
-    refused = {
-        "set": row_of_set[conflicts.ties.place],
-        "left": row[left],
-        "left_root": row[solution.root[left]],
-        "right": row[right],
-        "right_root": row[solution.root[right]],
-        "rule": conflicts.rule,
-    }
-    connection.register("merged", merged)
-    connection.register("refused", refused)
+    connection.register("merged", answers.merged)
+    connection.register("refused", answers.refused)
     connection.execute("""
         create or replace table run.merges as
         select a.workspace_id, a.identifiers, ended.alias_id as from_contact_id, stayed.alias_id as into_contact_id,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from eventpipe.identity.codes import Codes, Flags, Limits, Sets, Ties
+from eventpipe.identity.codes import NEVER, Codes, Flags, Limits, Sets, Ties
 from eventpipe.identity.limits import MADE, Pairs, in_conflict, walk
 from eventpipe.identity.merges import Merges, merges
 
@@ -108,17 +108,19 @@ def _components(count: int, ties: Ties) -> Codes:
 
 def _shared(sets: Sets, above: int) -> Flags:
     """Nodes seen with more than `above` different identifiers of one stronger type."""
-    count, first = len(sets.strength), sets.first
-    before = np.arange(len(sets.node)) - first[sets.place]
+    count, first = len(sets.strength), sets.first.astype(np.int32)
+    before = np.arange(len(sets.node), dtype=np.int32)
+    before -= first[sets.place]
     # Nobody is seen with more of them than have stood before it, counted as often as they did.
-    crowded = np.bincount(sets.node, weights=before, minlength=count) > above
+    company = np.zeros(count, dtype=np.int32)
+    np.add.at(company, sets.node, before)
     shared = np.zeros(count, dtype=bool)
-    members = np.flatnonzero(crowded[sets.node] & (before > 0))
+    members = np.flatnonzero((company > above)[sets.node] & (before > 0))
     if not len(members):
         return shared
-    before = before[members]
-    company = np.repeat(first[sets.place[members]], before) + _counted(before)
-    node, stronger = np.repeat(sets.node[members], before), sets.node[company]
+    before = before[members].astype(np.int64)
+    others = np.repeat(first[sets.place[members]], before) + _counted(before)
+    node, stronger = np.repeat(sets.node[members], before), sets.node[others]
     kept = sets.strength[stronger] < sets.strength[node]
     pairs = np.unique(node[kept].astype(np.int64) * count + stronger[kept])
     node, stronger = pairs // count, pairs % count
@@ -142,10 +144,12 @@ def _anchors(sets: Sets, root: Codes, known: Flags) -> Codes:
     if not len(sets.node):
         return sets.node
     first = sets.first
-    positions = np.arange(len(sets.node))
+    positions = np.arange(len(sets.node), dtype=np.int32)
     # Members are sorted strongest first, so the first known one is the strongest known one.
-    first_known = np.minimum.reduceat(np.where(known[sets.strength[sets.node]], positions, len(positions)), first)
+    positions[~known[sets.strength[sets.node]]] = NEVER
+    first_known = np.minimum.reduceat(positions, first)
     is_known = first_known < np.append(first[1:], len(positions))
+    del positions
     roots = root[sets.node]
     alike = np.minimum.reduceat(roots, first) == np.maximum.reduceat(roots, first)
     strongest = np.where(alike, sets.node[first], OWN_CONTACT)

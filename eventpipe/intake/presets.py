@@ -161,7 +161,11 @@ def _customerio(document: Document, file: str) -> Sent:
         f"coalesce({_first_object(document, 'traits', 'context.traits')}, case when {identifies} then {attributes} end)"
     )
     name = _first(document, "name", "event_text", "event")
-    secondary = {key: document.text(("secondary", key)) for key in ("id", "email")}
+    device = f"nullif(trim({_first(document, 'identifiers.anonymous_id', 'anonymous_id', 'anonymousId')}), '')"
+    # Pipelines: the device, or where that is named beside it, the user id or address of before.
+    previous = _first(document, "previousId", "previous_id")
+    is_address = f"contains({previous}, '@')"
+    is_user = f"not {is_address} and {previous} <> {device}"
     return Sent(
         event_name=f"case {kind} when 'track' then {name} when 'identify' then 'identify'"
         f" when 'alias' then 'alias' else coalesce({name}, {kind}) end",
@@ -176,10 +180,14 @@ def _customerio(document: Document, file: str) -> Sent:
             f"coalesce({_first(document, 'identifiers.phone', 'phone')},"
             f" case when {identifies} then json_extract_string({traits}, '$.phone') end)"
         ),
-        anonymous_id=_first(
-            document, "identifiers.anonymous_id", "anonymous_id", "anonymousId", "previousId", "previous_id"
+        anonymous_id=(
+            f"coalesce({device}, case when {identifies} then json_extract_string({traits}, '$.anonymous_id') end,"
+            f" case when not {is_address} then {previous} end)"
         ),
-        previous=(("customer_id", secondary["id"]), ("email", secondary["email"])),
+        previous=(
+            ("customer_id", f"coalesce({_first(document, 'secondary.id')}, case when {is_user} then {previous} end)"),
+            ("email", f"coalesce({_first(document, 'secondary.email')}, case when {is_address} then {previous} end)"),
+        ),
         dedupe_key=_first(document, "id", "messageId"),
         properties=(
             f"case when {kind} not in ('identify', 'alias') then"

@@ -14,6 +14,7 @@ import pytest
 from eventpipe.identity.resolve import resolve
 from eventpipe.identity.rules import Rules
 from eventpipe.project.identifiers import IdentifierType
+from eventpipe.project.settings import EngineSettings
 from eventpipe_tests.identity import crowds
 from eventpipe_tests.identity.crowds import TIGHT, identifier_set, moment
 from eventpipe_tests.identity.reference import ByTheBook, Identifier, IdentifierSet
@@ -54,7 +55,7 @@ def step(connection: duckdb.DuckDBPyConnection, touched: Carried) -> None:
     connection.register("touched", frame.to_arrow())
     connection.execute("create or replace table work.touched_sets as from touched")
     connection.unregister("touched")
-    resolve(connection, RULES)
+    resolve(connection, RULES, EngineSettings().memory)
 
 
 def contacts_of_sets(connection: duckdb.DuckDBPyConnection) -> dict[SetKey, str | None]:

@@ -100,6 +100,44 @@ def test_customerio_identify_v2_has_traits_and_their_email_and_phone_identify(tm
     assert row["traits"] == {"email": "A@b.co", "phone": "+41791234567", "plan": "pro"}
 
 
+def test_customerio_identify_names_the_device_among_the_attributes(tmp_path: Path) -> None:
+    person = {"type": "person", "identifiers": {"id": "c1"}}
+    rows = customerio(
+        tmp_path,
+        person | {"action": "identify", "attributes": {"anonymous_id": "x", "plan": "pro"}},
+        person | {"action": "event", "name": "seen", "attributes": {"anonymous_id": "x"}},
+    )
+    assert [json.loads(each) for each in rows["identifiers"]] == [
+        [["customer_id", "c1"], ["anonymous_id", "x"]],
+        [["customer_id", "c1"]],
+    ]
+    assert json.loads(rows["traits"][0]) == {"anonymous_id": "x", "plan": "pro"}
+
+
+@pytest.mark.parametrize(
+    ("previous", "identifiers"),
+    [
+        ({"previousId": "x"}, [["customer_id", "c1"], ["anonymous_id", "x"]]),
+        ({"previousId": "x", "anonymousId": ""}, [["customer_id", "c1"], ["anonymous_id", "x"]]),
+        ({"previousId": "x", "anonymousId": "x"}, [["customer_id", "c1"], ["anonymous_id", "x"]]),
+        (
+            {"previousId": "c0", "anonymousId": "x"},
+            [["customer_id", "c1"], ["customer_id", "c0"], ["anonymous_id", "x"]],
+        ),
+        ({"previousId": "A@b.co"}, [["customer_id", "c1"], ["email", "a@b.co"]]),
+        (
+            {"previous_id": "A@b.co", "anonymous_id": "x"},
+            [["customer_id", "c1"], ["email", "a@b.co"], ["anonymous_id", "x"]],
+        ),
+    ],
+)
+def test_customerio_alias_ties_the_id_of_before(
+    previous: dict[str, str], identifiers: list[list[str]], tmp_path: Path
+) -> None:
+    row = accepted(customerio(tmp_path, {"type": "alias", "userId": "c1", **previous}))
+    assert (row["kind"], row["identifiers"]) == ("alias", identifiers)
+
+
 def test_customerio_merge_ties_primary_and_secondary(tmp_path: Path) -> None:
     sent = {"type": "person", "action": "merge", "primary": {"id": "c1"}, "secondary": {"email": "Old@b.co"}}
     row = accepted(customerio(tmp_path, sent))
