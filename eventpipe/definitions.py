@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from eventpipe.audit.audit import announced
 from eventpipe.defs.assets import build_assets
 from eventpipe.defs.checks import build_checks
 from eventpipe.defs.jobs import refresh_job
@@ -47,7 +48,7 @@ def build_defs(
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(
             assets=build_assets(models, landing_dates(project, _now())),
-            asset_checks=build_checks(models.tests),
+            asset_checks=build_checks(models.tests, announced(project)),
             jobs=[refresh_job()],
             schedules=[daily_schedule(project)],
             sensors=[new_exports_sensor(project, _now)],

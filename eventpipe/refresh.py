@@ -21,25 +21,28 @@ from typing import Self
 import duckdb
 
 from eventpipe import __version__
+from eventpipe.audit.audit import audit
+from eventpipe.audit.findings import Finding
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
+from eventpipe.ops import checks, definitions, holds, memberships, runs
 from eventpipe.ops import lease as leases
-from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.segments import history
 from eventpipe.segments.judge import Judgement, judge
 from eventpipe.serving.observed import observed
-from eventpipe.serving.publish import Published, prepare, publish
+from eventpipe.serving.publish import Observed, Published, prepare, publish
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt, Node
 
 LEASE_WAIT = timedelta(minutes=10)
+_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Refresh:
         self._dbt = dbt or Dbt(project)
         self.nodes: dict[str, Node] = {}
         """What became of the models and tests that this run has run, by their dbt id."""
+        self.findings: list[Finding] = []
+        """What the audit of this run found."""
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -178,20 +183,29 @@ class Refresh:
             reach("segment.done")
         return judgement
 
-    def audit(self) -> list[Node]:
-        """Test what the run made. Errors: `AuditHeld` when a test of error severity fails."""
-        with self._stage("audit"), self.warehouse():
-            nodes = self._ran(self._dbt.run("*", command="test"))
-        failed = [node for node in nodes if node.status in ("fail", "error")]
+    def audit(self) -> list[Finding]:
+        """Judge what the run made, and record what was found. Errors: `AuditHeld` when a check of error severity fails."""
+        with self._stage("audit") as stage:
+            with self.warehouse() as connection:
+                tests = self._ran(self._dbt.run("*", command="test"))
+                published = runs.published(self._store)
+                found = audit(connection, self.project, tests, as_of=self.as_of, published=published)
+            self.findings = list(found.findings)
+            stage.rows = len(self.findings)
+            with self._lease.begin() as connection_to_ops:
+                now = self._clock()
+                definitions.put_in_force(connection_to_ops, self._lease, self.project.registry.definitions, now=now)
+                checks.record(connection_to_ops, self._lease, self.findings, now=now)
+                holds.open_holds(connection_to_ops, self._lease, found.breaches, now=now)
+        failed = [finding for finding in self.findings if finding.holds_back]
         if failed:
-            listed = ", ".join(
-                f"{node.name} ({node.failures if node.failures is not None else 'error'})" for node in failed
-            )
+            told = "; ".join(f"{finding}: {finding.message or 'failed'}" for finding in failed[:_TOLD])
+            more = f" And {len(failed) - _TOLD} more." if len(failed) > _TOLD else ""
             raise AuditHeld(
-                f"The audit held the publish back: {listed} failed. The last good tables are still served. "
-                f"Look at the tests' SQL in {self._dbt.target}/compiled, correct the cause and run again."
+                f"The audit held the publish back. {told}.{more} The last good tables are still served. Correct the cause "
+                "and run again; the tests' SQL lies in the project's folder .eventpipe/dbt/target/compiled."
             )
-        return nodes
+        return self.findings
 
     def publish(self) -> Published:
         """Put the new tables in place of the published ones, and end the run."""
@@ -205,12 +219,21 @@ class Refresh:
         reach("publish.recorded")
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
         told = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
+        checked = Observed(
+            "checks",
+            checks.checks_frame(self._store, workspace_id=self.project.settings.workspace),
+            "One row per run, check and subject of it.",
+            checks.COMMENTS,
+        )
         with self._lease.begin() as store:
             # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
             published = publish(
                 self.project,
                 rows,
-                lambda tables, previous: observed(tables, previous, store, self.request.run_id, told),
+                lambda tables, previous: [
+                    *observed(tables, previous, store, self.request.run_id, told),
+                    checked,
+                ],
             )
         self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
         self._end("published", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,7 @@ from eventpipe.cli.options import (
     open_project,
 )
 from eventpipe.cli.terminal import err, print_json
-from eventpipe.cli.writer import say_that_we_wait
+from eventpipe.cli.writer import say_that_we_wait, writing
 from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,10 +52,12 @@ def backfill(
     from eventpipe.cli.launch import launch
     from eventpipe.cli.report import RunReport
     from eventpipe.intake.exports import Selection
+    from eventpipe.ops.backfills import Backfills
     from eventpipe.refresh import RunRequest
 
     request = RunRequest(new_run_id(), kind="backfill", selection=Selection(first, last))
-    with writing(opened, f"{request.run_id} (landing)") as backfills:
+    with writing(opened, f"{request.run_id} (landing)") as lease:
+        backfills = Backfills(lease)
         current = backfills.open_or_resume(first, last, now=now(), restart=restart)
         skipped = current.done
         if skipped:
@@ -65,8 +66,8 @@ def backfill(
     if not landed and not skipped:
         err().print(f"No export lies in {opened.exports} for {first} to {last}.", soft_wrap=True)
     outcome = launch(opened, request, lambda _: None, debug=debug)
-    with writing(opened, f"{request.run_id} (end)") as backfills:
-        backfills.finish(current.backfill_id, now=now())
+    with writing(opened, f"{request.run_id} (end)") as lease:
+        Backfills(lease).finish(current.backfill_id, now=now())
     # What the update looked at once more is told by the days that it found landed.
     seen = {each.key for each in landed}
     report = RunReport.of(opened, request.run_id, [*landed, *(each for each in outcome.landed if each.key not in seen)])
@@ -113,20 +114,3 @@ def _say_skipped(current: Backfill) -> None:
         "and are skipped. To land them once more, start with --restart.",
         soft_wrap=True,
     )
-
-
-@contextmanager
-def writing(project: Project, holder: str) -> Iterator[Backfills]:
-    """The backfills of the project, while nobody else writes to it."""
-    from eventpipe.ops import lease as leases
-    from eventpipe.ops.backfills import Backfills
-    from eventpipe.ops.store import OpsStore
-    from eventpipe.refresh import LEASE_WAIT
-
-    with OpsStore.open(project.ops) as store:
-        lease = leases.acquire(store, holder, now=now, wait=LEASE_WAIT)
-        try:
-            with lease.keep_alive():
-                yield Backfills(lease)
-        finally:
-            lease.release()

@@ -15,7 +15,21 @@ from typing import Annotated
 import typer
 
 from eventpipe import __version__
-from eventpipe.cli import backfill, contact, doctor, identity, init, query, sample, segments, status, ui
+from eventpipe.cli import (
+    backfill,
+    contact,
+    doctor,
+    events,
+    hold,
+    identity,
+    init,
+    quarantine,
+    query,
+    sample,
+    segments,
+    status,
+    ui,
+)
 from eventpipe.cli import run as run_command
 from eventpipe.cli.failure import INTERRUPTED, PIPE_CLOSED, Failure, switches
 
@@ -40,6 +54,9 @@ for command in (
 app.add_typer(contact.app, name="contact")
 app.add_typer(identity.app, name="identity")
 app.add_typer(segments.app, name="segments")
+app.add_typer(events.app, name="events")
+app.add_typer(hold.app, name="hold")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def run() -> None:

@@ -14,7 +14,9 @@ from eventpipe.cli.writer import current_writer, is_gone
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from eventpipe.audit.findings import Finding
     from eventpipe.intake.lake import Manifest
+    from eventpipe.ops.holds import Hold
     from eventpipe.ops.lease import Tenure
     from eventpipe.ops.runs import Run
     from eventpipe.project.folder import Project
@@ -50,6 +52,35 @@ class Published:
     rejected_by_reason: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class AuditOfRun:
+    """What the last run's audit found that somebody should look at, of how many checks; and what is held back."""
+
+    checks: int
+    failed: tuple[Finding, ...]
+    held: tuple[Hold, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "checks": self.checks,
+            "failed": [asdict(finding) for finding in self.failed],
+            "held": [asdict(hold) for hold in self.held],
+        }
+
+    def show(self) -> None:
+        """Errors and warnings on stdout, errors first."""
+        console = out()
+        for finding in self.failed:
+            told = f"{'Error' if finding.severity == 'error' else 'Warning'}: {finding}: {finding.message or 'failed'}"
+            console.print(inert(told), style="red" if finding.severity == "error" else "yellow", soft_wrap=True)
+        for hold in self.held:
+            told = (
+                f"Held: {hold.event_name} of {hold.source} since {hold.first_day}: its triggers wait (eventpipe hold)."
+            )
+            console.print(inert(told), style="yellow", soft_wrap=True)
+
+
 def status(
     last_runs: Annotated[int, typer.Option("--runs", min=0, help="How many of the last runs to show.")] = 5,
     project: ProjectOption = None,
@@ -68,6 +99,7 @@ def status(
     landed = {manifest.key for manifest in manifests}
     waiting = sum(1 for export in find(opened.exports, sources, Selection()) if export.key not in landed)
     runs, tenure = _runs(opened, last_runs), current_writer(opened)
+    audit = _audit(opened, runs[0] if runs else None)
     exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests)
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
@@ -79,6 +111,7 @@ def status(
                 "workspace": opened.settings.workspace,
                 "lease": _lease(tenure),
                 "runs": [asdict(run) for run in runs],
+                "audit": audit.as_dict(),
                 "exports": [asdict(each) for each in exports],
                 "not_landed": waiting,
                 "refused": [refusal(manifest) for manifest in refused],
@@ -91,6 +124,7 @@ def status(
     console.print(inert(f"Project {opened.root}, workspace {opened.settings.workspace}"), soft_wrap=True)
     console.print(inert(_who_writes(tenure)), soft_wrap=True)
     _show_runs(runs)
+    audit.show()
     _show_exports(exports, refused, waiting, unread)
     _show_published(published)
 
@@ -125,6 +159,19 @@ def _runs(project: Project, limit: int) -> list[Run]:
 
     with OpsStore.open(project.ops) as store:
         return runs.recent(store, limit)
+
+
+def _audit(project: Project, run: Run | None) -> AuditOfRun:
+    if run is None or not project.ops.exists():
+        return AuditOfRun(0, (), ())
+    from eventpipe.ops import checks, holds
+    from eventpipe.ops.store import OpsStore
+
+    with OpsStore.open(project.ops) as store:
+        found = checks.of_run(store, run.run_id)
+        held = holds.list_holds(store)
+    failed = sorted((each for each in found if each.status == "failed"), key=lambda each: each.severity)
+    return AuditOfRun(len(found), tuple(failed), tuple(held))
 
 
 def _published(project: Project) -> Published | None:

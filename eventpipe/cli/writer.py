@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventpipe.cli.options import now
 from eventpipe.cli.terminal import err, inert
 
 if TYPE_CHECKING:
-    from eventpipe.ops.lease import Tenure
+    from eventpipe.ops.lease import Lease, Tenure
     from eventpipe.project.folder import Project
 
 
@@ -37,3 +39,19 @@ def say_that_we_wait(project: Project) -> None:
     tenure = current_writer(project)
     if tenure is not None and not is_gone(tenure):
         err().print(inert(f"{tenure} is writing to this project: waiting for it to end."), soft_wrap=True)
+
+
+@contextmanager
+def writing(project: Project, holder: str) -> Iterator[Lease]:
+    """The lease on the project, while nobody else writes to it. Raises LeaseHeld."""
+    from eventpipe.ops import lease as leases
+    from eventpipe.ops.store import OpsStore
+    from eventpipe.refresh import LEASE_WAIT
+
+    with OpsStore.open(project.ops) as store:
+        lease = leases.acquire(store, holder, now=now, wait=LEASE_WAIT)
+        try:
+            with lease.keep_alive():
+                yield lease
+        finally:
+            lease.release()

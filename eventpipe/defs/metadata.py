@@ -14,7 +14,8 @@ from typing import Final
 import dagster as dg
 import duckdb
 
-from eventpipe.defs.previews import markdown, preview
+from eventpipe.audit.findings import Finding
+from eventpipe.defs.previews import MOST_ROWS, markdown, preview
 from eventpipe.intake.land import Landed, by_outcome
 from eventpipe.ops.runs import Stage
 from eventpipe.serving.publish import Published
@@ -95,9 +96,27 @@ def published_metadata(published: Published) -> Metadata:
     }
 
 
-def test_metadata(node: Node) -> Metadata:
-    """Of a dbt test. Its message is left out: that of an error can quote a value."""
-    return {"failures": node.failures or 0, "status": node.status, "seconds": round(node.seconds, 3)}
+def check_metadata(findings: Sequence[Finding]) -> Metadata:
+    """Of a check, which may have judged several subjects: numbers, what to do, and a short table of what failed."""
+    metadata: Metadata = {
+        "status": "failed" if any(each.status == "failed" for each in findings) else findings[0].status
+    }
+    if len(findings) == 1:
+        metadata |= {name: value for name, value in findings[0].observed.items() if value is not None}
+    else:
+        metadata |= {"subjects": len(findings), "failed": sum(each.status == "failed" for each in findings)}
+    messages = [each.message for each in findings if each.message is not None]
+    if messages:
+        metadata["message"] = " ".join(messages[:MOST_ROWS])
+    rows = [row for each in findings for row in each.failing]
+    if not rows and len(findings) > 1:
+        rows = [{"subject": each.subject, **each.observed} for each in findings if each.status == "failed"]
+    if rows:
+        columns = list(rows[0])
+        metadata["failing"] = dg.MetadataValue.md(
+            markdown(columns, [[row.get(name) for name in columns] for row in rows])
+        )
+    return metadata
 
 
 def stage_metadata(stages: Iterable[Stage], name: str) -> Metadata:

@@ -22,7 +22,7 @@ IDENTITY_SETS: Final = "identity_sets"
 IDENTITY_NODES: Final = "identity_nodes"
 
 _CONFIGURATION: Final = frozenset(
-    {"parameters", "sources", "identifier_types", "definitions", "rfm_settings", "rfm_segments"}
+    {"parameters", "sources", "identifier_types", "definitions", "declared_properties", "rfm_settings", "rfm_segments"}
 )
 """Tables of the plan that say how to compute, not of what: as edges they would tie everything to everything."""
 
@@ -36,7 +36,7 @@ _FOUND_OUT: Final = {
 }
 """Tables of the schema `run` that the identity step writes beside its assets."""
 
-_GROUPS: Final = {"resolve": "resolve", "marts": "model"}
+_GROUPS: Final = {"resolve": "resolve", "marts": "model", "profile": "model"}
 """The group of each folder of models: the stage that executes it."""
 
 

@@ -50,6 +50,10 @@ PREVIEWS: Final[Mapping[str, str]] = {
         select {_EVENT}, sum(events)::bigint as events, sum(rejected)::bigint as rejected
         from this_table group by event order by events desc, event""",
     "event_history": "select status, count(*) as reports from this_table group by status order by status",
+    "event_profile": """
+        select day::varchar as day, sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected,
+            sum(duplicates)::bigint as duplicates, sum(late)::bigint as late
+        from this_table group by day order by day desc""",
     "event_versions": "select status, count(*) as versions from this_table group by status order by status",
     "event_volume_daily": """
         select day::varchar as day, sum(accepted)::bigint as accepted, sum(rejected)::bigint as rejected,
@@ -74,6 +78,14 @@ PREVIEWS: Final[Mapping[str, str]] = {
         from this_table group by segment order by episodes desc, segment""",
     "segment_members": """
         select segment, count(*) as members from this_table group by segment order by members desc, segment""",
+    "order_conflicts": "select contacts, count(distinct order_id) as orders from this_table group by contacts order by contacts",
+    "property_profile": """
+        select property, sum(reports)::bigint as reports, sum(filled)::bigint as filled, sum(coerced)::bigint as coerced,
+            sum(mistyped)::bigint as mistyped
+        from this_table group by property order by reports desc, property""",
+    "value_profile": """
+        select currency, sum(events)::bigint as events, sum(negative)::bigint as negative
+        from this_table group by currency order by events desc, currency""",
     # What follows a reason's code can be a property's name as it was sent.
     "rejected_events": """
         select split_part(reason, ':', 1) as reason, count(*) as lines

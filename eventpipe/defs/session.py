@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from eventpipe.audit.findings import Finding
 from eventpipe.identity.resolve import Resolved
 from eventpipe.intake.land import Landed
 from eventpipe.ops.runs import Counts, Stage
@@ -97,10 +98,15 @@ class RunSession:
         self.model()
         return self._once("segment", lambda: self.refresh.segment())
 
-    def audit(self) -> list[Node]:
-        """Tests what is there: without `model` before it, what the last run left. Errors: `AuditHeld`."""
+    @property
+    def findings(self) -> list[Finding]:
+        """What the audit found, also where it holds the publish back."""
+        return self._refresh.findings
+
+    def audit(self) -> list[Finding]:
+        """Judges what is there: without `model` before it, what the last run left. Errors: `AuditHeld`."""
         if "model" in self._done:
-            self.segment()  # what comes after the audit is not tested
+            self.segment()  # what comes after the audit is not judged
         return self._once("audit", lambda: self.refresh.audit())
 
     def publish(self) -> Published:

@@ -25,7 +25,7 @@ from eventpipe.sql import identifier
 RUN_COLUMNS = ("run_", "loaded_", "published_", "recorded_")
 """What the names of columns begin with that tell of a run or the clock."""
 
-OBSERVED = frozenset({"runs", "contact_id_changes", "segment_history"})
+OBSERVED = frozenset({"runs", "checks", "contact_id_changes", "segment_history"})
 """Published tables that tell what happened and cannot be rebuilt."""
 
 _DERIVED_PARTS = {
@@ -35,7 +35,7 @@ _DERIVED_PARTS = {
 """What of a table can be rebuilt, where not all of it can: who is a member, not since when."""
 
 # The tables of the working database that hold the configuration it was made with.
-_CONFIGURATION = ("work.state", "run.sources", "run.identifier_types", "run.definitions")
+_CONFIGURATION = ("work.state", "run.sources", "run.identifier_types", "run.definitions", "run.declared_properties")
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ LAKE_COLUMNS = (
     "definition_version"
 ).split()
 """One row per non-blank line. `identifiers` is the event's usable identifier set as JSON, strongest first;
-`order_key` what `dedupe_on` found; `flags` what was accepted with a remark; `violations` what an observing definition
-would have rejected; `property_types` the names of the top-level properties,
-0x1E, and their JSON types as DuckDB calls them, both separated by 0x1F; event columns are null where a rejected line gave none."""
+`order_key` what `dedupe_on` found; `flags` what was accepted with a remark, `coerced:<property>` too; `violations` what
+an observing definition would have rejected; `property_types` the names of the top-level properties, 0x1E, and their JSON
+types as DuckDB calls them, both separated by 0x1F; event columns are null where a rejected line gave none."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ select
     case when reasons is null then traits end as traits,
     {_same("unchanged") if sent.deletion == "null" else "coalesce(deletion, 'unchanged')"} as deletion,
     deleted_at,
-    {self._flags()} as flags,
+    {self._flags(plan)} as flags,
     case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as coercions,
     {_observed(observed)} as violations,
     reasons,
@@ -291,7 +291,7 @@ from judged"""
         return f", {normalise.folded(identifier('previous_' + name))} as {identifier('folded_previous_' + name)}"
 
     @staticmethod
-    def _flags() -> str:
+    def _flags(plan: DefinitionSql) -> str:
         flags = (
             ("written_at is null", "occurred_at.missing"),
             ("mapped_email is not null and email is null", "email.invalid"),
@@ -300,7 +300,9 @@ from judged"""
         )
         anything = " or ".join(condition for condition, _ in flags)
         listed = ", ".join(f"case when {condition} then {literal(flag)} end" for condition, flag in flags)
-        return f"case when fault is null and ({anything}) then list_filter([{listed}], lambda f: f is not null) end"
+        remarks = f"list_filter([{listed}], lambda f: f is not null)"
+        coerced = f"list_contains(c, true) then list_concat({remarks}, {plan.coerced_properties()})"
+        return f"case when fault is null and {coerced} when fault is null and ({anything}) then {remarks} end"
 
     @staticmethod
     def _value_coercion() -> str:

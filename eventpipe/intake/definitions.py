@@ -150,6 +150,15 @@ class DefinitionSql:
         """How many properties were read from another JSON type than declared."""
         return "coalesce(len(list_filter(c, lambda coerced: coerced)), 0)" if self._coerce else "0"
 
+    def coerced_properties(self) -> str:
+        """The list of `coerced:<name>` for each of them; null or empty when there is none."""
+
+        def one(number: int) -> str | None:
+            names = literals("coerced:" + place.declared.name for place in self._places[number])
+            return f"[{names}]" if names else None
+
+        return f"list_filter({self._case(one, 'null::varchar[]')}, lambda name, place: c[place])"
+
     def canonical_properties(self) -> str:
         """`properties` with declared names and types: aliases renamed, coerced values converted."""
 

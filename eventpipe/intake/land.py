@@ -27,7 +27,7 @@ from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
 
 # Part of `judged_by`: raise it when the same export and configuration would give other rows.
-INTAKE_VERSION = "1"
+INTAKE_VERSION = "2"
 
 # Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
 _PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
@@ -63,7 +63,7 @@ def land_exports(
     lake.root.mkdir(parents=True, exist_ok=True)
     lake.sweep()
     exports = list(find(project.exports, frozenset(project.profiles), selection))
-    lander = _Lander(project, lake, now)
+    lander = Lander(project, lake, now)
     results: list[Landed] = []
 
     def one(export: Export) -> Landed:
@@ -79,7 +79,9 @@ def land_exports(
     return results
 
 
-class _Lander:
+class Lander:
+    """Judges exports by the project's configuration of today, and commits them to the lake."""
+
     def __init__(self, project: Project, lake: Lake, now: datetime) -> None:
         self._project = project
         self._lake = lake
@@ -88,6 +90,7 @@ class _Lander:
         self._database = self._connect()
 
     def land(self, export: Export, *, again: bool) -> Landed:
+        """One export into the lake, if it is new there or changed, or `again`."""
         known = self._lake.manifest(export.key)
         if known is not None and not again and known.state == export.state:
             return Landed(export.key, "unchanged", known)
@@ -96,7 +99,7 @@ class _Lander:
             return Landed(export.key, "unchanged", known)
         self._lake.folder(export.key).mkdir(parents=True, exist_ok=True)
         try:
-            manifest, rows = self._load(export)
+            manifest, rows = self.judged(export)
         except ExportChanged:
             return Landed(export.key, "waiting", known)
         except ExportRefused as refusal:
@@ -114,7 +117,11 @@ class _Lander:
         with export.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
 
-    def _load(self, export: Export) -> tuple[Manifest, Path]:
+    def judged(self, export: Export) -> tuple[Manifest, Path]:
+        """The export judged anew: its manifest, and its rows under a temporary name in the lake, not committed.
+
+        Errors: `ExportRefused`, `ExportChanged` while it is read, `EventpipeError`.
+        """
         if export.link:
             raise ExportRefused(
                 "file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead"

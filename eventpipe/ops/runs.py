@@ -138,6 +138,14 @@ def recent(store: OpsStore, limit: int, *, status: RunStatus | None = None) -> l
         return [_run(row) for row in connection.execute(query)]
 
 
+def published(store: OpsStore) -> set[str]:
+    """The ids of all runs that were published."""
+    with store.read() as connection:
+        return set(
+            connection.execute(select(tables.runs.c.run_id).where(tables.runs.c.status == "published")).scalars()
+        )
+
+
 @dataclass(frozen=True)
 class PublishedColumn:
     """A column of the published table; `timestamp` is UTC in microseconds, `json` is text."""
@@ -174,6 +182,8 @@ PUBLISHED_COLUMNS = (
     PublishedColumn("error", "text", "Why it failed or was held, one paragraph; null when published."),
     PublishedColumn("eventpipe_version", "text", "Version of eventpipe that ran."),
 )
+
+COMMENTS = {column.name: column.description for column in PUBLISHED_COLUMNS}
 
 
 def runs_frame(store: OpsStore, *, workspace_id: str = "default", ending: Run | None = None) -> pl.DataFrame:

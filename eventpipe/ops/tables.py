@@ -19,12 +19,17 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 from eventpipe.ops.utc import UtcDateTime
 
 metadata = MetaData(
-    naming_convention={"pk": "pk_%(table_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"},
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    },
 )
 
 # One row per run that wrote or tried to; written by eventpipe.ops.runs.
@@ -104,4 +109,56 @@ segment_changes = Table(
     Column("left", BigInteger, nullable=False),
     Column("contacts", LargeBinary, nullable=False),
     Index("ix_segment_changes_as_of", "as_of"),
+)
+
+# One row per check of a run's audit and subject of it. `observed` holds its numbers, `failing` a short table without personal data.
+# Written by eventpipe.ops.checks.
+checks = Table(
+    "checks",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("check_name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("subject", Text, primary_key=True),
+    Column("severity", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("observed", JSON, nullable=False),
+    Column("failing", JSON, nullable=False),
+    Column("message", Text),
+    Column("checked_at", UtcDateTime, nullable=False),
+    CheckConstraint("severity in ('error', 'warn')", name="severity"),
+    CheckConstraint("status in ('passed', 'failed', 'skipped')", name="status"),
+    Index("ix_checks_checked_at", "checked_at"),
+)
+
+# One row per event of a source whose volume broke with its past, and from which day to which. While it is not
+# released its triggers wait. Written by eventpipe.ops.holds.
+holds = Table(
+    "holds",
+    metadata,
+    Column("hold_id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("event_name", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("released_at", UtcDateTime),
+    Column("note", Text),
+    UniqueConstraint("source", "event_name", "first_day"),
+    CheckConstraint("first_day <= last_day", name="days"),
+)
+
+# One row per time that a version of an event's definition was in force. Written by eventpipe.ops.definitions.
+definition_versions = Table(
+    "definition_versions",
+    metadata,
+    Column("event_name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("from_at", UtcDateTime, primary_key=True),
+    Column("until_at", UtcDateTime),
+    Column("content", JSON, nullable=False),
+    Column("run_id", Text, nullable=False),
 )

@@ -14,6 +14,7 @@ from eventpipe.errors import ConfigurationError, Problem, UsageError
 from eventpipe.project.corrections import Corrections, read_corrections
 from eventpipe.project.definitions import Registry
 from eventpipe.project.document import Document
+from eventpipe.project.expectations import AuditRules, load_rules
 from eventpipe.project.identifiers import declared_names
 from eventpipe.project.refusal import Finding
 from eventpipe.project.rfm import RfmSettings
@@ -45,6 +46,7 @@ class Project:
     settings: Settings
     registry: Registry
     segments: Segments
+    audit: AuditRules
     profiles: Mapping[str, SourceProfile]
     corrections: Corrections
     exports: Path
@@ -71,10 +73,11 @@ def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
     problems += unreadable + undefined + uncorrected
     documents, unreadable = _documents(root, SEGMENTS, environ)
     segments, wrong = read_segments(documents, _names(root, document, settings, registry, bool(documents)))
-    problems += unreadable + wrong
-    if problems or settings is None or registry is None or segments is None or corrections is None:
+    rules, unruled = load_rules(root, environ, tuple(settings.sources) if settings is not None else None)
+    problems += unreadable + wrong + unruled
+    if problems or settings is None or registry is None or segments is None or corrections is None or rules is None:
         raise ConfigurationError(sorted(problems, key=_order))
-    return _project(root, settings, registry, segments, corrections)
+    return _project(root, settings, registry, segments, rules, corrections)
 
 
 def path_findings(root: Path, document: Document) -> Iterator[Finding]:
@@ -116,7 +119,12 @@ def _names(
 
 
 def _project(
-    root: Path, settings: Settings, registry: Registry, segments: Segments, corrections: Corrections
+    root: Path,
+    settings: Settings,
+    registry: Registry,
+    segments: Segments,
+    audit: AuditRules,
+    corrections: Corrections,
 ) -> Project:
     paths = settings.paths
     return Project(
@@ -124,6 +132,7 @@ def _project(
         settings=settings,
         registry=registry,
         segments=segments,
+        audit=audit,
         profiles={name: source.resolved(name, settings) for name, source in settings.sources.items()},
         corrections=corrections,
         exports=_absolute(root, paths.exports),

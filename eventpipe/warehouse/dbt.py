@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """The outcome of one model or test. `failures` counts a test's failing rows."""
+    """The outcome of one model or test. `failures` counts a test's failing rows; `about` is the model it reads."""
 
     unique_id: str
     name: str
@@ -33,6 +33,7 @@ class Node:
     failures: int | None
     message: str | None
     severity: str
+    about: str = ""
 
 
 def project_dir() -> Path:
@@ -131,7 +132,15 @@ def _node(result: Any) -> Node:
         failures=result.failures,
         message=result.message,
         severity=str(getattr(config, "severity", "error")).lower(),
+        about=_about(result.node),
     )
+
+
+def _about(node: Any) -> str:
+    """The model that a test is attached to, else the first that it reads; of a model, itself."""
+    attached = getattr(node, "attached_node", None)
+    read = [attached] if attached else [each for each in node.depends_on.nodes if each.startswith("model.")]
+    return str(read[0]).rpartition(".")[2] if read and str(node.resource_type) == "test" else str(node.name)
 
 
 def fingerprint() -> str:

@@ -5,11 +5,13 @@
     run.identifier_types  identifier type: is_known, strength, most per contact
     run.definitions       event definition: description, version
     run.rfm_settings      one row, run.rfm_segments: how orders are scored (see eventpipe.warehouse.rfm)
+    run.declared_properties  spelling of a property that a definition declares: the name is place 0, its aliases follow
     run.exports           export: the ledger's columns, from the lake's manifests
     run.changed_exports   export whose rows in the working database are outdated (gone, replaced)
     run.new_rows          a view of the lake's rows that the working database does not hold yet
     run.reopened          report of an event that must be resolved again, as it was stored
     run.reopened_events   event_id of those
+    run.outdated_cells    source, event and day of what is taken out of the stored tables
 
 A full rebuild is a run whose working database is empty: everything is new, nothing is stored, no other code runs.
 """
@@ -42,6 +44,19 @@ _WORKING_SCHEMAS = ("main", "work", "run")
 # What a stored event or version keeps of its line in the lake: enough to be resolved again without reading it.
 REPORT_COLUMNS = tuple(column for column in LAKE_COLUMNS if column not in ("status", "reasons", "raw", "raw_is_base64"))
 _EXPORT = "source, landed_on, file"
+# Where a report counts in the profile; the same as in the model touched_cells.
+_CELL = (
+    "workspace_id, source, coalesce(event_name, '') as event_name,"
+    " coalesce((occurred_at at time zone 'UTC')::date, landed_on) as day"
+)
+_SPELLING_TYPES = {
+    "event_name": pl.String,
+    "property": pl.String,
+    "type": pl.String,
+    "is_required": pl.Boolean,
+    "place": pl.Int64,
+    "spelling": pl.String,
+}
 _LEDGER_TYPES = {
     "source": pl.String,
     "landed_on": pl.Date,
@@ -197,6 +212,17 @@ def _declared(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
         schema={"event_name": pl.String, "description": pl.String, "definition_version": pl.String},
     )
     _store(connection, "run.definitions", definitions)
+    spellings = pl.DataFrame(
+        [
+            (each.name, declared.name, declared.type, declared.required, place, spelling)
+            for each in project.registry.definitions
+            for declared in each.properties
+            for place, spelling in enumerate((declared.name, *declared.aliases))
+        ],
+        schema=_SPELLING_TYPES,
+        orient="row",
+    )
+    _store(connection, "run.declared_properties", spellings)
 
 
 def _exports(connection: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest]) -> None:
@@ -250,6 +276,9 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
             "create or replace table run.reopened_events as"
             " select event_id, workspace_id, identifiers, null::varchar as contact_id from run.new_rows where false"
         )
+        connection.execute(
+            f"create or replace table run.outdated_cells as select {_CELL} from run.new_rows where false"
+        )
         return 0
     connection.execute(f"""
         create or replace temp table touched as
@@ -296,6 +325,14 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
         union all
         select {columns} from (from main.event_history semi join reopened_ids using (event_id))
         anti join run.changed_exports using ({_EXPORT})
+    """)
+    connection.execute(f"""
+        create or replace table run.outdated_cells as
+        select {_CELL} from main.events semi join reopened_ids using (event_id)
+        union
+        select {_CELL} from main.event_history semi join reopened_ids using (event_id)
+        union
+        select {_CELL} from main.rejected_events semi join run.changed_exports using ({_EXPORT})
     """)
     connection.execute("drop table touched; drop table touched_orders; drop table reopened_ids")
     return _count(connection, "run.reopened_events")

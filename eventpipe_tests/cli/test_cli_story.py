@@ -7,8 +7,9 @@ import io
 from datetime import date
 from pathlib import Path
 
-from eventpipe.cli.backfill import writing
 from eventpipe.cli.options import now
+from eventpipe.cli.writer import writing
+from eventpipe.ops.backfills import Backfills
 from eventpipe.project.folder import load_project
 from eventpipe_tests.cli.conftest import EVENTS, Shop, eventpipe
 
@@ -76,7 +77,8 @@ def test_a_run_takes_the_dates_and_the_instant_that_it_is_given(tmp_path: Path) 
 def test_an_interrupted_backfill_goes_on_where_it_stopped(own_shop: Shop) -> None:
     project = load_project(own_shop.root, {})
     first, last = date(2026, 1, 1), date(2026, 1, 3)
-    with writing(project, "before") as backfills:
+    with writing(project, "before") as lease:
+        backfills = Backfills(lease)
         begun = backfills.open_or_resume(first, last, now=now())
         backfills.mark_done(begun.backfill_id, first)
     ended = eventpipe("backfill", "--project", own_shop.root, "--from", first, "--to", last, "--json").good()
@@ -93,8 +95,8 @@ def test_an_interrupted_backfill_goes_on_where_it_stopped(own_shop: Shop) -> Non
     assert ended.json["exports"]["unchanged"] == own_shop.expected["files"] - again
     assert ended.json["kind"] == "backfill"
     assert ended.json["tables"] == {**own_shop.report["tables"], "runs": 2}
-    with writing(project, "after") as backfills:
-        assert backfills.open_or_resume(first, last, now=now()).done == ()
+    with writing(project, "after") as lease:
+        assert Backfills(lease).open_or_resume(first, last, now=now()).done == ()
 
 
 def test_the_tables_are_queried_as_csv(shop: Shop) -> None:

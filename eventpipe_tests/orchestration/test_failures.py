@@ -5,13 +5,14 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from eventpipe.audit.findings import Finding, Severity
 from eventpipe.defs.models import read_models
 from eventpipe.errors import AuditHeld, StageFailed
 from eventpipe.identity.resolve import Resolved
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.refresh import Refresh
-from eventpipe.warehouse.dbt import Dbt, Node
+from eventpipe.warehouse.dbt import Dbt
 from eventpipe.warehouse.plan import Plan
 from eventpipe_tests.orchestration.shop import CANARIES, Shop, refresh
 
@@ -112,15 +113,16 @@ def audited(shop: Shop, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Refresh, "model", lambda _: [])
     tests = read_models(Dbt(shop.project).manifest()).tests
 
-    def audit(run: Refresh) -> list[Node]:
-        for test in tests:
-            came = (status, 2) if test.spec.name == TEST else ("pass", 0)
-            run.nodes[test.unique_id] = Node(
-                test.unique_id, test.spec.name, "test", came[0], 0.1, came[1], None, "error"
-            )
+    def audit(run: Refresh) -> list[Finding]:
+        run.findings = [
+            Finding(test.spec.name, "dbt", "events", "events", "error", "passed", {"failures": 0}) for test in tests
+        ]
+        severity: Severity = "warn" if status == "warn" else "error"
+        run.findings.append(Finding(TEST, "dbt", "events", "event_id", severity, "failed", {"failures": 2}))
+        run.findings = [each for each in run.findings if each.check != TEST or each.status == "failed"]
         if status == "fail":
             raise AuditHeld("The audit held the publish back.")
-        return list(run.nodes.values())
+        return run.findings
 
     monkeypatch.setattr(Refresh, "audit", audit)
 

@@ -8,8 +8,10 @@ import dagster as dg
 import pytest
 
 from eventpipe.definitions import build_defs
+from eventpipe.defs.models import read_models
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
+from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import event, export
 from eventpipe_tests.orchestration.shop import FIRST, SECOND, Shop, refresh
 
@@ -52,7 +54,12 @@ def test_everything_is_materialised_and_checked(shop: Shop) -> None:
         (each.asset_key, each.check_name): each for each in events(shop, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     }
     assert set(evaluated) == {(key.asset_key, key.name) for key in graph.asset_check_keys}
-    assert all(each.passed and each.metadata["failures"].value == 0 for each in evaluated.values())
+    tests = {test.spec.name for test in read_models(Dbt(shop.project).manifest()).tests}
+    # Three days after its last export a source is stale.
+    assert [name for (_, name), each in evaluated.items() if not each.passed] == ["freshness"]
+    assert all(each.metadata["failures"].value == 0 for (_, name), each in evaluated.items() if name in tests)
+    told = {name: each.metadata for (_, name), each in evaluated.items()}
+    assert told["accepted_events_are_not_ahead"]["rows"].value == 5
 
 
 def test_assets_show_rows_rejects_bytes_and_seconds(shop: Shop) -> None:

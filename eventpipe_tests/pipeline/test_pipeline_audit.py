@@ -14,6 +14,7 @@ from eventpipe.errors import AuditHeld, StageFailed
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.warehouse.database import connect
+from eventpipe_tests.builders import event, lines
 from eventpipe_tests.pipeline import worlds
 from eventpipe_tests.pipeline.histories import put
 from eventpipe_tests.pipeline.published import assert_same
@@ -55,6 +56,12 @@ DAMAGE: Mapping[str, tuple[str, ...]] = {
         "delete from events where rowid = (select min(rowid) from events where version_count = 1)",
         "delete from event_history where rowid = 0",
     ),
+    "profile_counts_every_line": (
+        "update event_profile set accepted = accepted + 1 where rowid = 0",
+        "update event_profile set rejected = rejected - 1 where rowid = (select min(rowid) from event_profile)",
+        "update event_catalog set accepted = accepted + 1 where rowid = 0",
+    ),
+    "profile_has_one_row": ("insert into event_profile select * from event_profile where rowid = 0",),
 }
 """For each test in dbt_project/tests, changes to the working tables that it must notice."""
 
@@ -85,6 +92,11 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     shop = Shop(worlds.project(tmp_path_factory.mktemp("audited")))
     put(shop, worlds.exports(Random(51), worlds=8, reports=30))
     shop.put("web", "2026-01-03", "bad.jsonl", b"{}\n\n{\n")
+    # One order on two contacts, so that there is a conflict to be damaged.
+    two = [
+        event(customer_id=customer, order_id="o-two", occurred_at="2026-01-03T00:00:00Z") for customer in ("x1", "x2")
+    ]
+    shop.put("web", "2026-01-03", "conflict.jsonl", lines(*two))
     shop.run(AS_OF)
     paths = (shop.dbt.target / "compiled" / "eventpipe").rglob("*.sql")
     manifest = json.loads(shop.dbt.manifest().read_text())
@@ -120,6 +132,7 @@ def test_each_column_test_fails_on_one_bad_row(audited: Audited) -> None:
             "not_null": f"update {stored} set {column} = null where rowid = 0",
             "unique": f"insert into {stored} select * from {stored} where rowid = 0",
             "accepted_values": f"update {stored} set {column} = 'something else' where rowid = 0",
+            "relationships": f"update {stored} set {column} = 'nobody' where rowid = 0",
         }[kind]
         assert name in audited.failing(damage), damage
 
@@ -136,7 +149,7 @@ def test_a_failed_audit_holds_the_publish_back(audited: Audited) -> None:
 def test_a_model_that_fails_leaves_the_old_tables_and_the_next_run_starts_anew(audited: Audited) -> None:
     shop = audited.shop
     published, tables = shop.project.analytics.read_bytes(), shop.tables()
-    with pytest.raises(StageFailed, match="events"):
+    with pytest.raises(StageFailed, match="identity_sets does not exist"):
         run_damaged(shop, "model", "drop table work.identity_sets")
     assert shop.project.analytics.read_bytes() == published
     assert last_status(shop) == "failed"

@@ -61,7 +61,8 @@ def test_migrations_make_exactly_the_tables_that_the_code_declares(path: Path) -
             declared = {constraint.name for constraint in table.constraints} - {None}
             found = inspect(connection)
             checks = {check["name"] for check in found.get_check_constraints(table.name)}
-            assert checks | {found.get_pk_constraint(table.name)["name"]} == declared
+            uniques = {unique["name"] for unique in found.get_unique_constraints(table.name)}
+            assert checks | uniques | {found.get_pk_constraint(table.name)["name"]} == declared
 
 
 def test_the_newest_migration_is_the_version_that_open_looks_for() -> None:

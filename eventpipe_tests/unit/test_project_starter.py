@@ -29,6 +29,7 @@ def test_it_lists_what_it_made(tmp_path: Path) -> None:
         "events/orders.yml",
         "events/shopping.yml",
         "events/subscriptions.yml",
+        "expectations.yml",
         "exports/arsel",
         "exports/customerio",
         "exports/notifuse",

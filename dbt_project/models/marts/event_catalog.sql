@@ -1,16 +1,5 @@
 with versions as (
-    select
-        event_name,
-        raw_event_name,
-        source,
-        occurred_at,
-        status,
-        definition_version,
-        property_types,
-        coercions,
-        violations
-    from {{ ref("event_versions") }}
-    where status <> 'future'
+    select * from {{ ref("event_shapes") }}
 ),
 
 rejected as (
@@ -25,17 +14,17 @@ rejected as (
 named as (
     select
         event_name,
-        count(*) as accepted,
-        count(*) filter (where status = 'current') as events,
+        cast(sum(reports) as bigint) as accepted,
+        cast(coalesce(sum(reports) filter (where status = 'current'), 0) as bigint) as events,
         list_sort(list(distinct source)) as sources,
         list_sort(list(distinct raw_event_name) filter (where raw_event_name <> event_name)) as spellings,
         list_sort(
             list(distinct definition_version) filter (where definition_version is not null)
         ) as definition_versions,
         cast(sum(coercions) as bigint) as coercions,
-        count(*) filter (where violations is not null) as violating,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at
+        cast(sum(violating) as bigint) as violating,
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
     from versions
     group by event_name
 ),
@@ -44,7 +33,7 @@ shapes as (
     select
         event_name,
         property_types,
-        count(*) as seen
+        sum(reports) as seen
     from versions
     where coalesce(property_types, '') <> ''
     group by event_name, property_types
