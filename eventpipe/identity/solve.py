@@ -118,9 +118,9 @@ def _shared(sets: Sets, above: int) -> Flags:
     members = np.flatnonzero((company > above)[sets.node] & (before > 0))
     if not len(members):
         return shared
-    before = before[members].astype(np.int64)
-    others = np.repeat(first[sets.place[members]], before) + _counted(before)
-    node, stronger = np.repeat(sets.node[members], before), sets.node[others]
+    lengths = before[members].astype(np.int64)
+    others = np.repeat(first[sets.place[members]], lengths) + _counted(lengths)
+    node, stronger = np.repeat(sets.node[members], lengths), sets.node[others]
     kept = sets.strength[stronger] < sets.strength[node]
     pairs = np.unique(node[kept].astype(np.int64) * count + stronger[kept])
     node, stronger = pairs // count, pairs % count
