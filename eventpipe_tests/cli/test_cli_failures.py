@@ -149,6 +149,7 @@ def test_an_interrupted_command_ends_with_130_and_one_line(shop: Shop) -> None:
         stderr=subprocess.PIPE,
     )
     wait_until_open(process.pid, shop.root / "analytics.duckdb")
+    time.sleep(2)  # by then the query runs: what it interrupts, not what comes before, is the question here
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
