@@ -45,6 +45,7 @@ def test_a_run_lands_what_the_sample_promised(shop: Shop) -> None:
         "resolve",
         "identify",
         "model",
+        "segment",
         "audit",
         "publish",
     ]
