@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -26,6 +27,7 @@ import duckdb
 
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.identity.meant import meant
+from eventpipe.interruption import interruptible
 from eventpipe.project.folder import Project, load_project
 from eventpipe.sql import identifier as quoted
 from eventpipe.sql import literal
@@ -149,7 +151,7 @@ class Client:
 
     def _frame(self, query: str) -> pl.DataFrame:
         with explained():
-            return execute(self._connection, query).pl()
+            return interruptible(self._connection, execute(self._connection, query).pl)
 
 
 def open_published(project: Project) -> duckdb.DuckDBPyConnection:
@@ -202,7 +204,7 @@ def execute(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBP
                 "summarize, show or explain. The published tables cannot be changed."
             )
         for statement in statements:
-            connection.execute(statement)
+            interruptible(connection, partial(connection.execute, statement))
         return connection
 
 

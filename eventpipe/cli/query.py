@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +17,7 @@ from eventpipe.cli.options import DebugOption, ProjectOption, open_project
 from eventpipe.cli.terminal import err, out, table
 from eventpipe.cli.values import JsonText, csv_line, json_text, plain
 from eventpipe.errors import UsageError
+from eventpipe.interruption import interruptible
 
 if TYPE_CHECKING:
     import duckdb
@@ -83,13 +85,14 @@ class Rows:
         return islice(self._all(), self._limit)
 
     def _all(self) -> Iterator[tuple[Any, ...]]:
-        while batch := self._result.fetchmany(_BATCH):
+        while batch := interruptible(self._result, partial(self._result.fetchmany, _BATCH)):
             yield from batch
 
     def batches(self) -> Any:
         """The rows as Arrow record batches: the schema, and an iterator."""
         reader = self._result.to_arrow_reader(_BATCH)
-        return reader.schema, _limited(reader, self._limit)
+        batches = iter(lambda: interruptible(self._result, partial(next, reader, None)), None)
+        return reader.schema, _limited(batches, self._limit)
 
     def objects(self) -> Iterator[str]:
         """Each row as a JSON object; JSON columns are part of it, not text in it."""
