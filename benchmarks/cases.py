@@ -34,7 +34,7 @@ from benchmarks.identities import (
     write_people,
 )
 from benchmarks.outcome import Outcome, published_outcome
-from benchmarks.population import Population
+from benchmarks.population import Population, following_at, loaded_at
 from benchmarks.report import Check, Report, Row, StageTimes
 
 FULL_LOAD = "full-load"
@@ -57,8 +57,6 @@ LOAD_AND_DEDUPE = 1.0
 SHARE_OF_LOAD_AND_DEDUPE = 0.10
 TIMES_BY_HAND = 3.0
 SHARE_OF_LIFETIMES = 0.05
-
-_LAST_DAY = "2026-02-01"
 
 TIMES_PLAIN_COMPONENTS = 3.0
 IDENTITY_PEAK_GIB = 3.0
@@ -106,7 +104,7 @@ def load_cases(bench: Bench, wanted: Collection[str], report: Report) -> None:
             bench.timed("yardstick", yardstick.timed.seconds)
             theirs.append(yardstick.timed)
             expected = yardstick.outcome
-        ours.append(eventpipe_run(fresh_copy(source, project)))
+        ours.append(eventpipe_run(fresh_copy(source, project), loaded_at(bench.population)))
         bench.timed("full load", ours[-1].seconds)
 
     best = min(ours, key=lambda run: run.seconds)
@@ -140,7 +138,7 @@ def _increment(bench: Bench, project: Path, full_seconds: float, report: Report)
     runs: list[Timed] = []
     for number in range(bench.repeat):
         more(project, bench.population, number)
-        runs.append(eventpipe_run(project))
+        runs.append(eventpipe_run(project, following_at(bench.population, number)))
         bench.timed("1 % more", runs[-1].seconds)
     best = min(runs, key=lambda run: run.seconds)
     lines = bench.population.events + bench.repeat * bench.population.lines_per_following_day
@@ -165,7 +163,7 @@ def small_case(bench: Bench, report: Report) -> None:
     for _ in range(max(bench.repeat, _SMALL_REPEAT)):
         jobs.append(bench.timed("Dagster job that does nothing", dagster_floor().seconds))
         invocations.append(bench.timed("dbt invocation", dbt_floor(bench.place("floor")).seconds))
-        runs.append(eventpipe_run(fresh_copy(source, bench.place("small"))))
+        runs.append(eventpipe_run(fresh_copy(source, bench.place("small")), loaded_at(population)))
         bench.timed("1,000 events", runs[-1].seconds)
     best = min(runs, key=lambda run: run.seconds)
     report.stage_times.append(StageTimes("1,000 events", best.stages))
@@ -253,7 +251,7 @@ def segments_case(bench: Bench, wanted: Collection[str], report: Report) -> None
     bench.timed("yardstick", yardstick.timed.seconds)
     plain = sum(stage.seconds for stage in yardstick.timed.stages if stage.name in ("load", "dedupe"))
     project = fresh_copy(source, bench.place("segments"))
-    bench.timed("load to judge", eventpipe_run(project, "--as-of", _LAST_DAY).seconds)
+    bench.timed("load to judge", eventpipe_run(project, loaded_at(bench.population)).seconds)
     told = segments_run(project)
     first, nightly = told["models"] + told["judge"], told["nightly_models"] + told["nightly_judge"]
     report.checks.append(Check("preview", f"{told['previewed']} members", f"{told['counted']} members"))

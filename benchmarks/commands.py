@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,10 @@ class Intake:
     accepted: int
 
 
-def eventpipe_run(project: Path, *options: str) -> Timed:
-    """Time `eventpipe run` on the project."""
+def eventpipe_run(project: Path, as_of: date) -> Timed:
+    """Time `eventpipe run` on the project, as of the start of a day."""
     command = [sys.executable, "-m", "eventpipe"]
-    measured = measure([*command, "run", "--project", str(project), "--json", *options])
+    measured = measure([*command, "run", "--project", str(project), "--json", "--as-of", as_of.isoformat()])
     stages = stages_in(measured.stdout)
     if not stages:
         try:

@@ -83,6 +83,16 @@ def following_day(population: Population, number: int) -> LandingDay:
     return LandingDay(FIRST_DAY + timedelta(days=population.days + number), first, first + step)
 
 
+def loaded_at(population: Population) -> date:
+    """The day that the first load is computed for: when the data had just come in, whenever the benchmark runs."""
+    return FIRST_DAY + timedelta(days=population.days + 1)
+
+
+def following_at(population: Population, number: int) -> date:
+    """The day that the load of the `number`th following day is computed for."""
+    return loaded_at(population) + timedelta(days=1 + number)
+
+
 def lines_sql(population: Population, landing: LandingDay) -> str:
     """A query for the landing day's JSON lines: one text column, `line`, in order."""
     return _LINES.format(

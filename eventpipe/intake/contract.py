@@ -201,7 +201,7 @@ select
     identifiers,
     mapped_dedupe_key as dedupe_key,
     mapped_order_id as order_id,
-    case when reasons is null then {plan.order_key()} end as order_key,
+    cast(case when reasons is null then {plan.order_key()} end as varchar) as order_key,
     case when reasons is null then goal_type end as goal_type,
     case when goal_type is not null or sent_goal_name is not null then goal_name end as goal_name,
     value,
@@ -213,12 +213,12 @@ select
     {_same("unchanged") if sent.deletion == "null" else "coalesce(deletion, 'unchanged')"} as deletion,
     deleted_at,
     {self._flags(plan)} as flags,
-    case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as coercions,
+    cast(case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as bigint) as coercions,
     {_observed(observed)} as violations,
     reasons,
     case when reasons is not null then rtrim(raw, chr(10) || chr(13)) end as raw,
     fault is not distinct from 'encoding.invalid' as raw_is_base64,
-    {plan.version()} as definition_version
+    cast({plan.version()} as varchar) as definition_version
 from judged"""
 
     def _reasons(self, latest: str, earliest: str) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
+    on_schema_change="fail",
     pre_hook=[
         "{{ replace_touched(source('run', 'reopened_events'), ['event_id']) }}",
         "{{ follow_moved_sets() }}",
