@@ -58,10 +58,10 @@ ui: $(INSTALLED) ## the Dagster UI on ./demo, which `make demo` makes
 	$(BIN)/eventpipe ui --project $(DEMO)
 
 test: $(INSTALLED) ## the tests, warnings as errors
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 soak: $(INSTALLED) ## the long random histories that `make test` leaves out
-	$(BIN)/pytest -n 2 -m soak $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m soak $(ARGS)
 
 lint: $(INSTALLED) ## ruff on the Python, sqlfluff on the dbt models
 	$(BIN)/ruff check $(CODE)
@@ -103,7 +103,8 @@ $(BOOTSTRAPPED): requirements/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt
 	@touch $@
 
+# Compiled once here: where Python may not write beside its sources, every process would compile thousands of modules anew.
 $(INSTALLED): $(BOOTSTRAPPED) pyproject.toml requirements/dev.txt
-	$(UV) sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(UV) sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
