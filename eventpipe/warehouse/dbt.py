@@ -1,23 +1,23 @@
 """dbt in this process: imports and parsing are paid once a run, and the engine's one instance is shared.
 
-The working files (parsed project, run results, logs) lie under the project's state folder, so that many projects use
-one installed dbt project side by side.
+The working files (run results, logs) lie under the project's state folder, so that many projects use one installed dbt
+project side by side.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import eventpipe
 from eventpipe.errors import StageFailed
 from eventpipe.project.folder import Project
+from eventpipe.warehouse import parsed
+from eventpipe.warehouse.parsed import project_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbt.contracts.graph.manifest import Manifest
 
 
@@ -36,19 +36,12 @@ class Node:
     about: str = ""
 
 
-def project_dir() -> Path:
-    """The dbt project: beside the package in a checkout, inside it when installed from a wheel."""
-    package = Path(eventpipe.__file__).parent
-    inside = package / "_dbt_project"
-    return inside if inside.is_dir() else package.parent / "dbt_project"
-
-
 class Dbt:
     """The dbt project applied to one eventpipe project."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._parsed: Manifest | None = None
+        self._manifest: Manifest | None = None
         self.target = project.state / "dbt" / "target"
 
     def run(self, *select: str, command: str = "run") -> list[Node]:
@@ -56,8 +49,7 @@ class Dbt:
 
         Errors: `StageFailed` when a model fails; failing tests are returned, not raised.
         """
-        manifest = self._parse()
-        result = self._invoke(manifest, command, "--select", *select)
+        result = self._invoke(self._read(), command, "--select", *select)
         nodes = [_node(each) for each in result.results]
         failed = [node for node in nodes if node.kind == "model" and node.status != "success"]
         if failed:
@@ -69,25 +61,20 @@ class Dbt:
         return nodes
 
     def manifest(self) -> Path:
-        """The parsed dbt project as a file, dbt's manifest.json. Parsing it takes seconds, once per dbt project.
+        """The parsed dbt project as a file, dbt's manifest.json.
 
         Errors: `StageFailed` when the dbt project cannot be parsed.
         """
-        path = self.target.parent / f"manifest.{fingerprint()}.json"
-        if not path.exists():
-            # Under a name of its own first: others may be about to read it.
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            self._parse().write(str(temporary))  # type: ignore[no-untyped-call]  # dbt's own method has no types
-            for older in path.parent.glob("manifest.*.json"):
-                older.unlink(missing_ok=True)
-            temporary.replace(path)
-        return path
+        return parsed.manifest_json(self._parse, self.target.parent)
+
+    def _read(self) -> Manifest:
+        if self._manifest is None:
+            self._manifest = parsed.manifest(self._parse, self.target.parent)
+        return self._manifest
 
     def _parse(self) -> Manifest:
-        if self._parsed is None:
-            parsed: Manifest = self._invoke(None, "parse")
-            self._parsed = parsed
-        return self._parsed
+        made: Manifest = self._invoke(None, "parse")
+        return made
 
     def _invoke(self, manifest: Manifest | None, command: str, *arguments: str) -> Any:
         from dbt.cli.main import dbtRunner  # late: it costs a second that other commands need not pay
@@ -141,16 +128,6 @@ def _about(node: Any) -> str:
     attached = getattr(node, "attached_node", None)
     read = [attached] if attached else [each for each in node.depends_on.nodes if each.startswith("model.")]
     return str(read[0]).rpartition(".")[2] if read and str(node.resource_type) == "test" else str(node.name)
-
-
-def fingerprint() -> str:
-    """A hash of the dbt project's files and of the versions that read them."""
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
-    root = project_dir()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".sql", ".yml") and "target" not in path.relative_to(root).parts:
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
 
 
 def _one_line(message: str | None) -> str:

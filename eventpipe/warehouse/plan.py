@@ -33,7 +33,7 @@ from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.lake import Lake, Manifest, parquet, write_no_rows
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
-from eventpipe.warehouse import dbt
+from eventpipe.warehouse import parsed
 from eventpipe.warehouse.rfm import write_rfm_settings
 
 # Raise it when the meaning of what Python stores in the working tables changes: the next run rebuilds. A change of the
@@ -145,7 +145,7 @@ def _reason_to_rebuild(
 def _fingerprint(project: Project) -> str:
     """A hash of what the stored tables depend on beside the lake."""
     content = {
-        "models": dbt.fingerprint(),
+        "models": parsed.fingerprint(),
         "identities": IDENTITY_VERSION,
         "workspace": project.settings.workspace,
         "timezone": project.settings.timezone,
