@@ -12,7 +12,8 @@ import pytest
 
 from eventpipe.audit.frames import judged_properties, seen_type
 from eventpipe.audit.suites import judge, unexpected_rows
-from eventpipe.project.expectations import FRAMES, Expectation, default_rules
+from eventpipe.project.audit_rules import default_rules
+from eventpipe.project.expectations import FRAMES, Expectation
 from eventpipe.project.folder import load_project
 from eventpipe_tests.builders import event, judged
 
