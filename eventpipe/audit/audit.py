@@ -125,13 +125,14 @@ def _tested(node: Node) -> Finding:
 
 def _expectations(connection: duckdb.DuckDBPyConnection, project: Project, runs: Sequence[str]) -> Iterator[Finding]:
     rules = project.audit
+    written = {*project.registry.canonical_names, *(name for each in rules.expectations for name in each.texts())}
     judged: dict[Frame, pd.DataFrame] = {
-        frame: frames.profile(connection, frame, runs)
+        frame: frames.profile(connection, frame, runs, written)
         for frame in frames.PROFILES
         if any(each.of == frame for each in rules.expectations)
     }
     if any(each.of in frames.SAMPLES for each in rules.expectations):
-        judged |= frames.samples(connection, project.registry, runs, rules.sample_rows)
+        judged |= frames.samples(connection, project.registry, runs, rules.sample_rows, written)
     some = [each for each in rules.expectations if len(judged[each.of])]
     yield from (suites.skipped(each) for each in rules.expectations if not len(judged[each.of]))
     if some:  # importing Great Expectations costs seconds: not for a run that changed nothing

@@ -1,7 +1,8 @@
 """Great Expectations on the frames: suites out of expectations.yml, verdicts, and Data Docs without values.
 
 Great Expectations takes nulls and empty batches for success, so how many rows there were to judge is counted here. What it
-stores and shows of failures are counts; the few rows that a finding lists are looked up afterwards.
+stores and shows of failures are counts, and texts of exceptions, which can quote what is in a frame; the few rows that a
+finding lists are looked up afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eventpipe.audit.findings import MOST_ROWS, Finding, Status, shown
+from eventpipe.audit.findings import MOST_ROWS, Finding, Status
 from eventpipe.project.expectations import COUNTS, FRAMES, KINDS, Expectation, Frame
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _ASSETS: Final[Mapping[Frame, str]] = {"event_sample": "events", "property_sampl
 
 _COUNTS_ONLY: Final = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 _PLACES: Final = {"result_format": "COMPLETE", "partial_unexpected_count": 0}
-_FREE: Final = ("event_name",)
-"""Columns that senders fill as they like."""
 
 
 def skipped(expectation: Expectation) -> Finding:
@@ -166,12 +165,10 @@ def _failing(expectation: Expectation, rows: pd.DataFrame) -> tuple[Mapping[str,
             .sort_values(["events", *columns], ascending=[False, *[True] * len(columns)])
         )
     records = found.head(4 * MOST_ROWS).to_dict("records")
-    return tuple({name: _plain(name, value) for name, value in record.items()} for record in records)
+    return tuple({name: _plain(value) for name, value in record.items()} for record in records)
 
 
-def _plain(name: str, value: Any) -> Any:
-    if name in _FREE:
-        return shown(value)
+def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     return value.item() if hasattr(value, "item") else str(value)[:10]

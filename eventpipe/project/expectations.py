@@ -136,6 +136,11 @@ class Expectation(Section):
     required: bool = False
     description: str = ""
 
+    def texts(self) -> Iterator[str]:
+        """The texts that it compares with."""
+        wanted = [self.value_set or (), *(each if isinstance(each, tuple) else (each,) for each in self.where.values())]
+        yield from (value for values in wanted for value in values if isinstance(value, str))
+
 
 def expectation_findings(document: Document, path: KeyPath, expectation: Expectation) -> Iterator[Finding]:
     """What is wrong between its keys, at `path` of `document`."""
