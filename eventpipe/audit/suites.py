@@ -37,7 +37,7 @@ def judge(
     expectations: Sequence[Expectation], frames: Mapping[Frame, pd.DataFrame], docs: Path | None
 ) -> Iterator[Finding]:
     """One finding per expectation. With `docs` the suites and their results are written there as HTML."""
-    gx = _library()
+    gx = library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("run")
@@ -65,7 +65,7 @@ def judge(
 
 def unexpected_rows(expectation: Expectation, rows: pd.DataFrame) -> list[int]:
     """The places in `rows` of those that do not satisfy an expectation on values."""
-    gx = _library()
+    gx = library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("run").add_dataframe_asset(expectation.of)
@@ -74,7 +74,8 @@ def unexpected_rows(expectation: Expectation, rows: pd.DataFrame) -> list[int]:
     return list(result.result.get("unexpected_index_list") or ())
 
 
-def _library() -> Any:
+def library() -> Any:
+    """Great Expectations, imported when it is first needed: that takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports sre_constants
