@@ -38,18 +38,17 @@ def judge(
 ) -> Iterator[Finding]:
     """One finding per expectation. With `docs` the suites and their results are written there as HTML."""
     gx = library()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context = _context(gx)
     source = context.data_sources.add_pandas("run")
     for frame in dict.fromkeys(each.of for each in expectations):
         rows = frames[frame]
         of_frame = [each for each in expectations if each.of == frame]
-        batch = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe("changed")
+        data = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe("changed")
         suite = context.suites.add(gx.ExpectationSuite(frame))
         for each in of_frame:
             suite.add_expectation(_built(gx, each))
         suite.save()
-        validation = context.validation_definitions.add(gx.ValidationDefinition(name=frame, data=batch, suite=suite))
+        validation = context.validation_definitions.add(gx.ValidationDefinition(name=frame, data=data, suite=suite))
         parameters = {"dataframe": rows}
         found = validation.run(batch_parameters=parameters, result_format=_COUNTS_ONLY)
         results = {result.expectation_config.meta["name"]: result for result in found.results}
@@ -57,21 +56,29 @@ def judge(
             result = results[each.name]
             failing: Sequence[Mapping[str, Any]] = ()
             if not result.success and "mostly" in KINDS[each.expect]:
-                failing = _failing(each, rows)
+                failing = _failing(each, rows, _unexpected(gx, each, data.get_batch(parameters)))
             yield _judged(each, result, _applicable(each, rows), failing)
     if docs is not None:
         _write_docs(context, docs)
 
 
-def unexpected_rows(expectation: Expectation, rows: pd.DataFrame) -> list[int]:
-    """The places in `rows` of those that do not satisfy an expectation on values."""
+def unexpected_rows(expectations: Sequence[Expectation], rows: pd.DataFrame) -> dict[str, list[int]]:
+    """The places in `rows` of those that do not satisfy expectations on values, by the expectation's name."""
     gx = library()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("run").add_dataframe_asset(expectation.of)
+    asset = _context(gx).data_sources.add_pandas("run").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("changed").get_batch({"dataframe": rows})
+    return {each.name: _unexpected(gx, each, batch) for each in expectations}
+
+
+def _unexpected(gx: Any, expectation: Expectation, batch: Any) -> list[int]:
     result = batch.validate(_built(gx, expectation), result_format=_PLACES)
     return list(result.result.get("unexpected_index_list") or ())
+
+
+def _context(gx: Any) -> Any:
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
 
 
 def library() -> Any:
@@ -150,15 +157,15 @@ def _exceptions(info: Mapping[str, Any]) -> Iterator[Any]:
     yield from (entry["exception_message"] for entry in entries if entry.get("raised_exception"))
 
 
-def _failing(expectation: Expectation, rows: pd.DataFrame) -> tuple[Mapping[str, Any], ...]:
-    """The rows that failed: of a profile the first few, of a sample how many there are of each kind."""
+def _failing(expectation: Expectation, rows: pd.DataFrame, places: Sequence[int]) -> tuple[Mapping[str, Any], ...]:
+    """The rows in these places: of a profile the first few, of a sample how many there are of each kind."""
     columns = [*FRAMES[expectation.of][:3], *(["property"] if "property" in FRAMES[expectation.of] else [])]
     is_sample = expectation.of not in COUNTS
     if is_sample:
         columns = [name for name in ("source", "event_name", "property", "declared", "seen") if name in rows.columns]
     elif expectation.column is not None:
         columns.append(expectation.column)
-    found = rows.loc[unexpected_rows(expectation, rows), list(dict.fromkeys(columns))]
+    found = rows.loc[places, list(dict.fromkeys(columns))]
     if is_sample:
         found = (
             found.value_counts(dropna=False)

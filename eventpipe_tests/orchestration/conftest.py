@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import event, export, project
-from eventpipe_tests.orchestration.shop import CANARIES, FIRST, SECOND, Shop, refresh
+from eventpipe_tests.orchestration.shop import CANARIES, FAILING, FIRST, SECOND, Shop, refresh
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """dbt parses its models once for all projects of this process: they are the same, and it takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dbt, "_parse", cache_of_one(Dbt._parse))
+        yield
+
+
+def cache_of_one(parse: Callable[[Dbt], Any]) -> Callable[[Dbt], Any]:
+    parsed: list[Any] = []
+
+    def once(dbt: Dbt) -> Any:
+        if not parsed:
+            parsed.append(parse(dbt))
+        return parsed[0]
+
+    return once
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """Two landing dates with a day between them, an accepted person, rejected lines, a refused file."""
-    made = project(tmp_path_factory.mktemp("shop"), sources={"web": "canonical", "crm": "canonical"})
+    """Two landing dates with a day between them, an accepted person, rejected lines, a refused file, and a check that
+    lists rows which fail it."""
+    root = tmp_path_factory.mktemp("shop")
+    starter = (files("eventpipe.project") / "starter" / "expectations.yml").read_text()
+    (root / "expectations.yml").write_text(starter.replace("expectations:\n", f"expectations:\n{FAILING}", 1))
+    made = project(root, sources={"web": "canonical", "crm": "canonical"})
     person = event(
         event_name="order.completed",
         customer_id=CANARIES[1],

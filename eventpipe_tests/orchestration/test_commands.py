@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -14,6 +15,7 @@ import pytest
 from eventpipe.defs.home import dagster_home
 from eventpipe.intake.lake import Lake
 from eventpipe.project.folder import VARIABLE, Project
+from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import event, export, project
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +32,12 @@ def dagster(shop: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Project:
-    made = project(tmp_path)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Project:
+    made = project(tmp_path_factory.mktemp("commands"))
+    parsed = Dbt(made).target.parent
+    parsed.mkdir(parents=True)
+    shutil.copy2(manifest, parsed)  # parsing takes seconds, and is done elsewhere
     for day in (5, 6, 8):
         export(made, [event(occurred_at=f"2026-01-{day:02}T09:00:00Z")], day=date(2026, 1, day))
     return made
