@@ -288,7 +288,7 @@ def audit_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
         rows: list[Row] = []
         for _ in range(bench.repeat):
             project = fresh_copy(source, bench.place(name))
-            run = eventpipe_run(project)
+            run = eventpipe_run(project, loaded_at(population))
             audited = audit_run(project)
             spent = next((stage.seconds for stage in run.stages if stage.name == "audit"), audited.stage)
             ours = bench.timed(f"audit of {population.events:,} events", audited.profile + spent)

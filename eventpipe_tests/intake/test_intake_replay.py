@@ -182,6 +182,11 @@ def figures(made: Project) -> tuple[int, int, int, int]:
     return manifest.lines, manifest.accepted, manifest.rejected, manifest.blank
 
 
+def schema(made: Project) -> pa.Schema:
+    [file] = made.lake.glob("*/*/*.parquet")
+    return pq.read_schema(file)
+
+
 @pytest.mark.parametrize("kind", EXPORTS)
 def test_the_lake_is_what_it_would_have_been(tmp_path: Path, kind: str) -> None:
     right = landed(tmp_path / "right", kind, RIGHT)
@@ -194,6 +199,7 @@ def test_the_lake_is_what_it_would_have_been(tmp_path: Path, kind: str) -> None:
     assert done.accepted > 10
     assert_frame_equal(lake_rows(late), lake_rows(right))
     assert figures(late) == figures(right)
+    assert schema(late) == schema(right), "a scan of the whole lake relies on any one of its files"
     assert [each.changed for each in replayed(late)] == [False]
     assert_frame_equal(lake_rows(late), lake_rows(right))
     assert not list(late.lake.rglob("*.tmp"))
