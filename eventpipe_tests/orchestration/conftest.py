@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import event, export, project
 from eventpipe_tests.orchestration.shop import CANARIES, FAILING, FIRST, SECOND, Shop, refresh
-
-
-@pytest.fixture(scope="session", autouse=True)
-def parsed_once() -> Iterator[None]:
-    """dbt parses its models once for all projects of this process: they are the same, and it takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Dbt, "_parse", cache_of_one(Dbt._parse))
-        yield
-
-
-def cache_of_one(parse: Callable[[Dbt], Any]) -> Callable[[Dbt], Any]:
-    parsed: list[Any] = []
-
-    def once(dbt: Dbt) -> Any:
-        if not parsed:
-            parsed.append(parse(dbt))
-        return parsed[0]
-
-    return once
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from datetime import date
@@ -15,7 +14,6 @@ import pytest
 from eventpipe.defs.home import dagster_home
 from eventpipe.intake.lake import Lake
 from eventpipe.project.folder import VARIABLE, Project
-from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import event, export, project
 
 ROOT = Path(__file__).parents[2]
@@ -33,11 +31,8 @@ def dagster(shop: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Project:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = project(tmp_path_factory.mktemp("commands"))
-    parsed = Dbt(made).target.parent
-    parsed.mkdir(parents=True)
-    shutil.copy2(manifest, parsed)  # parsing takes seconds, and is done elsewhere
     for day in (5, 6, 8):
         export(made, [event(occurred_at=f"2026-01-{day:02}T09:00:00Z")], day=date(2026, 1, day))
     return made
