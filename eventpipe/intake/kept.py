@@ -82,10 +82,20 @@ def _csv(kept: Path, dialect: Dialect, names: tuple[str, ...], line_bytes: int) 
             text = b"".join(raws[index] + b"\n" for index in group)
             reader = DelimitedReader((text,), dialect, LineCount(), line_bytes=line_bytes, names=names)
             places = np.asarray(group, dtype=np.int64) + place
-            for frames in reader.frames():
+            for frames in _whole(reader, text) if len(group) == 1 else reader.frames():
                 numbers = frames.column("line").to_numpy()
                 yield frames.set_column(0, FRAME.field("line"), pa.array(places[numbers - 1]))
         place += len(raws)
+
+
+def _whole(reader: DelimitedReader, raw: bytes) -> Iterator[pa.RecordBatch]:
+    """A record that is read alone; what is several by another dialect is none."""
+    found = pa.Table.from_batches(reader.frames(), schema=reader.schema)
+    one = found.slice(0, 1)
+    if found.num_rows > 1:
+        for name, value in (("raw", raw.decode()), ("fault", "csv.columns")):
+            one = one.set_column(one.schema.get_field_index(name), FRAME.field(name), pa.array([value]))
+    yield from one.to_batches()
 
 
 def _joins(raw: bytes, dialect: Dialect) -> bool:

@@ -205,6 +205,18 @@ def test_the_lake_is_what_it_would_have_been(tmp_path: Path, kind: str) -> None:
     assert not list(late.lake.rglob("*.tmp"))
 
 
+def test_a_record_that_another_dialect_takes_apart_stays_rejected(tmp_path: Path) -> None:
+    made = landed(tmp_path, "csv", WRONG)
+    source = {**MAPPED, "csv": {"quote": "'"}}
+    made = project(tmp_path, sources={"web": source}, events=RIGHT)
+    assert [each.changed for each in replayed(made)] == [True]
+    rows = lake_rows(made)
+    assert rows.select("line").is_unique().all()
+    apart = rows.filter(pl.col("raw").str.contains("\n"))
+    assert apart["reasons"].to_list() == [["csv.columns"]] * apart.height
+    assert apart.height > 0
+
+
 def test_names_count_against_the_limit_as_if_the_file_were_there(tmp_path: Path) -> None:
     """A name that a definition lists is let in by it; the others stay what the limit made of them."""
     limits = {"event_names": 2}
