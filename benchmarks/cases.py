@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.commands import (
     Stage,
     Timed,
+    audit_run,
     bare_read,
     components_run,
     dagster_floor,
@@ -47,8 +48,11 @@ SEGMENTS = "segments"
 SEGMENTS_NIGHTLY = "segments-nightly"
 PREVIEW = "preview"
 BTYD = "btyd"
+AUDIT = "audit"
+AUDIT_SMALL = "audit-small"
+OF_AUDIT = (AUDIT, AUDIT_SMALL)
 OF_SEGMENTS = (SEGMENTS, SEGMENTS_NIGHTLY, PREVIEW, BTYD)
-NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY, *OF_SEGMENTS)
+NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY, *OF_SEGMENTS, *OF_AUDIT)
 
 TIMES_THE_YARDSTICK = 2.5
 PEAK_GIB = 4.0
@@ -57,6 +61,8 @@ LOAD_AND_DEDUPE = 1.0
 SHARE_OF_LOAD_AND_DEDUPE = 0.10
 TIMES_BY_HAND = 3.0
 SHARE_OF_LIFETIMES = 0.05
+SHARE_OF_LOAD = 0.15
+SHARE_OF_SMALL_RUN = 0.20
 
 TIMES_PLAIN_COMPONENTS = 3.0
 IDENTITY_PEAK_GIB = 3.0
@@ -266,3 +272,30 @@ def segments_case(bench: Bench, wanted: Collection[str], report: Report) -> None
             report.rows.append(row)
     parts = ("models", "judge", "nightly_models", "nightly_judge")
     report.stage_times.append(StageTimes("goals, RFM, segments", tuple(Stage(name, told[name]) for name in parts)))
+
+
+def audit_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
+    """The audit, profile included, against the rest of the load; of a small run, against that and one import."""
+    small = Population(events=_SMALL_EVENTS, days=1, seed=bench.population.seed)
+    for name, population, share, imports in (
+        (AUDIT, bench.population, SHARE_OF_LOAD, 0),
+        (AUDIT_SMALL, small, SHARE_OF_SMALL_RUN, 1),
+    ):
+        if name not in wanted:
+            continue
+        source = dataset(bench.work, population)
+        warm(source)
+        rows: list[Row] = []
+        for _ in range(bench.repeat):
+            project = fresh_copy(source, bench.place(name))
+            run = eventpipe_run(project, loaded_at(population))
+            audited = audit_run(project)
+            spent = next((stage.seconds for stage in run.stages if stage.name == "audit"), audited.stage)
+            ours = bench.timed(f"audit of {population.events:,} events", audited.profile + spent)
+            rest = bench.timed("the rest of the run", run.seconds - ours)
+            allowed = share * rest + imports * audited.library
+            what = f"{share:.0%} of the rest ({rest:.1f} s)"
+            what += f" and one import ({audited.library:.1f} s)" if imports else ""
+            rows.append(Row(name, ours, allowed, what, 1.0))
+        report.stage_times.append(StageTimes(name, audited.stages))
+        report.rows.append(min(rows, key=lambda row: row.ratio))

@@ -52,6 +52,28 @@ class Intake:
     accepted: int
 
 
+@dataclass(frozen=True)
+class Audited:
+    """Seconds of an audit by part, and of its slowest models and tests."""
+
+    profile: float
+    tests: float
+    library: float
+    checks: float
+    slowest: dict[str, float]
+
+    @property
+    def stage(self) -> float:
+        """What the stage takes; the profile's models belong to the one before it."""
+        return self.tests + self.library + self.checks
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        parts = (("profile", self.profile), ("tests", self.tests), ("library", self.library), ("checks", self.checks))
+        slowest = tuple(Stage(f"({name})", seconds) for name, seconds in self.slowest.items())
+        return tuple(Stage(name, seconds) for name, seconds in parts) + slowest
+
+
 def eventpipe_run(project: Path, as_of: date) -> Timed:
     """Time `eventpipe run` on the project, as of the start of a day."""
     command = [sys.executable, "-m", "eventpipe"]
@@ -87,6 +109,13 @@ def segments_run(project: Path) -> dict[str, float]:
     measured = measure([sys.executable, "-m", "benchmarks.segments_only", str(project)])
     told: dict[str, float] = json.loads(measured.stdout.splitlines()[-1])
     return told
+
+
+def audit_run(project: Path) -> Audited:
+    """Profile and audit again what the only run of a project made (see `benchmarks.audit_only`)."""
+    measured = measure([sys.executable, "-m", "benchmarks.audit_only", str(project)])
+    told = json.loads(measured.stdout.splitlines()[-1])
+    return Audited(told["profile"], told["tests"], told["import"], told["checks"], told["slowest"])
 
 
 def bare_read(project: Path, parquet: Path) -> Measurement:

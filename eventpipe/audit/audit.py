@@ -6,8 +6,8 @@ next one back too. The checks and their names follow from the project alone, so 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,8 @@ from eventpipe.audit.findings import MOST_ROWS, Finding, shown
 from eventpipe.audit.freshness import FRESHNESS, freshness
 from eventpipe.audit.volume import Verdict, Watched, complete_through, watch
 from eventpipe.ops.holds import Breach
-from eventpipe.project.expectations import Frame, OnBreach, VolumeRules
+from eventpipe.project.audit_rules import OnBreach, Severities, VolumeRules
+from eventpipe.project.expectations import Frame
 from eventpipe.project.folder import Project
 from eventpipe.warehouse.dbt import Node
 
@@ -58,13 +59,17 @@ def announced(project: Project) -> list[Announced]:
         )
         for each in project.audit.expectations
     ]
-    others = [
-        (VOLUME, "event_volume_daily", "Each event's count by source and day against its own past."),
-        (FRESHNESS, "ledger", "How long each source has been silent."),
-        *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in drift.CHECKS.items()),
-        *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in contacts.CHECKS.items()),
+    own = [
+        Announced(check, asset, asks, holds_back=project.audit.severity.of(check) == "error")
+        for check, asset, asks in (
+            (FRESHNESS, "ledger", "How long each source has been silent."),
+            *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in drift.CHECKS.items()),
+            *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in contacts.CHECKS.items()),
+        )
+        if project.audit.severity.of(check) != "ignore"
     ]
-    return expectations + [Announced(check, asset, asks, holds_back=False) for check, asset, asks in others]
+    asks = "Each event's count by source and day against its own past."
+    return [*expectations, Announced(VOLUME, "event_volume_daily", asks, holds_back=False), *own]
 
 
 def audit(
@@ -78,13 +83,14 @@ def audit(
     """Judge the working tables. `tests` are the outcomes of the dbt tests, `published` the runs that were published."""
     runs = frames.changed_runs(connection, published)
     watched = _volume(connection, project.audit.volume, as_of)
+    rules = project.audit.severity
     findings = [
         *(_tested(node) for node in tests),
         *_expectations(connection, project, runs),
         *_volume_findings(watched, project.audit.volume),
-        *freshness(connection, project.audit.freshness, as_of),
-        *drift.drift(connection, runs),
-        *contacts.contacts(connection, project.audit.identity),
+        *_weighed(freshness(connection, project.audit.freshness, as_of), rules),
+        *_weighed(drift.drift(connection, runs), rules),
+        *_weighed(contacts.contacts(connection, project.audit.identity), rules),
     ]
     breaches = [
         Breach(each.source, each.event_name, each.day, _told(each))
@@ -92,6 +98,14 @@ def audit(
         if each.what != "new" and _on_breach(each, project.audit.volume) == "hold"
     ]
     return Audit(tuple(findings), tuple(breaches))
+
+
+def _weighed(findings: Iterable[Finding], rules: Severities) -> Iterator[Finding]:
+    """The findings of our own checks, with the severity that the project gives them."""
+    for finding in findings:
+        weight = rules.of(finding.check)
+        if weight != "ignore":
+            yield replace(finding, severity=weight)
 
 
 def _tested(node: Node) -> Finding:
@@ -111,13 +125,14 @@ def _tested(node: Node) -> Finding:
 
 def _expectations(connection: duckdb.DuckDBPyConnection, project: Project, runs: Sequence[str]) -> Iterator[Finding]:
     rules = project.audit
+    written = {*project.registry.canonical_names, *(name for each in rules.expectations for name in each.texts())}
     judged: dict[Frame, pd.DataFrame] = {
-        frame: frames.profile(connection, frame, runs)
+        frame: frames.profile(connection, frame, runs, written)
         for frame in frames.PROFILES
         if any(each.of == frame for each in rules.expectations)
     }
     if any(each.of in frames.SAMPLES for each in rules.expectations):
-        judged |= frames.samples(connection, project.registry, runs, rules.sample_rows)
+        judged |= frames.samples(connection, project.registry, runs, rules.sample_rows, written)
     some = [each for each in rules.expectations if len(judged[each.of])]
     yield from (suites.skipped(each) for each in rules.expectations if not len(judged[each.of]))
     if some:  # importing Great Expectations costs seconds: not for a run that changed nothing

@@ -11,7 +11,7 @@ from typing import Any, Final
 import duckdb
 
 from eventpipe.audit.findings import Finding, Kind
-from eventpipe.project.expectations import IdentityRules
+from eventpipe.project.audit_rules import IdentityRules
 
 ORDERS: Final = "orders_have_one_contact"
 MERGES: Final = "few_contacts_merge"

@@ -3,6 +3,9 @@
 The profiles are read as the models left them; their size is that of the days that changed, not of the data. The samples are
 a bounded number of accepted reports, random and the same each time: event ids are hashes, so the lowest ones are as good
 as drawn. What a sample says of properties is read from the JSON by Python, not by the engine that judged the lines.
+
+No frame holds personal data, so that nothing made of one can: names of events that senders chose go through `shown`, unless
+the project itself writes them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
+from eventpipe.audit.findings import shown
 from eventpipe.project.definitions import EventDefinition, Registry
 from eventpipe.project.expectations import FRAMES, Frame
 from eventpipe.sql import literal, literals
@@ -39,18 +43,25 @@ def changed_runs(connection: duckdb.DuckDBPyConnection, published: Collection[st
     return sorted({run_id for (run_id,) in found} - set(published))
 
 
-def profile(connection: duckdb.DuckDBPyConnection, frame: Frame, runs: Collection[str]) -> pd.DataFrame:
-    """The rows of a profile that these runs computed, in order."""
+def profile(
+    connection: duckdb.DuckDBPyConnection, frame: Frame, runs: Collection[str], written: Collection[str]
+) -> pd.DataFrame:
+    """The rows of a profile that these runs computed, in order. `written` are the names that the project writes."""
     columns = ", ".join(FRAMES[frame])
-    return connection.execute(
+    found = connection.execute(
         f"select {columns} from main.{frame} where run_id in ({literals(runs)}) order by all"
     ).df()
+    return _without_names(found, written)
 
 
 def samples(
-    connection: duckdb.DuckDBPyConnection, registry: Registry, runs: Collection[str], size: int
+    connection: duckdb.DuckDBPyConnection,
+    registry: Registry,
+    runs: Collection[str],
+    size: int,
+    written: Collection[str],
 ) -> dict[Frame, pd.DataFrame]:
-    """Both samples of the accepted reports that these runs wrote."""
+    """Both samples of the accepted reports that these runs wrote. `written` are the names that the project writes."""
     import pandas as pd
 
     rows = list(_sampled(connection, runs, size))
@@ -59,7 +70,13 @@ def samples(
         "property_sample": [entry for row in rows for entry in _properties(row, registry)],
     }
     # Objects, so that a column of nothing is not a column of numbers.
-    return {frame: pd.DataFrame(records[frame], columns=list(FRAMES[frame]), dtype=object) for frame in SAMPLES}
+    found = {frame: pd.DataFrame(records[frame], columns=list(FRAMES[frame]), dtype=object) for frame in SAMPLES}
+    return {frame: _without_names(rows, written) for frame, rows in found.items()}
+
+
+def _without_names(rows: pd.DataFrame, written: Collection[str]) -> pd.DataFrame:
+    names = rows["event_name"]
+    return rows.assign(event_name=[name if name in written else shown(name) for name in names])
 
 
 def _sampled(connection: duckdb.DuckDBPyConnection, runs: Collection[str], size: int) -> Iterator[dict[str, Any]]:

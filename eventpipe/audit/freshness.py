@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 import duckdb
 
 from eventpipe.audit.findings import Finding
-from eventpipe.project.expectations import FreshnessRules
+from eventpipe.project.audit_rules import FreshnessRules
 
 FRESHNESS = "freshness"
 

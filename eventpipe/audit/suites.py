@@ -1,7 +1,8 @@
 """Great Expectations on the frames: suites out of expectations.yml, verdicts, and Data Docs without values.
 
 Great Expectations takes nulls and empty batches for success, so how many rows there were to judge is counted here. What it
-stores and shows of failures are counts; the few rows that a finding lists are looked up afterwards.
+stores and shows of failures are counts, and texts of exceptions, which can quote what is in a frame; the few rows that a
+finding lists are looked up afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eventpipe.audit.findings import MOST_ROWS, Finding, Status, shown
+from eventpipe.audit.findings import MOST_ROWS, Finding, Status
 from eventpipe.project.expectations import COUNTS, FRAMES, KINDS, Expectation, Frame
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _ASSETS: Final[Mapping[Frame, str]] = {"event_sample": "events", "property_sampl
 
 _COUNTS_ONLY: Final = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 _PLACES: Final = {"result_format": "COMPLETE", "partial_unexpected_count": 0}
-_FREE: Final = ("event_name",)
-"""Columns that senders fill as they like."""
 
 
 def skipped(expectation: Expectation) -> Finding:
@@ -38,19 +37,18 @@ def judge(
     expectations: Sequence[Expectation], frames: Mapping[Frame, pd.DataFrame], docs: Path | None
 ) -> Iterator[Finding]:
     """One finding per expectation. With `docs` the suites and their results are written there as HTML."""
-    gx = _library()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    gx = library()
+    context = _context(gx)
     source = context.data_sources.add_pandas("run")
     for frame in dict.fromkeys(each.of for each in expectations):
         rows = frames[frame]
         of_frame = [each for each in expectations if each.of == frame]
-        batch = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe("changed")
+        data = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe("changed")
         suite = context.suites.add(gx.ExpectationSuite(frame))
         for each in of_frame:
             suite.add_expectation(_built(gx, each))
         suite.save()
-        validation = context.validation_definitions.add(gx.ValidationDefinition(name=frame, data=batch, suite=suite))
+        validation = context.validation_definitions.add(gx.ValidationDefinition(name=frame, data=data, suite=suite))
         parameters = {"dataframe": rows}
         found = validation.run(batch_parameters=parameters, result_format=_COUNTS_ONLY)
         results = {result.expectation_config.meta["name"]: result for result in found.results}
@@ -58,24 +56,33 @@ def judge(
             result = results[each.name]
             failing: Sequence[Mapping[str, Any]] = ()
             if not result.success and "mostly" in KINDS[each.expect]:
-                failing = _failing(each, rows)
+                failing = _failing(each, rows, _unexpected(gx, each, data.get_batch(parameters)))
             yield _judged(each, result, _applicable(each, rows), failing)
     if docs is not None:
         _write_docs(context, docs)
 
 
-def unexpected_rows(expectation: Expectation, rows: pd.DataFrame) -> list[int]:
-    """The places in `rows` of those that do not satisfy an expectation on values."""
-    gx = _library()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("run").add_dataframe_asset(expectation.of)
+def unexpected_rows(expectations: Sequence[Expectation], rows: pd.DataFrame) -> dict[str, list[int]]:
+    """The places in `rows` of those that do not satisfy expectations on values, by the expectation's name."""
+    gx = library()
+    asset = _context(gx).data_sources.add_pandas("run").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("changed").get_batch({"dataframe": rows})
+    return {each.name: _unexpected(gx, each, batch) for each in expectations}
+
+
+def _unexpected(gx: Any, expectation: Expectation, batch: Any) -> list[int]:
     result = batch.validate(_built(gx, expectation), result_format=_PLACES)
     return list(result.result.get("unexpected_index_list") or ())
 
 
-def _library() -> Any:
+def _context(gx: Any) -> Any:
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def library() -> Any:
+    """Great Expectations, imported when it is first needed: that takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports sre_constants
@@ -150,15 +157,15 @@ def _exceptions(info: Mapping[str, Any]) -> Iterator[Any]:
     yield from (entry["exception_message"] for entry in entries if entry.get("raised_exception"))
 
 
-def _failing(expectation: Expectation, rows: pd.DataFrame) -> tuple[Mapping[str, Any], ...]:
-    """The rows that failed: of a profile the first few, of a sample how many there are of each kind."""
+def _failing(expectation: Expectation, rows: pd.DataFrame, places: Sequence[int]) -> tuple[Mapping[str, Any], ...]:
+    """The rows in these places: of a profile the first few, of a sample how many there are of each kind."""
     columns = [*FRAMES[expectation.of][:3], *(["property"] if "property" in FRAMES[expectation.of] else [])]
     is_sample = expectation.of not in COUNTS
     if is_sample:
         columns = [name for name in ("source", "event_name", "property", "declared", "seen") if name in rows.columns]
     elif expectation.column is not None:
         columns.append(expectation.column)
-    found = rows.loc[unexpected_rows(expectation, rows), list(dict.fromkeys(columns))]
+    found = rows.loc[places, list(dict.fromkeys(columns))]
     if is_sample:
         found = (
             found.value_counts(dropna=False)
@@ -166,12 +173,10 @@ def _failing(expectation: Expectation, rows: pd.DataFrame) -> tuple[Mapping[str,
             .sort_values(["events", *columns], ascending=[False, *[True] * len(columns)])
         )
     records = found.head(4 * MOST_ROWS).to_dict("records")
-    return tuple({name: _plain(name, value) for name, value in record.items()} for record in records)
+    return tuple({name: _plain(value) for name, value in record.items()} for record in records)
 
 
-def _plain(name: str, value: Any) -> Any:
-    if name in _FREE:
-        return shown(value)
+def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     return value.item() if hasattr(value, "item") else str(value)[:10]

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.special import betainc, ndtri
 
-from eventpipe.project.expectations import Incident, VolumeRules
+from eventpipe.project.audit_rules import Incident, VolumeRules
 
 WEEKS: Final = 10
 """Weeks that a day is compared with; of them at least `PERIODS` must be complete and without incident."""

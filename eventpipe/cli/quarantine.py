@@ -111,7 +111,7 @@ def replay(
     """Judge rejected lines by today's definitions, then update every table.
 
     Only the lines that are asked for are judged again; they keep their place in landing order. What nothing changes for
-    is not touched.
+    is not touched. The exports are not needed.
     """
     opened = open_project(project)
 
@@ -126,7 +126,7 @@ def replay(
     request = RunRequest(new_run_id())
     with writing(opened, f"{request.run_id} (replay)"):
         done = replayed(opened, Wanted(reason, event, since), now())
-    changed = any(each.outcome == "replayed" for each in done)
+    changed = any(each.changed for each in done)
     outcome = launch(opened, request, lambda _: None, debug=debug) if changed else None
     report = RunReport.of(opened, request.run_id, outcome.landed) if outcome is not None else None
     if json:
@@ -142,30 +142,17 @@ def _summary(done: list[Replayed]) -> Row:
         "lines": sum(each.lines for each in done),
         "accepted": sum(each.accepted for each in done),
         "exports": len(done),
-        "exports_changed": sum(each.outcome == "replayed" for each in done),
-        "skipped": [
-            {"export": str(each.manifest.key), "outcome": each.outcome, "lines": each.lines}
-            for each in done
-            if each.outcome in ("gone", "changed")
-        ],
+        "exports_changed": sum(each.changed for each in done),
     }
 
 
 def _tell(done: list[Replayed]) -> None:
-    console = out()
     told = _summary(done)
-    console.print(
+    out().print(
         f"Judged {told['lines']:,} rejected lines of {told['exports']:,} exports again: {told['accepted']:,} are accepted, "
         f"{told['exports_changed']:,} exports changed.",
         soft_wrap=True,
     )
-    for each in told["skipped"]:
-        why = (
-            "is no longer in the exports folder: put it back to replay it"
-            if each["outcome"] == "gone"
-            else "is another file now: the next run lands it whole"
-        )
-        console.print(inert(f"{each['export']} {why} ({each['lines']:,} lines)."), style="yellow", soft_wrap=True)
 
 
 def _chosen(reason: str | None, event: str | None, since: date | None) -> str:

@@ -53,8 +53,8 @@ class Published:
 
 
 @dataclass(frozen=True)
-class AuditOfRun:
-    """What the last run's audit found that somebody should look at, of how many checks; and what is held back."""
+class LastAudit:
+    """What the last audit found that somebody should look at, of how many checks; and what is held back."""
 
     checks: int
     failed: tuple[Finding, ...]
@@ -99,7 +99,7 @@ def status(
     landed = {manifest.key for manifest in manifests}
     waiting = sum(1 for export in find(opened.exports, sources, Selection()) if export.key not in landed)
     runs, tenure = _runs(opened, last_runs), current_writer(opened)
-    audit = _audit(opened, runs[0] if runs else None)
+    audit = _audit(opened)
     exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests)
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
@@ -161,17 +161,17 @@ def _runs(project: Project, limit: int) -> list[Run]:
         return runs.recent(store, limit)
 
 
-def _audit(project: Project, run: Run | None) -> AuditOfRun:
-    if run is None or not project.ops.exists():
-        return AuditOfRun(0, (), ())
+def _audit(project: Project) -> LastAudit:
+    if not project.ops.exists():
+        return LastAudit(0, (), ())
     from eventpipe.ops import checks, holds
     from eventpipe.ops.store import OpsStore
 
     with OpsStore.open(project.ops) as store:
-        found = checks.of_run(store, run.run_id)
+        found = checks.of_last_audit(store)
         held = holds.list_holds(store)
     failed = sorted((each for each in found if each.status == "failed"), key=lambda each: each.severity)
-    return AuditOfRun(len(found), tuple(failed), tuple(held))
+    return LastAudit(len(found), tuple(failed), tuple(held))
 
 
 def _published(project: Project) -> Published | None:

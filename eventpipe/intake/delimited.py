@@ -43,18 +43,26 @@ class Dialect:
 class DelimitedReader:
     """Frames of a CSV export: FRAME's columns, then one text column `f0, f1, ...` for each of `names`.
 
-    `names` is known after `open`; the header line is not counted in `lines`. A record with another number of fields
-    gets the fault `csv.columns`.
+    `names` is known after `open`, or given for records without their header; the header line is not counted in `lines`.
+    A record with another number of fields gets the fault `csv.columns`.
     """
 
-    def __init__(self, chunks: Iterable[bytes], dialect: Dialect, counted: LineCount, *, line_bytes: int) -> None:
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        dialect: Dialect,
+        counted: LineCount,
+        *,
+        line_bytes: int,
+        names: tuple[str, ...] = (),
+    ) -> None:
         self._blocks = whole_lines(chunks, line_bytes)
         self._dialect = dialect
         self._counted = counted
         self._line_bytes = line_bytes
         self._physical = 0
         self._first = b""
-        self.names: tuple[str, ...] = ()
+        self.names = names
 
     def open(self) -> pa.Schema:
         """Read the first record; returns the schema of the frames. Errors: `ExportRefused` with `file.header`."""
@@ -80,6 +88,11 @@ class DelimitedReader:
             if twice or not all(self.names):
                 what = f"names {', '.join(twice)} more than once" if twice else "has a column without a name"
                 raise ExportRefused("file.header", f"the header {what}; correct the export, or set csv.header: false")
+        return self.schema
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the frames, by `names`."""
         return pa.schema([*FRAME, *(pa.field(f"f{index}", pa.string()) for index in range(len(self.names)))])
 
     def frames(self) -> Iterator[pa.RecordBatch]:

@@ -40,7 +40,8 @@ _BY_ENDING = {
 
 @dataclass
 class Reading:
-    """An export that is being read: its records as SQL, and what is known when they are exhausted."""
+    """An export that is being read: its records as SQL, and what is known when they are exhausted. `columns` are the names
+    that its header or schema gives."""
 
     records: str
     sent: Sent
@@ -48,6 +49,7 @@ class Reading:
     counted: LineCount | None
     refusal: list[ExportRefused] = field(default_factory=list)
     read_alone: Callable[[], object] = lambda: None
+    columns: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -106,7 +108,7 @@ def open_export(
 
     Errors: `ExportRefused`, here or, through the returned object, while the records are scanned.
     """
-    format_, compression = _format(export.path, profile)
+    format_, compression = format_of(export.path, profile)
     opener: Callable[[_Opening], Reading] = {
         "jsonl": _lines,
         "json": _json,
@@ -116,7 +118,8 @@ def open_export(
     return opener(_Opening(export, profile, limits, connection, compression, many))
 
 
-def _format(path: Path, profile: SourceProfile) -> tuple[str, Compression | None]:
+def format_of(path: Path, profile: SourceProfile) -> tuple[str, Compression | None]:
+    """An export's format and compression, by its settings and name. Errors: `ExportRefused` with `file.format`."""
     compression = ENDINGS.get(path.suffix.lower())
     ending = Path(path.stem).suffix.lower() if compression else path.suffix.lower()
     format_ = profile.format or _BY_ENDING.get(ending)
@@ -149,14 +152,18 @@ def _scanned(
 
 
 def _of_json(opening: _Opening, lines: str, columns: Collection[str] = ()) -> tuple[str, Sent]:
-    profile, depth = opening.profile, opening.limits.depth
     document = Document()
-    sent = sent_from(profile, document, opening.export.key.file, columns)
+    sent = sent_from(opening.profile, document, opening.export.key.file, columns)
+    return json_records(lines, opening.profile, opening.limits, document, many=opening.many), sent
+
+
+def json_records(lines: str, profile: SourceProfile, limits: LimitSettings, document: Document, *, many: bool) -> str:
+    """The records in FRAME rows of JSON, as SQL. `many`: a line may be a batch body."""
     batch = (BATCH_KEYS[profile.preset],) if profile.preset else None
     explode = tuple(profile.explode.split(".")) if profile.explode else None
-    if opening.many or explode:
-        return records.from_many(lines, depth, document, batch, explode), sent
-    return records.from_lines(lines, depth, document, batch), sent
+    if many or explode:
+        return records.from_many(lines, limits.depth, document, batch, explode)
+    return records.from_lines(lines, limits.depth, document, batch)
 
 
 def _lines(opening: _Opening) -> Reading:
@@ -237,15 +244,21 @@ def _csv(opening: _Opening) -> Reading:
     stream = opening.stream
     counted = LineCount()
     refusal: list[ExportRefused] = []
-    options = opening.profile.csv
-    tabs = ".tsv" in opening.export.path.suffixes[-2:] and "delimiter" not in options.model_fields_set
-    dialect = Dialect("\t" if tabs else options.delimiter, options.quote, options.header, options.whitespace)
+    dialect = dialect_of(opening.export.path, opening.profile)
     reader = DelimitedReader(stream, dialect, counted, line_bytes=opening.limits.line_bytes)
     schema = reader.open()
     lines = _scanned(opening.connection, schema, reader.frames(), refusal)
     document = Document()
     sent = sent_from(opening.profile, document, opening.export.key.file, reader.names)
-    return Reading(records.from_columns(lines, reader.names, document), sent, stream, counted, refusal)
+    query = records.from_columns(lines, reader.names, document)
+    return Reading(query, sent, stream, counted, refusal, columns=reader.names)
+
+
+def dialect_of(path: Path, profile: SourceProfile) -> Dialect:
+    """How a CSV export is written, by its settings and name."""
+    options = profile.csv
+    tabs = ".tsv" in path.suffixes[-2:] and "delimiter" not in options.model_fields_set
+    return Dialect("\t" if tabs else options.delimiter, options.quote, options.header, options.whitespace)
 
 
 def _parquet(opening: _Opening) -> Reading:
@@ -276,4 +289,5 @@ def _parquet(opening: _Opening) -> Reading:
         LineCount(lines=int(count)),
         # A damaged page shows only in the engine's own scan: the same one, without what is made of it.
         read_alone=lambda: asked(f"select max(hash(t)) from {table} as t"),
+        columns=tuple(columns),
     )

@@ -53,7 +53,8 @@ class Manifest:
     """What is known of one landed export: a row of the ledger.
 
     `data` is the Parquet file beside the manifest, None for a refused export. `judged_by` changes when the source's
-    configuration or a definition does. `lines = accepted + rejected + blank`.
+    configuration or a definition does. `columns` are the names that a CSV header or a Parquet schema gave.
+    `lines = accepted + rejected + blank`.
     """
 
     source: str
@@ -72,6 +73,7 @@ class Manifest:
     judged_by: str
     state: FileState
     loaded_at: str
+    columns: tuple[str, ...] = ()
 
     @property
     def key(self) -> ExportKey:
@@ -168,7 +170,8 @@ def _read(path: Path) -> Manifest:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         state = FileState(**content.pop("state"))
         landed_on = date.fromisoformat(content.pop("landed_on"))
-        return Manifest(**content, state=state, landed_on=landed_on)
+        columns = tuple(content.pop("columns"))
+        return Manifest(**content, state=state, landed_on=landed_on, columns=columns)
     except (ValueError, TypeError, KeyError) as error:
         raise EventpipeError(
             f"The lake's manifest {path} cannot be read ({type(error).__name__}). Delete it and run again: "

@@ -10,18 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import duckdb
 
 from eventpipe.errors import EventpipeError
 from eventpipe.intake import normalise
-from eventpipe.intake.contract import Contract, Landing
+from eventpipe.intake.contract import LAKE_COLUMNS, Contract, Landing
 from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, find, settled
 from eventpipe.intake.formats import Reading, open_export
+from eventpipe.intake.kept import reopen
 from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
-from eventpipe.intake.second_look import SecondLook, look_again, tally
+from eventpipe.intake.second_look import SecondLook, Tally, look_again, tally
+from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
@@ -32,6 +34,7 @@ INTAKE_VERSION = "2"
 # Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
 _PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
 
+Judged = TypeVar("Judged")
 Outcome = Literal["landed", "replaced", "unchanged", "refused", "waiting"]
 
 
@@ -131,13 +134,9 @@ class Lander:
         rows = self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
         connection = self._database.cursor()
         try:
-            table = parquet([rows])
-            look, again = None, SecondLook()
-            while again != look:
-                look = again
-                reading = self._judge(export, connection, rows, look)
-                seen = tally(connection, table)
-                again = look_again(connection, table, seen, look, self._project.settings.limits, self._project.registry)
+            reading, seen = self._looked(
+                connection, parquet([rows]), lambda look: self._judge(export, connection, rows, look)
+            )
             if _changed(export):
                 raise ExportChanged(str(export.key))
         except (ExportRefused, ExportChanged):
@@ -145,10 +144,7 @@ class Lander:
             raise
         except duckdb.Error as error:
             rows.unlink(missing_ok=True)
-            raise EventpipeError(
-                f"Landing {export.key} failed in the engine: {str(error).splitlines()[0][:300]} "
-                "What landed before it stays; correct the cause and run again."
-            ) from error
+            raise _failed(export.key, error) from error
         finally:
             connection.close()
         blank = reading.blank(seen.lines)
@@ -169,25 +165,80 @@ class Lander:
             judged_by=self._judged_by[export.key.source],
             state=export.state,
             loaded_at=self._now.isoformat(),
+            columns=reading.columns,
         )
         return manifest, rows
 
+    def judged_again(self, manifest: Manifest, kept: Path, others: str) -> tuple[Path, Manifest]:
+        """Rejected lines of a landed export judged anew, without its file: their rows under a temporary name in the lake,
+        and the manifest of the export with them, not committed.
+
+        `kept` is a Parquet file of the lines (line, index, raw), `others` the relation of the export's other rows. Errors:
+        `ExportRefused` where the source is configured for another format now, `EventpipeError`.
+        """
+        rows = kept.with_name(f"{file_stem(manifest.file)}.parquet.tmp")
+        profile, limits = self._project.profiles[manifest.source], self._project.settings.limits
+        columns = ", ".join(LAKE_COLUMNS)
+        whole = f"(select {columns} from {parquet([rows])} union all select {columns} from {others})"
+        connection = self._database.cursor()
+
+        def judge(look: SecondLook) -> None:
+            records, sent = reopen(kept, manifest, profile, limits, connection, many=look.batches)
+            self._write(connection, records, sent, manifest.key, look, rows)
+
+        try:
+            _, seen = self._looked(connection, whole, judge)
+        except duckdb.Error as error:
+            rows.unlink(missing_ok=True)
+            raise _failed(manifest.key, error) from error
+        finally:
+            connection.close()
+        return rows, replace(
+            manifest,
+            lines=seen.accepted + seen.rejected + manifest.blank,
+            accepted=seen.accepted,
+            rejected=seen.rejected,
+            judged_by=self._judged_by[manifest.source],
+            loaded_at=self._now.isoformat(),
+        )
+
+    def _looked(
+        self, connection: duckdb.DuckDBPyConnection, table: str, judge: Callable[[SecondLook], Judged]
+    ) -> tuple[Judged, Tally]:
+        """Judge, and once more by what shows in the finished rows, the relation `table`, as long as there is anything."""
+        look, again = None, SecondLook()
+        while again != look:
+            look = again
+            judged = judge(look)
+            seen = tally(connection, table)
+            again = look_again(connection, table, seen, look, self._project.settings.limits, self._project.registry)
+        return judged, seen
+
     def _judge(self, export: Export, connection: duckdb.DuckDBPyConnection, rows: Path, look: SecondLook) -> Reading:
         """Write the judged rows of the whole export."""
-        settings = self._project.settings
-        profile = self._project.profiles[export.key.source]
-        contract = Contract(profile, settings, self._project.registry)
-        reading = open_export(export, profile, settings.limits, connection, many=look.batches)
-        landing = Landing(export.key.source, export.key.landed_on, export.key.file)
-        query = contract.judged(reading.records, reading.sent, landing, look)
+        limits, profile = self._project.settings.limits, self._project.profiles[export.key.source]
+        reading = open_export(export, profile, limits, connection, many=look.batches)
         try:
-            connection.execute(f"copy ({query}) to {literal(str(rows))} ({_PARQUET})")
+            self._write(connection, reading.records, reading.sent, export.key, look, rows)
         except duckdb.Error:
             # What the reader raised inside the scan is the reason; the engine's message only wraps it.
             reading.raise_refusal()
             raise
         reading.finish()
         return reading
+
+    def _write(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        records: str,
+        sent: Sent,
+        key: ExportKey,
+        look: SecondLook,
+        rows: Path,
+    ) -> None:
+        contract = Contract(self._project.profiles[key.source], self._project.settings, self._project.registry)
+        query = contract.judged(records, sent, Landing(key.source, key.landed_on, key.file), look)
+        connection.execute(f"copy ({query}) to {literal(str(rows))} ({_PARQUET})")
 
     def _refused(self, export: Export, refusal: ExportRefused) -> Manifest:
         digest, size = "", export.state.size
@@ -256,6 +307,13 @@ class Lander:
         ):
             connection.execute(f"set {setting}")
         return connection
+
+
+def _failed(key: ExportKey, error: duckdb.Error) -> EventpipeError:
+    return EventpipeError(
+        f"Landing {key} failed in the engine: {str(error).splitlines()[0][:300]} "
+        "What landed before it stays; correct the cause and run again."
+    )
 
 
 def _changed(export: Export) -> bool:

@@ -1,8 +1,9 @@
 """Replay: rejected lines judged by today's definitions (spec 5, "Undoable").
 
-Only the rejected lines that are asked for are judged again; what an export's other lines became, and by which definitions,
-stays. A line keeps its place (landed_on, file, line), so the tables are those of a project that had the right definition
-for that line from the start. An export in which nothing changes is not touched: a second replay does nothing.
+Only the rejected lines that are asked for are judged again, from what the lake keeps of them: the export's file is not
+needed, and the work is that of the lines. What an export's other lines became, and by which definitions, stays. A line
+keeps its place (landed_on, file, line), so the tables are those of a project that had the right definition for that line
+from the start. An export in which nothing changes is not touched: a second replay does nothing.
 """
 
 from __future__ import annotations
@@ -12,19 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 
 from eventpipe.intake.contract import LAKE_COLUMNS
-from eventpipe.intake.exports import Export, Selection, find
+from eventpipe.intake.kept import NOT_WHOLE
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
 from eventpipe.intake.land import Lander
-from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.refusal import ExportRefused
 from eventpipe.project.folder import Project
-from eventpipe.sql import literal
-
-Outcome = Literal["replayed", "unchanged", "gone", "changed"]
+from eventpipe.sql import literal, literals
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Wanted:
     since: date | None = None
 
     def condition(self) -> str:
-        """Over the lake's columns."""
-        parts = ["status = 'rejected'"]
+        """Over the lake's columns; null is no."""
+        parts = ["status = 'rejected'", f"not list_has_any(reasons, [{literals(NOT_WHOLE)}])"]
         if self.reason is not None:
             wanted = literal(self.reason)
             parts.append(f"len(list_filter(reasons, lambda r: r = {wanted} or split_part(r, ':', 1) = {wanted})) > 0")
@@ -49,11 +47,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of the wanted lines of one export. `gone`: the file is no longer in exports; `changed`: it is another
-    one there, which the next run lands whole."""
+    """What became of the wanted lines of one export: how many were judged again, how many events were accepted, whether
+    anything about them changed."""
 
     manifest: Manifest
-    outcome: Outcome
+    changed: bool
     lines: int
     accepted: int
 
@@ -65,30 +63,23 @@ def replay(
     lake = Lake(project.lake)
     lake.sweep()
     lander = Lander(project, lake, now)
-    exports = {
-        export.key: export for export in find(project.exports, frozenset(project.profiles), Selection(wanted.since))
-    }
     results = []
-    for manifest, rows, lines in _candidates(lake, wanted):
-        export = exports.get(manifest.key)
-        done = (
-            Replayed(manifest, "gone", lines, 0)
-            if export is None
-            else _replayed(lake, lander, wanted, manifest, rows, lines, export)
-        )
+    for manifest, rows, lines in _candidates(project, lake, wanted):
+        done = _replayed(lake, lander, wanted, manifest, rows, lines)
         on_export(done)
         results.append(done)
     return results
 
 
-def _candidates(lake: Lake, wanted: Wanted) -> Iterator[tuple[Manifest, Path, int]]:
-    """Exports with wanted lines: the manifest, the rows, how many lines."""
+def _candidates(project: Project, lake: Lake, wanted: Wanted) -> Iterator[tuple[Manifest, Path, int]]:
+    """Exports of today's sources with wanted lines: the manifest, the rows, how many lines."""
     with duckdb.connect() as connection:
         for manifest in lake.manifests():
             rows = lake.data_path(manifest)
             if (
                 not manifest.rejected
                 or rows is None
+                or manifest.source not in project.profiles
                 or (wanted.since is not None and manifest.landed_on < wanted.since)
             ):
                 continue
@@ -97,57 +88,40 @@ def _candidates(lake: Lake, wanted: Wanted) -> Iterator[tuple[Manifest, Path, in
                 yield manifest, rows, lines
 
 
-def _replayed(
-    lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, rows: Path, lines: int, export: Export
-) -> Replayed:
-    try:
-        judged, fresh = lander.judged(export)
-    except (ExportChanged, ExportRefused):
-        return Replayed(manifest, "changed", lines, 0)
-    if judged.sha256 != manifest.sha256:
-        fresh.unlink()
-        return Replayed(manifest, "changed", lines, 0)
-    merged = fresh.with_name(f"{file_stem(manifest.file)}.replay.parquet.tmp")
-    columns = ", ".join(LAKE_COLUMNS)
+def _replayed(lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, rows: Path, lines: int) -> Replayed:
+    stem, columns = file_stem(manifest.file), ", ".join(LAKE_COLUMNS)
+    kept, merged = rows.with_name(f"{stem}.kept.parquet.tmp"), rows.with_name(f"{stem}.replay.parquet.tmp")
+    stored = f"(select {columns} from {parquet([rows])})"
+    others = f"(from {stored} where ({wanted.condition()}) is not true)"
+    fresh: Path | None = None
     try:
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
-            connection.execute(f"create view stored as select {columns} from {parquet([rows])}")
-            connection.execute(f"create view fresh as select {columns} from {parquet([fresh])}")
-            connection.execute(f"create table wanted as select line, index from stored where {wanted.condition()}")
-            # A line that was rejected whole may hold many events today.
             connection.execute(
-                "create table again as select fresh.* from fresh semi join wanted on fresh.line = wanted.line"
-                " and (wanted.index is null or fresh.index is not distinct from wanted.index)"
+                f"copy (select line, index, raw from {stored} where {wanted.condition()}) to {literal(str(kept))}"
+                " (format parquet)"
             )
-            if not _count(connection, "select count(*) from (from again except from stored)"):
-                return Replayed(manifest, "unchanged", lines, 0)
+            try:
+                fresh, judged = lander.judged_again(manifest, kept, others)
+            except ExportRefused:  # today's configuration reads no such file
+                return Replayed(manifest, False, lines, 0)
+            again = f"(select {columns} from {parquet([fresh])})"
+            accepted = _count(connection, f"select count(*) from {again} where status = 'accepted'")
+            if not _count(connection, f"select count(*) from (from {again} except from {stored})"):
+                return Replayed(manifest, False, lines, accepted)
             connection.execute(
-                "copy (select stored.* from stored anti join wanted on stored.line = wanted.line and"
-                f" stored.index is not distinct from wanted.index union all from again) to {literal(str(merged))}"
-                " (format parquet, compression zstd)"
+                f"copy (from {others} union all from {again}) to {literal(str(merged))} (format parquet, compression zstd)"
             )
-            accepted = _count(connection, "select count(*) from again where status = 'accepted'")
-            total = _count(connection, f"select count(*) from {parquet([merged])} where status = 'accepted'")
-            rejected = _count(connection, f"select count(*) from {parquet([merged])} where status = 'rejected'")
-        lake.commit(_manifest(manifest, judged, wanted, total, rejected), merged)
+        lake.commit(replace(judged, data=f"{stem}.{_version(manifest, judged, wanted)}.parquet"), merged)
     finally:
-        fresh.unlink(missing_ok=True)
-        merged.unlink(missing_ok=True)
-    return Replayed(manifest, "replayed", lines, accepted)
+        for temporary in (kept, fresh, merged):
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+    return Replayed(manifest, True, lines, accepted)
 
 
-def _manifest(stored: Manifest, judged: Manifest, wanted: Wanted, accepted: int, rejected: int) -> Manifest:
-    version = hashlib.sha256(f"{stored.data} {judged.judged_by} {wanted}".encode()).hexdigest()[:12]
-    return replace(
-        stored,
-        lines=accepted + rejected + stored.blank,
-        accepted=accepted,
-        rejected=rejected,
-        data=f"{file_stem(stored.file)}.{version}.parquet",
-        judged_by=judged.judged_by,
-        loaded_at=judged.loaded_at,
-    )
+def _version(stored: Manifest, judged: Manifest, wanted: Wanted) -> str:
+    return hashlib.sha256(f"{stored.data} {judged.judged_by} {wanted}".encode()).hexdigest()[:12]
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

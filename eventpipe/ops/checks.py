@@ -56,6 +56,14 @@ def of_run(store: OpsStore, run_id: str) -> list[Finding]:
         ]
 
 
+def of_last_audit(store: OpsStore) -> list[Finding]:
+    """The findings of the run that was audited last, whatever became of runs after it."""
+    query = select(tables.checks.c.run_id).order_by(tables.checks.c.checked_at.desc()).limit(1)
+    with store.read() as connection:
+        run_id = connection.execute(query).scalar()
+    return [] if run_id is None else of_run(store, run_id)
+
+
 PUBLISHED_COLUMNS = (
     PublishedColumn("workspace_id", "text", "Workspace of the project."),
     PublishedColumn("run_id", "text", "The run whose audit it was; key with check_name and subject."),

@@ -1,32 +1,20 @@
-"""expectations.yml: what a run must satisfy, as frozen typed objects (spec 5, "Write, audit, publish").
-
-Without the file a project has the one that `eventpipe init` writes.
+"""An expectation of expectations.yml: what Great Expectations asks of a profile or of a sample, as a frozen typed object
+(spec 5, "Write, audit, publish").
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field, PlainValidator
 
-from eventpipe.errors import Problem
 from eventpipe.project.document import Document, KeyPath
-from eventpipe.project.quantities import Duration
 from eventpipe.project.refusal import Finding, Refusal, refused
-from eventpipe.project.validation import Section, at, attempt, problems_of, validate
-from eventpipe.project.yaml import parse_document, read_document
-
-FILE: Final = "expectations.yml"
+from eventpipe.project.validation import Section
 
 Frame = Literal["event_profile", "property_profile", "value_profile", "event_sample", "property_sample"]
-OnBreach = Literal["warn", "hold", "ignore"]
 Scalar: TypeAlias = bool | int | float | str
 
 _CELL: Final = ("source", "event_name", "day")
@@ -114,6 +102,20 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _value(written: object) -> Scalar:
+    if isinstance(written, bool | int | float | str):
+        return written
+    raise Refusal("text, a number, true or false")
+
+
+def _wanted(written: object) -> Scalar | tuple[Scalar, ...]:
+    if isinstance(written, list) and all(isinstance(each, bool | int | float | str) for each in written):
+        return tuple(written)
+    if isinstance(written, list | dict) or written is None:
+        raise Refusal("text, a number, true or false, or a list of those")
+    return _value(written)
+
+
 class Expectation(Section):
     """One expectation on a frame. `where` keeps the rows whose columns have these values, `at_least` those of a profile
     that count so many lines, reports or events. `required`: to have no row to judge fails it.
@@ -123,132 +125,25 @@ class Expectation(Section):
     of: Frame
     expect: Kind
     column: str | None = None
-    min_value: int | float | None = None
-    max_value: int | float | None = None
-    value_set: tuple[Scalar, ...] | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+    value_set: tuple[Annotated[Scalar, PlainValidator(_value)], ...] | None = None
     regex: Annotated[str, AfterValidator(_pattern)] | None = None
     mostly: float = Field(default=1.0, ge=0, le=1)
-    where: Mapping[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    where: Mapping[str, Annotated[Scalar | tuple[Scalar, ...], PlainValidator(_wanted)]] = Field(default_factory=dict)
     at_least: int | None = Field(default=None, ge=1)
     severity: Literal["error", "warn"] = "warn"
     required: bool = False
     description: str = ""
 
-
-class Incident(Section):
-    """Days that are known to be unlike others, of one event or source or of all: neither judged nor compared with."""
-
-    first: date
-    last: date
-    event: str | None = None
-    source: str | None = None
+    def texts(self) -> Iterator[str]:
+        """The texts that it compares with."""
+        wanted = [self.value_set or (), *(each if isinstance(each, tuple) else (each,) for each in self.where.values())]
+        yield from (value for values in wanted for value in values if isinstance(value, str))
 
 
-class VolumeRules(Section):
-    """How an event's daily count may differ from its past.
-
-    `days` is how many of the last complete days are judged; `sensitivity` the distance from the expected count, in
-    robust standard deviations, from which a day breaks with its past; `min_change` the share that it must differ by
-    besides. `events` says for single events what a breach does.
-    """
-
-    on_breach: OnBreach = "warn"
-    events: Mapping[str, OnBreach] = Field(default_factory=dict)
-    days: int = Field(default=3, ge=1, le=28)
-    sensitivity: float = Field(default=4.0, ge=2, le=20)
-    min_change: float = Field(default=0.25, ge=0, le=1)
-    incidents: tuple[Incident, ...] = ()
-
-
-class FreshnessRules(Section):
-    """For how long a source may be silent: from the end of its last landing date to `as_of`."""
-
-    max_age: Duration = timedelta(hours=48)
-    sources: Mapping[str, Duration] = Field(default_factory=dict)
-
-
-class IdentityRules(Section):
-    """From where merges and contacts are suspicious."""
-
-    merges: int = Field(default=10_000, ge=0)
-    merged_share: float = Field(default=0.2, ge=0, le=1)
-    largest_contact: int = Field(default=100_000, ge=1)
-
-
-class AuditRules(Section):
-    """The whole of expectations.yml."""
-
-    expectations: tuple[Expectation, ...] = ()
-    sample_rows: int = Field(default=2000, ge=0, le=100_000)
-    data_docs: bool = True
-    volume: VolumeRules = VolumeRules()
-    freshness: FreshnessRules = FreshnessRules()
-    identity: IdentityRules = IdentityRules()
-
-
-_EXPECTATION: Final = TypeAdapter(Expectation)
-_INCIDENT: Final = TypeAdapter(Incident)
-
-
-def load_rules(
-    root: Path, environ: Mapping[str, str], sources: tuple[str, ...] | None
-) -> tuple[AuditRules | None, list[Problem]]:
-    """The rules of the project in `root`, or None and every problem of its file.
-
-    `sources` are those of the project; None: unknown, any is accepted.
-    """
-    path = root / FILE
-    if not path.exists():
-        return default_rules(), []
-    document, problems = read_document(path, FILE, environ)
-    rules, wrong = read_rules(document, sources)
-    return (None if problems else rules), problems + wrong
-
-
-def read_rules(document: Document, sources: tuple[str, ...] | None) -> tuple[AuditRules | None, list[Problem]]:
-    """The rules in `document`, or None and every problem of it."""
-    rules, problems = validate(AuditRules, document)
-    problems += problems_of(document, _findings(document, sources))
-    return (None if problems else rules), problems
-
-
-@cache
-def default_rules() -> AuditRules:
-    """The rules that `eventpipe init` writes."""
-    content = (files("eventpipe.project") / "starter" / FILE).read_bytes()
-    rules, problems = read_rules(parse_document(content, FILE, {})[0], None)
-    assert rules is not None, problems
-    return rules
-
-
-def _findings(document: Document, sources: tuple[str, ...] | None) -> Iterator[Finding]:
-    names: Counter[str] = Counter()
-    entries = at(document.data, ("expectations",))
-    for position in range(len(entries) if isinstance(entries, list) else 0):
-        path: KeyPath = ("expectations", position)
-        expectation = attempt(_EXPECTATION, document, path)
-        if expectation is None:
-            continue
-        names[expectation.name] += 1
-        if names[expectation.name] > 1:
-            yield Finding((*path, "name"), f"{expectation.name!r} is the name of two checks: choose another")
-        yield from _expectation_findings(document, path, expectation)
-    entries = at(document.data, ("volume", "incidents"))
-    for position in range(len(entries) if isinstance(entries, list) else 0):
-        path = ("volume", "incidents", position)
-        incident = attempt(_INCIDENT, document, path)
-        if incident is not None and incident.first > incident.last:
-            yield Finding(path, "has no day: its first lies after its last")
-    silent = at(document.data, ("freshness", "sources"))
-    for source in silent if isinstance(silent, dict) else ():
-        if sources is not None and source not in sources:
-            refusal = Refusal("a source of eventpipe.yml", accepted=sources)
-            yield Finding(
-                ("freshness", "sources", source), refused(document, ("freshness", "sources", source), source, refusal)
-            )
-
-
-def _expectation_findings(document: Document, path: KeyPath, expectation: Expectation) -> Iterator[Finding]:
+def expectation_findings(document: Document, path: KeyPath, expectation: Expectation) -> Iterator[Finding]:
+    """What is wrong between its keys, at `path` of `document`."""
     takes = KINDS[expectation.expect]
     given = expectation.model_fields_set & _SPECIFIC
     for key in sorted(given - takes):

@@ -11,10 +11,10 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from eventpipe.errors import ConfigurationError, Problem, UsageError
+from eventpipe.project.audit_rules import AuditRules, load_rules
 from eventpipe.project.corrections import Corrections, read_corrections
 from eventpipe.project.definitions import Registry
 from eventpipe.project.document import Document
-from eventpipe.project.expectations import AuditRules, load_rules
 from eventpipe.project.identifiers import declared_names
 from eventpipe.project.refusal import Finding
 from eventpipe.project.rfm import RfmSettings

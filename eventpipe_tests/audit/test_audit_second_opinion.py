@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from random import Random
@@ -12,7 +13,8 @@ import pytest
 
 from eventpipe.audit.frames import judged_properties, seen_type
 from eventpipe.audit.suites import judge, unexpected_rows
-from eventpipe.project.expectations import FRAMES, Expectation, default_rules
+from eventpipe.project.audit_rules import default_rules
+from eventpipe.project.expectations import FRAMES, Expectation
 from eventpipe.project.folder import load_project
 from eventpipe_tests.builders import event, judged
 
@@ -68,11 +70,10 @@ def frame(rows: Any, enforced: Any) -> pd.DataFrame:
     return pd.DataFrame(entries, columns=list(FRAMES["property_sample"]), dtype=object)
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("coerce", [True, False])
-def test_both_find_the_same_faults(tmp_path: Path, seed: int, coerce: bool) -> None:
-    random = Random(seed)
-    records = [event(event_name=NAME, properties=dirty(random)) for _ in range(150)]
+def test_both_find_the_same_faults(tmp_path: Path, coerce: bool) -> None:
+    random = Random(1)
+    records = [event(event_name=NAME, properties=dirty(random)) for _ in range(400)]
     sources = {"web": {"preset": "canonical", "coerce": coerce}}
     observed = judged(tmp_path / "observe", *records, sources=sources, events=[definition("observe")])
     enforced = judged(tmp_path / "enforce", *records, sources=sources, events=[definition("enforce")])
@@ -85,8 +86,8 @@ def test_both_find_the_same_faults(tmp_path: Path, seed: int, coerce: bool) -> N
     }
     by_expectations = {
         (sample.loc[place, "source"], sample.loc[place, "property"])
-        for check in checks()
-        for place in unexpected_rows(check, sample)
+        for places in unexpected_rows(checks(), sample).values()
+        for place in places
     }
     assert by_expectations == by_contract
     assert 0 < len({line for line, _ in by_contract}) < len(records), "some lines are right and some are wrong"
@@ -112,6 +113,7 @@ def test_a_verdict_counts_the_faults(tmp_path: Path) -> None:
         {"source": "1", "event_name": NAME, "property": "number", "declared": "number", "seen": "string", "events": 1},
     )
     assert {each.status for name, each in found.items() if name != "numbers_are_numbers"} == {"passed"}
+    gc.collect()  # what the library leaves behind would warn here, and not in whichever test comes later
     assert "numbers_are_numbers" in (tmp_path / "docs" / "index.html").read_text() or any(
         "property_sample" in path.name for path in (tmp_path / "docs").rglob("*.html")
     )

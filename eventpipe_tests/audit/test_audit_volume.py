@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from eventpipe.audit.volume import Verdict, Watched, complete_through, watch
-from eventpipe.project.expectations import Incident, VolumeRules
+from eventpipe.project.audit_rules import Incident, VolumeRules
 from eventpipe_tests.audit.histories import DAYS, LAST, counted, history
 
 SEEDS = range(100)

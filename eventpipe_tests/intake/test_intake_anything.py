@@ -7,6 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -107,9 +108,24 @@ CONTENT = st.lists(LINE, max_size=8).flatmap(
 FILE = st.tuples(st.sampled_from(["jsonl", "json", "csv", "tsv", "jsonl.gz", "parquet"]), CONTENT)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(FILE, min_size=6, max_size=12))
+FILES = st.lists(FILE, min_size=6, max_size=12)
+SLOW = [HealthCheck.too_slow]
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=SLOW)
+@given(FILES)
 def test_every_line_of_any_file_is_accepted_rejected_or_blank(files: list[tuple[str, bytes]]) -> None:
+    assert_accounted(files)
+
+
+@pytest.mark.soak
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+@given(FILES)
+def test_every_line_of_very_many_files_is_accepted_rejected_or_blank(files: list[tuple[str, bytes]]) -> None:
+    assert_accounted(files)
+
+
+def assert_accounted(files: list[tuple[str, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = project(Path(folder), sources=SOURCES, events=EVENTS)
         for number, (ending, content) in enumerate(files):

@@ -52,7 +52,7 @@ def found(made: Project, rows: pl.DataFrame, source: str) -> dict[str, Any]:
 def test_every_source_of_the_sample_lands_as_it_was_written(tmp_path: Path) -> None:
     create_project(tmp_path / "shop")
     made = load_project(tmp_path / "shop", {})
-    summary = generate(SampleRequest(events=2000, seed=11, out=made.exports, days=4))
+    summary = generate(SampleRequest(events=800, seed=11, out=made.exports, days=2))
     land(made)
     rows = lake_rows(made)
     assert rows.height == summary.events

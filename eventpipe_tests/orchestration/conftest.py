@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import event, export, project
-from eventpipe_tests.orchestration.shop import CANARIES, FIRST, SECOND, Shop, refresh
+from eventpipe_tests.orchestration.shop import CANARIES, FAILING, FIRST, SECOND, Shop, refresh
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """Two landing dates with a day between them, an accepted person, rejected lines, a refused file."""
-    made = project(tmp_path_factory.mktemp("shop"), sources={"web": "canonical", "crm": "canonical"})
+    """Two landing dates with a day between them, an accepted person, rejected lines, a refused file, and a check that
+    lists rows which fail it."""
+    root = tmp_path_factory.mktemp("shop")
+    starter = (files("eventpipe.project") / "starter" / "expectations.yml").read_text()
+    (root / "expectations.yml").write_text(starter.replace("expectations:\n", f"expectations:\n{FAILING}", 1))
+    made = project(root, sources={"web": "canonical", "crm": "canonical"})
     person = event(
         event_name="order.completed",
         customer_id=CANARIES[1],

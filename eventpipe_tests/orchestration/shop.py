@@ -32,6 +32,16 @@ CANARIES = (
 """Personal data in the shop's exports, as it is stored."""
 
 
+FAILING = """\
+  - name: events_have_two_identifiers
+    of: event_sample
+    expect: column_values_to_be_between
+    column: identifiers
+    min_value: 2
+"""
+"""A rule of expectations.yml that most events of the shop do not satisfy."""
+
+
 @dataclass(frozen=True)
 class Shop:
     """A project, what its one run gave, and the run's id."""

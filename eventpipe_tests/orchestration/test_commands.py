@@ -30,9 +30,9 @@ def dagster(shop: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Project:
-    made = project(tmp_path)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = project(tmp_path_factory.mktemp("commands"))
     for day in (5, 6, 8):
         export(made, [event(occurred_at=f"2026-01-{day:02}T09:00:00Z")], day=date(2026, 1, day))
     return made

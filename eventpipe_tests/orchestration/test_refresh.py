@@ -56,10 +56,21 @@ def test_everything_is_materialised_and_checked(shop: Shop) -> None:
     assert set(evaluated) == {(key.asset_key, key.name) for key in graph.asset_check_keys}
     tests = {test.spec.name for test in read_models(Dbt(shop.project).manifest()).tests}
     # Three days after its last export a source is stale.
-    assert [name for (_, name), each in evaluated.items() if not each.passed] == ["freshness"]
+    failed = {name: each for (_, name), each in evaluated.items() if not each.passed}
+    assert failed.keys() == {"freshness", "events_have_two_identifiers"}
+    assert {each.severity for each in failed.values()} == {dg.AssetCheckSeverity.WARN}
     assert all(each.metadata["failures"].value == 0 for (_, name), each in evaluated.items() if name in tests)
     told = {name: each.metadata for (_, name), each in evaluated.items()}
     assert told["accepted_events_are_not_ahead"]["rows"].value == 5
+    rows = told["events_have_two_identifiers"]
+    assert (rows["rows"].value, rows["unexpected"].value) == (5, 4)
+    assert rows["failing"].value.splitlines() == [
+        "| source | event_name | events |",
+        "| --- | --- | ---: |",
+        "| web | page.seen | 2 |",
+        "| crm | page.seen | 1 |",
+        "| web | (withheld) | 1 |",
+    ]
 
 
 def test_assets_show_rows_rejects_bytes_and_seconds(shop: Shop) -> None:
