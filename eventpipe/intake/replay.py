@@ -19,8 +19,9 @@ import duckdb
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.exports import Export, Selection, find
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
-from eventpipe.intake.land import Lander
+from eventpipe.intake.land import Lander, newly_accepted
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal
 
@@ -59,9 +60,15 @@ class Replayed:
 
 
 def replay(
-    project: Project, wanted: Wanted, now: datetime, on_export: Callable[[Replayed], None] = lambda _: None
+    project: Project,
+    wanted: Wanted,
+    now: datetime,
+    on_export: Callable[[Replayed], None] = lambda _: None,
+    *,
+    quieten: Quieten | None = None,
 ) -> list[Replayed]:
-    """Judge the wanted lines again, export by export; each is committed by itself."""
+    """Judge the wanted lines again, export by export; each is committed by itself. `quieten` is told first of the lines
+    that are accepted now."""
     lake = Lake(project.lake)
     lake.sweep()
     lander = Lander(project, lake, now)
@@ -74,7 +81,7 @@ def replay(
         done = (
             Replayed(manifest, "gone", lines, 0)
             if export is None
-            else _replayed(lake, lander, wanted, manifest, rows, lines, export)
+            else _replayed(lake, lander, wanted, manifest, rows, lines, export, quieten)
         )
         on_export(done)
         results.append(done)
@@ -98,7 +105,14 @@ def _candidates(lake: Lake, wanted: Wanted) -> Iterator[tuple[Manifest, Path, in
 
 
 def _replayed(
-    lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, rows: Path, lines: int, export: Export
+    lake: Lake,
+    lander: Lander,
+    wanted: Wanted,
+    manifest: Manifest,
+    rows: Path,
+    lines: int,
+    export: Export,
+    quieten: Quieten | None,
 ) -> Replayed:
     try:
         judged, fresh = lander.judged(export)
@@ -130,6 +144,9 @@ def _replayed(
             accepted = _count(connection, "select count(*) from again where status = 'accepted'")
             total = _count(connection, f"select count(*) from {parquet([merged])} where status = 'accepted'")
             rejected = _count(connection, f"select count(*) from {parquet([merged])} where status = 'rejected'")
+            news = newly_accepted(connection, "again", "stored")
+        if quieten is not None and not news.is_empty():
+            quieten(QuietLines(manifest.source, manifest.landed_on, manifest.file, manifest.sha256, news))
         lake.commit(_manifest(manifest, judged, wanted, total, rejected), merged)
     finally:
         fresh.unlink(missing_ok=True)

@@ -189,7 +189,7 @@ automation_activations = Table(
     Column("ended_at", UtcDateTime),
 )
 
-# One row per run and event name that automations wait for: `keys` is a Parquet frame of the events that this run was the
+# One row per run and event name that automations wait for: `frame` is a Parquet frame of the events that this run was the
 # first to see. Written by eventpipe.ops.automations.
 seen_events = Table(
     "seen_events",
@@ -197,7 +197,7 @@ seen_events = Table(
     Column("run_id", Text, primary_key=True),
     Column("event_name", Text, primary_key=True),
     Column("events", BigInteger, nullable=False),
-    Column("keys", LargeBinary, nullable=False),
+    Column("frame", LargeBinary, nullable=False),
 )
 
 # Lines that a backfill or a replay took in: their events are nobody's triggers. `lines` is a Parquet frame, null for the

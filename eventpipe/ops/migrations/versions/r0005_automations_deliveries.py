@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text, nullable=False),
         sa.Column("event_name", sa.Text, nullable=False),
         sa.Column("events", sa.BigInteger, nullable=False),
-        sa.Column("keys", sa.LargeBinary, nullable=False),
+        sa.Column("frame", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("run_id", "event_name", name="pk_seen_events"),
     )
     op.create_table(
