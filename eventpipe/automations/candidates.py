@@ -71,7 +71,9 @@ class Candidates:
 
     def ask_for_events(self, automation: Automation, known: set[str]) -> None:
         """All events that match, as old as the automation takes, become candidates, but the occasions `known`."""
-        self._connection.register("known_frame", pl.DataFrame({"event_id": sorted(known)}, {"event_id": pl.String}).to_arrow())
+        self._connection.register(
+            "known_frame", pl.DataFrame({"event_id": sorted(known)}, {"event_id": pl.String}).to_arrow()
+        )
         since = literal((self._as_of - automation.max_lateness).isoformat())
         self._add(
             automation,
@@ -100,7 +102,9 @@ class Candidates:
         """All changes of membership of one segment, as old as the automation takes, become candidates, but those known."""
         change, segment = _membership(automation)
         at = "entered_at" if change == "entered" else "left_at"
-        self._connection.register("known_frame", pl.DataFrame({"occasion": sorted(known)}, {"occasion": pl.String}).to_arrow())
+        self._connection.register(
+            "known_frame", pl.DataFrame({"occasion": sorted(known)}, {"occasion": pl.String}).to_arrow()
+        )
         self._connection.execute(
             f"""
             insert into {CANDIDATES} by name
@@ -141,13 +145,20 @@ class Candidates:
 
     def _quieten(self, quiet: Iterable[QuietLines]) -> None:
         whole = pl.DataFrame(
-            schema={"source": pl.String, "landed_on": pl.Date, "file": pl.String, "sha256": pl.String}
-            | {"is_whole": pl.Boolean}
-            | LINES
+            schema={
+                "source": pl.String,
+                "landed_on": pl.Date,
+                "file": pl.String,
+                "sha256": pl.String,
+                "is_whole": pl.Boolean,
+                **LINES,
+            }
         )
         frames = [whole]
         for each in quiet:
-            lines = each.lines if each.lines is not None else pl.DataFrame({"line": [None], "index": [None]}, LINES)
+            lines = (
+                each.lines if each.lines is not None else pl.DataFrame({"line": [None], "index": [None]}, schema=LINES)
+            )
             frames.append(
                 lines.select(
                     pl.lit(each.source).alias("source"),

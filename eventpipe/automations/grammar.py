@@ -171,7 +171,7 @@ class Automation(Section):
     trigger: Trigger
     wait: Length = timedelta()
     unless: Exit | None = None
-    only_if: Condition = Field(default=None)  # None where there is none; a union could not hold the condition's type
+    only_if: Condition = None  # type: ignore[assignment]  # a union with None could not hold the condition's type
     frequency: Frequency = "every_time"
     max_lateness: Length = timedelta(hours=72)
     payload: tuple[Name, ...] = ()

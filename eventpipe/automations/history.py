@@ -59,7 +59,9 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables where they are not there yet, empty."""
     connection.execute("create schema if not exists work")
     for name, schema in _SCHEMAS.items():
-        columns = ", ".join(f"{column} {_TYPES[pl.DataFrame(schema={column: kind}).schema[column]]}" for column, kind in schema.items())
+        columns = ", ".join(
+            f"{column} {_TYPES[pl.DataFrame(schema={column: kind}).schema[column]]}" for column, kind in schema.items()
+        )
         connection.execute(f"create table if not exists main.{name} ({columns})")
         connection.execute(f"comment on table main.{name} is {literal(TABLES[name])}")
         for column in schema:

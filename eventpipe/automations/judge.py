@@ -179,10 +179,11 @@ class Judge:
             for place, name in enumerate(unless.match)
         )
         trigger = automation.trigger
-        own_name = self._names.event(trigger.event) if isinstance(trigger, EventTrigger) else None
+        events = (trigger.event,) if isinstance(trigger, EventTrigger) else ()
+        own_name = self._names.event(events[0]) if events else None
         ours = ", ".join(
-            f"{sql(event_attribute(name, self._names, (trigger.event,)).text)} as match_{place}"
-            for place, name in enumerate(unless.match if isinstance(trigger, EventTrigger) else ())
+            f"{sql(event_attribute(name, self._names, events).text)} as match_{place}"
+            for place, name in enumerate(unless.match)
         )
         alike = "".join(f" and mine.match_{place} = exits.match_{place}" for place in range(len(unless.match)))
         # Of two at the same instant that could exit each other, the one with the later id does.
@@ -217,7 +218,11 @@ class Judge:
             ){alike}
             group by waiting.occasion""")
         self._skip(
-            automation, "exited", f"from_exit.found.name || ' at ' || {_ISO.format('from_exit.found.at')}", "temp.exited", "from_exit"
+            automation,
+            "exited",
+            f"from_exit.found.name || ' at ' || {_ISO.format('from_exit.found.at')}",
+            "temp.exited",
+            "from_exit",
         )
 
     def _conditions(self, automation: Automation) -> None:
@@ -300,7 +305,7 @@ class Judge:
                 on ready.workspace_id = contacts.workspace_id and ready.contact_id = contacts.contact_id
             order by ready.occurred_at, ready.occasion""").pl()
         self._connection.execute(f"update {JUDGED} set status = 'fired' where {mine}")
-        return triggers.cast(TRIGGER_SCHEMA)  # type: ignore[arg-type]  # a mapping of names to types
+        return triggers.select(pl.col(name).cast(kind) for name, kind in TRIGGER_SCHEMA.items())
 
     def _skip(self, automation: Automation, reason: str, detail: str, found: str, alias: str) -> None:
         self._connection.execute(
@@ -327,7 +332,7 @@ class Judge:
                     or judged.due_at <> before.due_at
             ) order by occurred_at, automation, occasion""")
             .pl()
-            .cast({**DECISION_SCHEMA, "is_new": pl.Boolean})  # type: ignore[arg-type]  # a mapping of names to types
+            .select(*(pl.col(name).cast(kind) for name, kind in DECISION_SCHEMA.items()), "is_new")
         )
 
     def _store(self, name: str, frame: pl.DataFrame) -> None:

@@ -26,7 +26,9 @@ _MONEY: Final = r"cast(regexp_replace(events.value::varchar, '\.?0+$', '') as js
 
 def payload_sql(automation: Automation, names: Names) -> str:
     """A JSON object, over a row that joins `ready` (contact_id, segment), `events` and `contacts`."""
-    pairs = ", ".join(f"{literal(name)}, {_value(name, automation, names)}" for name in dict.fromkeys(automation.payload))
+    pairs = ", ".join(
+        f"{literal(name)}, {_value(name, automation, names)}" for name in dict.fromkeys(automation.payload)
+    )
     return f"json_object({pairs})"
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
+from polars.datatypes import DataType, DataTypeClass
 from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from eventpipe.ops.lease import Lease
@@ -30,6 +31,8 @@ from eventpipe.ops.tables import (
 OPEN: Final = ("waiting", "held")
 """What a decision can be while it is still to be made."""
 
+PolarsDataType = DataType | DataTypeClass
+
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _CHUNK: Final = 10_000
 """Rows of one statement or ids of one question: below what any database takes."""
@@ -37,7 +40,7 @@ _CHUNK: Final = 10_000
 _IDS: Final = 900
 """Ids in one question: SQLite as it was long built takes no more than 999."""
 
-DECISION_SCHEMA: Final = {
+DECISION_SCHEMA: Final[Mapping[str, PolarsDataType]] = {
     "automation": pl.String,
     "occasion": pl.String,
     "workspace_id": pl.String,
@@ -58,7 +61,7 @@ DECISION_SCHEMA: Final = {
 }
 """A row of trigger_decisions, and so of the frames of decisions. Grain: automation and occasion."""
 
-TRIGGER_SCHEMA: Final = {
+TRIGGER_SCHEMA: Final[Mapping[str, PolarsDataType]] = {
     "trigger_id": pl.String,
     "automation": pl.String,
     "workspace_id": pl.String,
@@ -140,8 +143,8 @@ def last_run(connection: Connection) -> DecisionRun | None:
 def seen(connection: Connection, event_name: str) -> Iterator[pl.DataFrame]:
     """Frames of one column, `key`: events of the name that runs have seen."""
     query = select(seen_events.c.frame).where(seen_events.c.event_name == event_name)
-    for (content,) in connection.execution_options(yield_per=10).execute(query):
-        yield pl.read_parquet(io.BytesIO(content))
+    for row in connection.execution_options(yield_per=10).execute(query):
+        yield pl.read_parquet(io.BytesIO(row.frame))
 
 
 def undecided(connection: Connection) -> pl.DataFrame:
@@ -215,8 +218,8 @@ def counts(store: OpsStore) -> dict[str, dict[str, int]]:
     query = select(table.automation, table.status, func.count()).group_by(table.automation, table.status)
     found: dict[str, dict[str, int]] = {}
     with store.read() as connection:
-        for automation, status, number in connection.execute(query):
-            found.setdefault(automation, {})[status] = number
+        for row in connection.execute(query):
+            found.setdefault(row[0], {})[row[1]] = row[2]
     return found
 
 
@@ -225,7 +228,7 @@ def next_due(store: OpsStore) -> dict[str, datetime]:
     table = trigger_decisions.c
     query = select(table.automation, func.min(table.due_at)).where(table.status == "waiting").group_by(table.automation)
     with store.read() as connection:
-        return {automation: due for automation, due in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def record(connection: Connection, lease: Lease, step: Step, *, now: datetime) -> None:
@@ -292,7 +295,10 @@ def _write(connection: Connection, step: Step, now: datetime) -> None:
     for some in outgoing.iter_slices(_CHUNK):
         connection.execute(
             insert(deliveries),
-            [{**row, "status": "pending", "attempts": 0, "next_attempt_at": now} for row in some.to_dicts()],
+            [
+                {**row, "status": "pending", "attempts": 0, "attempts_before_replay": 0, "next_attempt_at": now}
+                for row in some.to_dicts()
+            ],
         )
 
 

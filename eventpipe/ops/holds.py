@@ -56,7 +56,7 @@ def held(connection: Connection, source: str, event_name: str) -> Hold | None:
 def all_held(connection: Connection) -> set[tuple[str, str]]:
     """The source and event name of every open hold."""
     query = select(table.c.source, table.c.event_name).where(table.c.released_at.is_(None))
-    return {(source, event_name) for source, event_name in connection.execute(query)}
+    return {(row.source, row.event_name) for row in connection.execute(query)}
 
 
 def open_holds(connection: Connection, lease: Lease, breaches: Sequence[Breach], *, now: datetime) -> list[Hold]:

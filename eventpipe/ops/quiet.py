@@ -7,18 +7,20 @@ between. A mark is of one content of an export: lines that come with the next co
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 from uuid import uuid4
 
 import polars as pl
 from sqlalchemy import Connection, insert, select
 
+from eventpipe.ops.automations import PolarsDataType
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.tables import quiet_lines
 
-LINES = {"line": pl.Int64, "index": pl.Int64}
+LINES: Final[Mapping[str, PolarsDataType]] = {"line": pl.Int64, "index": pl.Int64}
 """The columns of a frame of lines."""
 
 
@@ -73,5 +75,5 @@ def marked(connection: Connection) -> list[QuietLines]:
 
 def _packed(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    frame.select(LINES).write_parquet(buffer, compression="zstd")
+    frame.select(*LINES).write_parquet(buffer, compression="zstd")
     return buffer.getvalue()

@@ -53,8 +53,8 @@ runs = Table(
     Index("ix_runs_started_at", "started_at"),
 )
 
-# One row, `writer`, made by the migration and never deleted: its epoch only grows. Written by
-# eventpipe.ops.lease.
+# One row for who writes to the project, `writer`, and one for who delivers, `delivery`. Made by the migrations and never
+# deleted: an epoch only grows. Written by eventpipe.ops.lease.
 run_lease = Table(
     "run_lease",
     metadata,
@@ -274,12 +274,13 @@ deliveries = Table(
     Column("endpoint", Text),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("attempts_before_replay", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime, nullable=False),
     Column("last_status_code", Integer),
     Column("last_error", Text),
     Column("ended_at", UtcDateTime),
     CheckConstraint("status in ('pending', 'delivered', 'dead')", name="status"),
-    Index("ix_deliveries_next_attempt_at", "status", "endpoint", "next_attempt_at"),
+    Index("ix_deliveries_place", "status", "endpoint", "place"),
     Index("ix_deliveries_contact_id", "contact_id", "status", "endpoint", "place"),
 )
 

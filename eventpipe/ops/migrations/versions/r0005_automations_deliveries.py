@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("endpoint", sa.Text),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("attempts_before_replay", sa.Integer, nullable=False),
         sa.Column("next_attempt_at", instant, nullable=False),
         sa.Column("last_status_code", sa.Integer),
         sa.Column("last_error", sa.Text),
@@ -121,7 +122,7 @@ def upgrade() -> None:
         sa.CheckConstraint("status in ('pending', 'delivered', 'dead')", name=op.f("ck_deliveries_status")),
     )
     op.create_index("ix_deliveries_contact_id", "deliveries", ["contact_id", "status", "endpoint", "place"])
-    op.create_index("ix_deliveries_next_attempt_at", "deliveries", ["status", "endpoint", "next_attempt_at"])
+    op.create_index("ix_deliveries_place", "deliveries", ["status", "endpoint", "place"])
     op.create_table(
         "delivery_attempts",
         sa.Column("trigger_id", sa.Text, nullable=False),
@@ -142,10 +143,14 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text),
         sa.PrimaryKeyConstraint("endpoint", name="pk_endpoints"),
     )
+    lease = sa.table("run_lease", sa.column("name", sa.Text), sa.column("epoch", sa.BigInteger))
+    op.bulk_insert(lease, [{"name": "delivery", "epoch": 0}])
 
 
 def downgrade() -> None:
     """Removes them: what was decided and delivered is forgotten."""
+    lease = sa.table("run_lease", sa.column("name", sa.Text))
+    op.execute(sa.delete(lease).where(lease.c.name == "delivery"))
     op.drop_table("endpoints")
     op.drop_table("delivery_attempts")
     op.drop_table("deliveries")
