@@ -237,6 +237,23 @@ def backlog(store: OpsStore, now: datetime, automations: Collection[str]) -> Bac
         )
 
 
+def due_now(store: OpsStore, now: datetime, automations: Collection[str]) -> list[dict[str, Any]]:
+    """For each automation with a target, how many triggers a process would send now, and when the oldest fired: automation,
+    due, oldest. Of a contact's triggers only the first counts."""
+    query = (
+        select(
+            deliveries.c.automation,
+            func.count().label("due"),
+            func.min(automation_triggers.c.fired_at).label("oldest"),
+        )
+        .join(automation_triggers, automation_triggers.c.trigger_id == deliveries.c.trigger_id)
+        .where(_is_due(now), _may_be_sent(now), deliveries.c.automation.in_(list(automations)))
+        .group_by(deliveries.c.automation)
+        .order_by(deliveries.c.automation)
+    )
+    return _dicts(store, query)
+
+
 def troubled(store: OpsStore) -> list[EndpointState]:
     """Targets that are disabled, or failed the last time."""
     query = select(endpoints).where(or_(endpoints.c.disabled_at.is_not(None), endpoints.c.failures > 0))
