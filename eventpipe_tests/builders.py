@@ -52,7 +52,9 @@ def project(
         (folder / "segments" / "all.yml").write_text(json.dumps({"segments": list(segments)}), encoding="utf-8")
     if automations or (folder / "automations").exists():
         (folder / "automations").mkdir(exist_ok=True)
-        (folder / "automations" / "all.yml").write_text(json.dumps({"automations": list(automations)}), encoding="utf-8")
+        (folder / "automations" / "all.yml").write_text(
+            json.dumps({"automations": list(automations)}), encoding="utf-8"
+        )
     return load_project(folder, {})
 
 

@@ -180,8 +180,8 @@ class Automation(Section):
     @cached_property
     def version(self) -> str:
         """12 hex digits of the rule's hash; where it delivers to, and with which secret, is no part of the rule."""
-        content = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"deliver", "description"})
-        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        content = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"deliver", "description"})
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

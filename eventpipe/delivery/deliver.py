@@ -44,6 +44,7 @@ _BATCH: Final = 32
 """Attempts that are recorded at once, and so the most that a kill makes be sent again, beside those on their way."""
 
 _BATCH_SECONDS: Final = 0.2
+_PAUSE_SECONDS: Final = 0.02
 
 
 @dataclass
@@ -130,6 +131,7 @@ class _Work:
         self.chance = chance
         self.targets = targets
         self.done = done
+        self._busy = 0
 
     async def run(self) -> None:
         """All targets side by side; in flight are as many requests as set, or one of each target where there are more."""
@@ -142,26 +144,37 @@ class _Work:
             for key, each in sorted(unique.items())
             if states[key].disabled_at is None and not _rests(states[key], now)
         ]
-        share = max(1, self.settings.in_flight // max(1, len(ready)))
+        self._busy = len(ready)
         async with anyio.create_task_group() as tasks:
             for each in ready:
-                tasks.start_soon(_Target(self, each, states[each.key], share).serve)
+                tasks.start_soon(self._serve, _Target(self, each, states[each.key]))
+
+    async def _serve(self, target: _Target) -> None:
+        try:
+            await target.serve()
+        finally:
+            self._busy -= 1
+
+    @property
+    def share(self) -> int:
+        """How many requests one target may have under way: what there is, divided by those that still have some to send."""
+        return max(1, self.settings.in_flight // max(1, self._busy))
 
 
 class _Target:
     """The triggers of one target."""
 
-    def __init__(self, work: _Work, destination: Destination, state: ops.EndpointState, share: int) -> None:
+    def __init__(self, work: _Work, destination: Destination, state: ops.EndpointState) -> None:
         self._work = work
         self._destination = destination
         self._state = state
-        self._share = share
         self._queue: deque[ops.Outgoing] = deque()
         self._on_their_way: dict[str, str] = {}
         self._attempts: list[ops.Attempt] = []
         self._recorded_at = time.monotonic()
         self._turn = anyio.Lock()
         self._is_over = False
+        self._is_empty = False
 
     async def serve(self) -> None:
         """Sends until nothing is due, or the target is in trouble."""
@@ -198,11 +211,11 @@ class _Target:
             await self._refuse(str(error))
             return
         async with (
-            WebhookClient(target, self._work.settings.allow_hosts, self._share) as client,
+            WebhookClient(target, self._work.settings.allow_hosts, self._work.settings.in_flight) as client,
             anyio.create_task_group() as tasks,
         ):
-            for _ in range(self._share):
-                tasks.start_soon(self._post, client)
+            for place in range(self._work.settings.in_flight):
+                tasks.start_soon(self._post, client, place)
 
     async def _refuse(self, why: str) -> None:
         while not self._is_over and (page := await self._due(PAGE)):
@@ -213,8 +226,9 @@ class _Target:
                     break
             await self._record()
 
-    async def _post(self, client: WebhookClient) -> None:
-        while (trigger := await self._next()) is not None:
+    async def _post(self, client: WebhookClient, place: int) -> None:
+        """One of those that send; how many of them do is this target's share."""
+        while (trigger := await self._next(place)) is not None:
             webhook = self._work.targets[trigger.automation].webhook
             assert webhook is not None
             text, now, started = body(trigger), self._work.clock(), time.monotonic()
@@ -225,13 +239,16 @@ class _Target:
                 async with self._turn:
                     await self._record()
 
-    async def _next(self) -> ops.Outgoing | None:
+    async def _next(self, place: int) -> ops.Outgoing | None:
         """The next trigger to send; None when nothing is due."""
+        while place >= self._work.share and not self._is_empty:
+            await anyio.sleep(_PAUSE_SECONDS)
         async with self._turn:
             if not self._queue and not self._is_over:
                 await self._record()  # what was sent is not due any more
                 self._queue.extend(await self._due(PAGE))
             if self._is_over or not self._queue:
+                self._is_empty = True
                 return None
             trigger = self._queue.popleft()
             self._on_their_way[trigger.trigger_id] = trigger.contact_id
@@ -263,6 +280,9 @@ class _Target:
             self._judge_target(answer, at)
 
     def _judge_target(self, answer: Answer, at: datetime) -> None:
+        """One trouble is counted once: what was on its way meanwhile neither lifts a pause nor makes it longer."""
+        if self._is_over and not answer.is_gone:
+            return
         if answer.error is None:
             self._state = replace(self._state, failures=0, paused_until=None, last_error=None)
             return
