@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
@@ -35,7 +36,7 @@ def empty_store(path: Path) -> Path:
     return path
 
 
-def project(folder: Path, targets: Mapping[str, object], **settings: object) -> Project:
+def project(folder: Path, targets: Mapping[str, object], **settings: Any) -> Project:
     """A project whose automations deliver to these targets, with an empty ops store."""
     folder.mkdir(parents=True, exist_ok=True)
     automations = [

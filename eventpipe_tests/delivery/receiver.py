@@ -84,6 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, got: Receiver) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if len(body) < int(self.headers["content-length"]):
+            return  # the sender was killed in the middle of it
         headers = {name.lower(): value for name, value in self.headers.items()}
         status = got.take(Received(self.path, headers, body, time.monotonic()))
         if self.path == "/reset":
