@@ -39,6 +39,7 @@ def deliveries_asset(project: Project, clock: Callable[[], datetime]) -> dg.Asse
         description="Triggers sent to the targets of automations, by webhook or as files: at least once, under one id.",
         kinds={"python"},
         deps=["automation_triggers"],
+        backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=_SPECS,
     )
     def deliveries(

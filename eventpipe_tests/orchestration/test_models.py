@@ -46,12 +46,15 @@ def test_the_graph_is_the_reviewed_one(definitions: dg.Definitions) -> None:
     assert text == GRAPH.read_text(encoding="utf-8")
 
 
+STEPS = ("land", "resolve", "identify", "model", "segment", "decide", "publish", "deliver")
+
+
 def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert not spec.description.startswith("dbt model"), spec.key
         assert spec.kinds, spec.key
-        assert spec.group_name in ("land", "resolve", "identify", "model", "segment", "publish"), spec.key
+        assert spec.group_name in STEPS, spec.key
 
 
 def test_a_range_of_partitions_is_one_run_for_every_asset(definitions: dg.Definitions) -> None:
