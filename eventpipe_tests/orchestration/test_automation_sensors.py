@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -44,8 +45,9 @@ def tick(
     cursor: str | None = None,
 ) -> dg.SensorResult:
     made = sensor(shop, lambda: now)
-    with dg.build_sensor_context(instance=instance or dg.DagsterInstance.ephemeral(), cursor=cursor) as context:
-        result = made(context)
+    with ExitStack() as stack:
+        used = instance or stack.enter_context(dg.DagsterInstance.ephemeral())
+        result = made(stack.enter_context(dg.build_sensor_context(instance=used, cursor=cursor)))
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -67,10 +69,8 @@ def add_run(instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.Dag
 
 
 def deliver(shop: Project, *, now: datetime = NOW) -> dg.ExecuteInProcessResult:
-    return dg.materialize(
-        [deliveries_asset(shop, lambda: now), dg.AssetSpec("automation_triggers")],
-        instance=dg.DagsterInstance.ephemeral(),
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize([deliveries_asset(shop, lambda: now)], instance=instance)
 
 
 def test_a_tick_without_an_ops_store_asks_for_nothing_and_makes_none(tmp_path: Path) -> None:
