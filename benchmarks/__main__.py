@@ -18,10 +18,12 @@ from benchmarks.cases import (
     INCREMENT,
     INTAKE,
     NAMES,
+    OF_AUTOMATIONS,
     OF_SEGMENTS,
     PEAK_MEMORY,
     SMALL_RUN,
     Bench,
+    automations_case,
     identity_case,
     intake_case,
     load_cases,
@@ -50,6 +52,7 @@ def main() -> None:
         ({INTAKE}, lambda: intake_case(bench, report)),
         ({IDENTITY}, lambda: identity_case(bench, report)),
         (set(OF_SEGMENTS), lambda: segments_case(bench, wanted, report)),
+        (set(OF_AUTOMATIONS), lambda: automations_case(bench, wanted, report)),
     ]
     for names, case in cases:
         if wanted & names:

@@ -89,6 +89,13 @@ def segments_run(project: Path) -> dict[str, float]:
     return told
 
 
+def automations_run(project: Path) -> dict[str, float]:
+    """Figures of decisions and deliveries on a project that was run (see `benchmarks.automations_only`)."""
+    measured = measure([sys.executable, "-m", "benchmarks.automations_only", str(project)])
+    told: dict[str, float] = json.loads(measured.stdout.splitlines()[-1])
+    return told
+
+
 def bare_read(project: Path, parquet: Path) -> Measurement:
     """Time DuckDB's reader from the exports into one Parquet file, which is removed afterwards."""
     try:

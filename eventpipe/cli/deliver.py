@@ -32,18 +32,16 @@ def deliver(
 ) -> None:
     """Send every trigger that is due to its target. What fails is tried again later, ten times in about 75 hours."""
     opened = open_project(project)
-    if not opened.ops.exists():
-        print_json({"delivered": 0, "failed": 0, "dead": 0, "by_target": {}}) if json else out().print(
-            "Nothing is due."
-        )
-        return
-
     from eventpipe.delivery.deliver import deliver as delivered
     from eventpipe.delivery.deliver import destinations
     from eventpipe.ops import deliveries as ops
     from eventpipe.ops.store import OpsStore
 
+    opened.ops.parent.mkdir(parents=True, exist_ok=True)
     targets = destinations(opened)
+    if not opened.ops.exists():  # looking makes nothing, and nothing was ever triggered
+        _show_due([], {}, json=json)
+        return
     with OpsStore.open(opened.ops) as store:
         if dry_run:
             found = ops.due_now(store, now(), targets)
