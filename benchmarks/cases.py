@@ -282,7 +282,7 @@ def automations_case(bench: Bench, wanted: Collection[str], report: Report) -> N
     source = dataset(bench.work, bench.population)
     warm(source)
     project = fresh_copy(source, bench.place("automations"))
-    load = bench.timed("full load to decide on", eventpipe_run(project).seconds)
+    load = bench.timed("full load to decide on", eventpipe_run(project, loaded_at(bench.population)).seconds)
     told = automations_run(project)
     report.checks.append(Check(DECISIONS, f"{told['candidates']} candidates", f"{told['wanted']} candidates"))
     for row in (

@@ -101,7 +101,7 @@ def test_the_order_total_is_found_under_each_of_its_names(starter: Project) -> N
 
 
 def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None:
-    """Uncommented, the sections below `sources` must load and change nothing but the three examples in them."""
+    """Uncommented, the sections below `sources` must load and change nothing but the four examples in them."""
     path = starter.root / "eventpipe.yml"
     head, sections = path.read_text().split("# Which identifiers", 1)
     sections = re.sub(r"^# ((?: *- | *)\w*[:{].*)$", r"\1", sections, flags=re.MULTILINE)
@@ -111,7 +111,9 @@ def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None
     assert loaded.identity.blocked == ("qa@example.com",)
     assert loaded.engine.threads == 2
     assert loaded.rfm.cut_points.recency == (30, 90, 180, 365)
+    assert loaded.deliver.allow_hosts == ("localhost",)
     changed = {
+        "deliver": loaded.deliver.model_copy(update={"allow_hosts": ()}),
         "identity": loaded.identity.model_copy(update={"blocked": ()}),
         "rfm": loaded.rfm.model_copy(update={"cut_points": FixedCutPoints()}),
         "engine": loaded.engine.model_copy(update={"threads": None}),
