@@ -50,7 +50,7 @@ _TOLD = 3
 @dataclass(frozen=True)
 class RunRequest:
     """What a run is asked to do. `as_of` None is the time of the run; `again` judges landed exports anew;
-    `fire` lets the past of automations fire too, and what a backfill takes in.
+    `fire` lets the past of automations fire too, which includes what a backfill takes in.
     """
 
     run_id: str
@@ -124,9 +124,9 @@ class Refresh:
             self._stack.close()
 
     @property
-    def _may_fire(self) -> bool:
-        """Whether what the run lands is news: what a backfill does is not, unless somebody asks for it."""
-        return self.request.fire or not (self.request.again or self.request.kind == "backfill")
+    def _lands_the_past(self) -> bool:
+        """Whether what the run lands is no news: with `fire` too, which asks for the past anyway."""
+        return self.request.again or self.request.kind == "backfill"
 
     @property
     def stages(self) -> tuple[runs.Stage, ...]:
@@ -145,7 +145,7 @@ class Refresh:
                 self._clock(),
                 only_settled=self.request.only_settled,
                 again=self.request.again,
-                quieten=None if self._may_fire else quiet.marker(self._lease, self._clock),
+                quieten=quiet.marker(self._lease, self._clock) if self._lands_the_past else None,
                 on_landed=on_landed,
             )
             self._counts = _counted(landed)

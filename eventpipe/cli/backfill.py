@@ -70,7 +70,7 @@ def backfill(
         skipped = current.done
         if skipped:
             _say_skipped(current)
-        landed = list(_land_again(opened, backfills, current, None if fire else marker(lease, now)))
+        landed = list(_land_again(opened, backfills, current, marker(lease, now)))
     if not landed and not skipped:
         err().print(f"No export lies in {opened.exports} for {first} to {last}.", soft_wrap=True)
     outcome = launch(opened, request, lambda _: None, confirm, debug=debug)

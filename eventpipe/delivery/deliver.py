@@ -97,8 +97,17 @@ def deliver(project: Project, store: OpsStore, clock: Clock, *, chance: random.R
         with lease.begin() as connection:
             ops.assign(connection, lease, {name: (each.key, each.title) for name, each in targets.items()})
         work = _Work(project, store, lease, clock, chance or random.Random(), targets, done)
-        anyio.run(work.run)
+        try:
+            anyio.run(work.run)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
     return done
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first: the others were cancelled by it."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 @contextmanager

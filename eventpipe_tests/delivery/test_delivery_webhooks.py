@@ -16,6 +16,7 @@ from eventpipe.delivery.deliver import Delivered, deliver
 from eventpipe.delivery.retries import ATTEMPTS, PAUSES, next_attempt, rest, retry_after
 from eventpipe.errors import LeaseHeld
 from eventpipe.ops import deliveries as ops
+from eventpipe.ops.lease import Fenced
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe_tests.delivery.fired import fire, project
@@ -289,3 +290,19 @@ def test_a_target_rests_a_minute_doubling_to_an_hour() -> None:
         timedelta(minutes=4),
         timedelta(hours=1),
     ]
+
+
+def test_an_orphan_that_wakes_up_cannot_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has lost the lease: what it sent is sent again by who has it now, under the same id."""
+    (trigger_id,) = desk.fire("ok", "c1")
+
+    def taken(_lease: object, _connection: object) -> None:
+        raise Fenced("another one delivers")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ops, "record", lambda connection, lease, *_: taken(lease, connection))
+        with pytest.raises(Fenced):
+            desk.deliver()
+    assert desk.state(trigger_id)[0] == "pending"
+    assert desk.deliver().delivered == 1
+    assert desk.receiver.ids() == [trigger_id] * 2
