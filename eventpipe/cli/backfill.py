@@ -102,7 +102,7 @@ def chunks(days: Sequence[date], size: int = CHUNK_DAYS) -> Iterator[tuple[date,
         yield tuple(stretch)
 
 
-def _land_again(project: Project, backfills: Backfills, current: Backfill, quieten: Quieten | None) -> Iterator[Landed]:
+def _land_again(project: Project, backfills: Backfills, current: Backfill, quieten: Quieten) -> Iterator[Landed]:
     from eventpipe.cli.progress import LandingProgress, count_exports
     from eventpipe.intake.exports import Selection
     from eventpipe.intake.land import land_exports

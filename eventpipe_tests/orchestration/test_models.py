@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 import eventpipe
+from eventpipe.automations.history import TABLES as DECISION_TABLES
 from eventpipe.definitions import build_defs
 from eventpipe.defs.assets import PLANNED, SEGMENT_TABLES
 from eventpipe.defs.models import Models, read_models
@@ -96,7 +97,7 @@ def test_a_model_comes_after_those_that_it_reads(models: Models) -> None:
 def test_names_that_the_code_knows_are_those_of_models(models: Models) -> None:
     names = {model.name for model in (*models.resolve, *models.marts)}
     assert PLANNED in names
-    assert set(PREVIEWS) - names == {"identity_nodes", *SEGMENT_TABLES}
+    assert set(PREVIEWS) - names == {"identity_nodes", *SEGMENT_TABLES, *DECISION_TABLES}
     assert HEAT_MAPS.keys() <= names
 
 
