@@ -77,7 +77,7 @@ def published(made: Shop) -> dict[str, list[dict[str, Any]]]:
                     from automation_triggers join contacts using (contact_id) order by automation, trigger_id""",
                 "timeline": """
                     select customer_id, properties from contact_timeline join contacts using (contact_id)
-                    where entry_type = 'automation.triggered'""",
+                    where entry_type = 'automation.triggered' order by properties""",
             }.items()
         }
 
