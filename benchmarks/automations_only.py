@@ -110,7 +110,9 @@ def _deliveries(root: Path) -> dict[str, Any]:
         _define(folder, "checkout", f"{{webhook: 'http://127.0.0.1:{port}/', secret: {_SECRET}}}")
         project = load_project(folder, {})
         with OpsStore.open(project.ops) as store:
-            ours, theirs, peaks = [], [], []
+            ours: list[float] = []
+            theirs: list[float] = []
+            peaks: list[int] = []
             for times in (1, 1, 10):
                 _fire(store, DELIVERIES * times, len(ours))
                 ours.append(_rate(DELIVERIES * times, lambda: _deliver(project, store)))
