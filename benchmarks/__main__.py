@@ -19,11 +19,13 @@ from benchmarks.cases import (
     INTAKE,
     NAMES,
     OF_AUDIT,
+    OF_AUTOMATIONS,
     OF_SEGMENTS,
     PEAK_MEMORY,
     SMALL_RUN,
     Bench,
     audit_case,
+    automations_case,
     identity_case,
     intake_case,
     load_cases,
@@ -53,6 +55,7 @@ def main() -> None:
         ({IDENTITY}, lambda: identity_case(bench, report)),
         (set(OF_SEGMENTS), lambda: segments_case(bench, wanted, report)),
         (set(OF_AUDIT), lambda: audit_case(bench, wanted, report)),
+        (set(OF_AUTOMATIONS), lambda: automations_case(bench, wanted, report)),
     ]
     for names, case in cases:
         if wanted & names:

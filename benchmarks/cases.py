@@ -14,6 +14,7 @@ from benchmarks.commands import (
     Stage,
     Timed,
     audit_run,
+    automations_run,
     bare_read,
     components_run,
     dagster_floor,
@@ -50,9 +51,13 @@ PREVIEW = "preview"
 BTYD = "btyd"
 AUDIT = "audit"
 AUDIT_SMALL = "audit-small"
+DECISIONS = "decisions"
+DELIVERIES = "deliveries"
+BACKLOG_MEMORY = "backlog-memory"
 OF_AUDIT = (AUDIT, AUDIT_SMALL)
+OF_AUTOMATIONS = (DECISIONS, DELIVERIES, BACKLOG_MEMORY)
 OF_SEGMENTS = (SEGMENTS, SEGMENTS_NIGHTLY, PREVIEW, BTYD)
-NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY, *OF_SEGMENTS, *OF_AUDIT)
+NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY, *OF_SEGMENTS, *OF_AUDIT, *OF_AUTOMATIONS)
 
 TIMES_THE_YARDSTICK = 2.5
 PEAK_GIB = 4.0
@@ -63,6 +68,9 @@ TIMES_BY_HAND = 3.0
 SHARE_OF_LIFETIMES = 0.05
 SHARE_OF_LOAD = 0.15
 SHARE_OF_SMALL_RUN = 0.20
+SHARE_FOR_DECISIONS = 0.25
+TIMES_BARE_CLIENT = 2.0
+TIMES_SMALL_BACKLOG = 1.2
 
 TIMES_PLAIN_COMPONENTS = 3.0
 IDENTITY_PEAK_GIB = 3.0
@@ -299,3 +307,30 @@ def audit_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
             rows.append(Row(name, ours, allowed, what, 1.0))
         report.stage_times.append(StageTimes(name, audited.stages))
         report.rows.append(min(rows, key=lambda row: row.ratio))
+
+
+def automations_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
+    """A decision step with 100,000 new candidates on a loaded project, against its own full load; the time of a delivery
+    against that of a bare client with as many requests in flight; memory with ten times the backlog."""
+    source = dataset(bench.work, bench.population)
+    warm(source)
+    project = fresh_copy(source, bench.place("automations"))
+    load = bench.timed("full load to decide on", eventpipe_run(project, loaded_at(bench.population)).seconds)
+    told = automations_run(project)
+    report.checks.append(Check(DECISIONS, f"{told['candidates']} candidates", f"{told['wanted']} candidates"))
+    for row in (
+        Row(DECISIONS, told["decide"], load, "our own full load", SHARE_FOR_DECISIONS),
+        Row(
+            DELIVERIES, 1000 / told["deliver"], 1000 / told["bare"], "a bare client, 1,000 requests", TIMES_BARE_CLIENT
+        ),
+        Row(
+            BACKLOG_MEMORY,
+            told["peak_of_ten_times"],
+            told["peak"],
+            "a tenth of the backlog",
+            TIMES_SMALL_BACKLOG,
+            unit="GiB",
+        ),
+    ):
+        if row.name in wanted:
+            report.rows.append(row)

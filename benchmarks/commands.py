@@ -118,6 +118,13 @@ def audit_run(project: Path) -> Audited:
     return Audited(told["profile"], told["tests"], told["import"], told["checks"], told["slowest"])
 
 
+def automations_run(project: Path) -> dict[str, float]:
+    """Figures of decisions and deliveries on a project that was run (see `benchmarks.automations_only`)."""
+    measured = measure([sys.executable, "-m", "benchmarks.automations_only", str(project)])
+    told: dict[str, float] = json.loads(measured.stdout.splitlines()[-1])
+    return told
+
+
 def bare_read(project: Path, parquet: Path) -> Measurement:
     """Time DuckDB's reader from the exports into one Parquet file, which is removed afterwards."""
     try:

@@ -17,12 +17,13 @@ import dagster as dg
 from eventpipe.audit.audit import announced
 from eventpipe.defs.assets import build_assets
 from eventpipe.defs.checks import build_checks
-from eventpipe.defs.jobs import refresh_job
+from eventpipe.defs.deliveries import deliveries_asset
+from eventpipe.defs.jobs import deliver_job, refresh_job
 from eventpipe.defs.models import read_models
 from eventpipe.defs.partitions import landing_dates
 from eventpipe.defs.resources import REFRESH, refresh_resource
-from eventpipe.defs.schedules import daily_schedule
-from eventpipe.defs.sensors import new_exports_sensor
+from eventpipe.defs.schedules import daily_schedule, hourly_schedule
+from eventpipe.defs.sensors import due_candidates_sensor, new_exports_sensor, undelivered_triggers_sensor
 from eventpipe.project.folder import Project, load_project
 from eventpipe.warehouse.dbt import Dbt
 
@@ -47,11 +48,15 @@ def build_defs(
         # Backfill policies, beta since years, are what makes a range of partitions one run.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(
-            assets=build_assets(models, landing_dates(project, _now())),
+            assets=[*build_assets(models, landing_dates(project, _now())), deliveries_asset(project, _now)],
             asset_checks=build_checks(models.tests, announced(project)),
-            jobs=[refresh_job()],
-            schedules=[daily_schedule(project)],
-            sensors=[new_exports_sensor(project, _now)],
+            jobs=[refresh_job(), deliver_job()],
+            schedules=[daily_schedule(project), hourly_schedule(project)],
+            sensors=[
+                new_exports_sensor(project, _now),
+                due_candidates_sensor(project, _now),
+                undelivered_triggers_sensor(project, _now),
+            ],
             resources={REFRESH: refresh_resource(project, _now, dbt=dbt), **overrides},
             # The steps share a run of the pipeline and an instance of the engine, which live in one process. Every
             # other process would cost seconds of imports besides.

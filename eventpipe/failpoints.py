@@ -27,6 +27,9 @@ POINTS: Final = (
     "identify.done",
     "model.done",  # the tables are made, but nothing says so
     "model.remembered",
+    "decide.judged",  # decisions are made, but nobody knows of them
+    "decide.recorded",  # the ops store has them, the tables do not show them
+    "deliver.sent",  # a target has a trigger, but nobody knows of it
     "publish.written",  # the new tables lie beside the published ones
     "publish.renamed",  # ... in their place, but the run is not recorded as published
 )

@@ -1,6 +1,6 @@
 """One run of the pipeline: its stages in order, under the lease, recorded in the ops store.
 
-    land -> resolve -> identify -> model -> segment -> audit -> publish
+    land -> resolve -> identify -> model -> segment -> audit -> decide -> publish
 
 Each stage reads what the one before it wrote. The Dagster assets and the tests call these methods; nothing here knows
 Dagster. A run that stops anywhere leaves the published tables as they are, and the next run finishes the work; one
@@ -23,13 +23,15 @@ import duckdb
 from eventpipe import __version__
 from eventpipe.audit.audit import audit
 from eventpipe.audit.findings import Finding
+from eventpipe.automations import history as decision_tables
+from eventpipe.automations.decide import decide
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
-from eventpipe.ops import checks, definitions, holds, memberships, runs
+from eventpipe.ops import automations, checks, definitions, holds, memberships, quiet, runs
 from eventpipe.ops import lease as leases
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
@@ -47,7 +49,9 @@ _TOLD = 3
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run is asked to do. `as_of` None is the time of the run; `again` judges landed exports anew."""
+    """What a run is asked to do. `as_of` None is the time of the run; `again` judges landed exports anew;
+    `fire` lets the past of automations fire too, which includes what a backfill takes in.
+    """
 
     run_id: str
     kind: runs.RunKind = "run"
@@ -56,6 +60,7 @@ class RunRequest:
     selection: Selection = ALL_DATES
     only_settled: bool = False
     again: bool = False
+    fire: bool = False
 
 
 class Refresh:
@@ -119,6 +124,11 @@ class Refresh:
             self._stack.close()
 
     @property
+    def _lands_the_past(self) -> bool:
+        """Whether what the run lands is no news: with `fire` too, which asks for the past anyway."""
+        return self.request.again or self.request.kind == "backfill"
+
+    @property
     def stages(self) -> tuple[runs.Stage, ...]:
         return tuple(self._stages)
 
@@ -135,6 +145,7 @@ class Refresh:
                 self._clock(),
                 only_settled=self.request.only_settled,
                 again=self.request.again,
+                quieten=quiet.marker(self._lease, self._clock) if self._lands_the_past else None,
                 on_landed=on_landed,
             )
             self._counts = _counted(landed)
@@ -167,6 +178,7 @@ class Refresh:
         """The tables that people read, in the working database."""
         with self._stage("model"), self.warehouse() as connection:
             history.prepare(connection)
+            decision_tables.prepare(connection)
             nodes = self._ran(self._dbt.run("tag:marts"))
             reach("model.done")
             plans.remember(connection, self.project)
@@ -207,16 +219,47 @@ class Refresh:
             )
         return self.findings
 
+    def decide(self, confirm: Callable[[int], bool] = lambda _: True) -> automations.Step | None:
+        """Which automations fire for whom, in the ops store. Only what an audit has passed is remembered; should the
+        publish not happen, the next run's tells of it. `confirm` is asked about the triggers of a run that lets the past
+        fire; where it says no, nothing of the past does.
+        """
+        with self._stage("decide") as stage:
+            with self.warehouse() as connection:
+                changes = [*history.unrecorded(connection, self.request.run_id)]
+                step = self._decisions(connection, self.request.fire)
+                if self.request.fire and step is not None and not confirm(step.triggers.height):
+                    step = self._decisions(connection, fire=False)
+            reach("decide.judged")
+            with self._lease.begin() as ops:
+                before = automations.last_run(ops)
+                memberships.record(ops, self._lease, changes, self._clock())
+                if step is not None:
+                    automations.record(ops, self._lease, step, now=self._clock())
+            reach("decide.recorded")
+            with self.warehouse() as connection, self._store.read() as ops:
+                decision_tables.sync(connection, ops, before.run_id if before else None)
+            stage.rows = step.triggers.height if step is not None else 0
+        return step
+
+    def _decisions(self, connection: duckdb.DuckDBPyConnection, fire: bool) -> automations.Step | None:
+        judged = history.judged_run(connection)
+        with self._store.read() as ops:
+            return decide(
+                connection,
+                ops,
+                self.project.automations,
+                run_id=self.request.run_id,
+                as_of=self.as_of,
+                is_observed=judged is not None and judged.recorded,
+                fire=fire,
+            )
+
     def publish(self) -> Published:
         """Put the new tables in place of the published ones, and end the run."""
         started = time.monotonic()
         with self.warehouse() as connection:
-            changes = [*history.unrecorded(connection, self.request.run_id)]
             rows = prepare(connection)
-        # Only what an audit has passed is remembered. Should the rename below not happen, the next run publishes it.
-        with self._lease.begin() as ops:
-            memberships.record(ops, self._lease, changes, self._clock())
-        reach("publish.recorded")
         ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
         told = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
         checked = Observed(
@@ -247,6 +290,7 @@ class Refresh:
         self.model()
         self.segment()
         self.audit()
+        self.decide()
         return self.publish()
 
     def _end(self, status: runs.RunStatus, error: str | None) -> None:

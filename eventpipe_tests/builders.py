@@ -32,9 +32,10 @@ def project(
     sources: Mapping[str, object] | None = None,
     events: Sequence[Mapping[str, object]] = (),
     segments: Sequence[Mapping[str, object]] = (),
+    automations: Sequence[Mapping[str, object]] = (),
     **settings: object,
 ) -> Project:
-    """A project in `folder`: the entries of eventpipe.yml, event and segment definitions.
+    """A project in `folder`: the entries of eventpipe.yml, definitions of events, segments and automations.
 
     A source is its entry, or the name of its preset; without any there is `web` with the preset canonical.
     """
@@ -49,6 +50,11 @@ def project(
     if segments:
         (folder / "segments").mkdir(exist_ok=True)
         (folder / "segments" / "all.yml").write_text(json.dumps({"segments": list(segments)}), encoding="utf-8")
+    if automations or (folder / "automations").exists():
+        (folder / "automations").mkdir(exist_ok=True)
+        (folder / "automations" / "all.yml").write_text(
+            json.dumps({"automations": list(automations)}), encoding="utf-8"
+        )
     return load_project(folder, {})
 
 

@@ -11,8 +11,11 @@ import typer
 from eventpipe.cli.options import (
     DayParser,
     DebugOption,
+    FireOption,
     JsonOption,
     ProjectOption,
+    YesOption,
+    firing,
     new_run_id,
     now,
     open_project,
@@ -24,6 +27,7 @@ from eventpipe.errors import UsageError
 if TYPE_CHECKING:
     from eventpipe.intake.land import Landed
     from eventpipe.ops.backfills import Backfill, Backfills
+    from eventpipe.ops.quiet import Quieten
     from eventpipe.project.folder import Project
 
 CHUNK_DAYS = 7
@@ -36,6 +40,8 @@ def backfill(
     restart: Annotated[
         bool, typer.Option("--restart", help="Land all days again, those of an interrupted backfill too.")
     ] = False,
+    fire: FireOption = False,
+    yes: YesOption = False,
     project: ProjectOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -46,6 +52,7 @@ def backfill(
     """
     if first > last:
         raise UsageError(f"A backfill from {first} to {last} has no day: give the earlier date as --from.")
+    confirm = firing(fire, yes)
     opened = open_project(project)
     say_that_we_wait(opened)
 
@@ -53,19 +60,20 @@ def backfill(
     from eventpipe.cli.report import RunReport
     from eventpipe.intake.exports import Selection
     from eventpipe.ops.backfills import Backfills
+    from eventpipe.ops.quiet import marker
     from eventpipe.refresh import RunRequest
 
-    request = RunRequest(new_run_id(), kind="backfill", selection=Selection(first, last))
+    request = RunRequest(new_run_id(), kind="backfill", selection=Selection(first, last), fire=fire)
     with writing(opened, f"{request.run_id} (landing)") as lease:
         backfills = Backfills(lease)
         current = backfills.open_or_resume(first, last, now=now(), restart=restart)
         skipped = current.done
         if skipped:
             _say_skipped(current)
-        landed = list(_land_again(opened, backfills, current))
+        landed = list(_land_again(opened, backfills, current, marker(lease, now)))
     if not landed and not skipped:
         err().print(f"No export lies in {opened.exports} for {first} to {last}.", soft_wrap=True)
-    outcome = launch(opened, request, lambda _: None, debug=debug)
+    outcome = launch(opened, request, lambda _: None, confirm, debug=debug)
     with writing(opened, f"{request.run_id} (end)") as lease:
         Backfills(lease).finish(current.backfill_id, now=now())
     # What the update looked at once more is told by the days that it found landed.
@@ -94,7 +102,7 @@ def chunks(days: Sequence[date], size: int = CHUNK_DAYS) -> Iterator[tuple[date,
         yield tuple(stretch)
 
 
-def _land_again(project: Project, backfills: Backfills, current: Backfill) -> Iterator[Landed]:
+def _land_again(project: Project, backfills: Backfills, current: Backfill, quieten: Quieten) -> Iterator[Landed]:
     from eventpipe.cli.progress import LandingProgress, count_exports
     from eventpipe.intake.exports import Selection
     from eventpipe.intake.land import land_exports
@@ -103,7 +111,8 @@ def _land_again(project: Project, backfills: Backfills, current: Backfill) -> It
     total = sum(count_exports(project, Selection(days[0], days[-1])) for days in stretches)
     with LandingProgress(total) as progress:
         for days in stretches:
-            yield from land_exports(project, Selection(days[0], days[-1]), now(), again=True, on_landed=progress.landed)
+            chosen = Selection(days[0], days[-1])
+            yield from land_exports(project, chosen, now(), again=True, quieten=quieten, on_landed=progress.landed)
             backfills.mark_done(current.backfill_id, *days)
 
 

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 
 def launch(
-    project: Project, request: RunRequest, on_landed: Callable[[Landed], None], *, debug: bool = False
+    project: Project,
+    request: RunRequest,
+    on_landed: Callable[[Landed], None],
+    confirm: Callable[[int], bool] = lambda _: True,
+    *,
+    debug: bool = False,
 ) -> RefreshOutcome:
-    """Runs the job `refresh` in this process (spec 1, section 7); `debug` shows Dagster's log.
+    """Runs the job `refresh` in this process (spec 1, section 7); `debug` shows Dagster's log. `confirm` is asked
+    before the past of automations fires.
 
     Raises what a stage raises.
     """
     from eventpipe.defs.launch import run_refresh  # late: Dagster takes more than a second to import
 
-    return run_refresh(project, request, now, on_landed=on_landed, debug=debug)
+    return run_refresh(project, request, now, on_landed=on_landed, confirm=confirm, debug=debug)

@@ -16,8 +16,10 @@ import typer
 
 from eventpipe import __version__
 from eventpipe.cli import (
+    automations,
     backfill,
     contact,
+    deliver,
     doctor,
     events,
     hold,
@@ -45,6 +47,7 @@ for command in (
     sample.sample,
     run_command.run,
     backfill.backfill,
+    deliver.deliver,
     status.status,
     doctor.doctor,
     query.query,
@@ -54,6 +57,8 @@ for command in (
 app.add_typer(contact.app, name="contact")
 app.add_typer(identity.app, name="identity")
 app.add_typer(segments.app, name="segments")
+app.add_typer(automations.app, name="automations")
+app.add_typer(deliver.app, name="deliveries")
 app.add_typer(events.app, name="events")
 app.add_typer(hold.app, name="hold")
 app.add_typer(quarantine.app, name="quarantine")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +12,8 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import typer
+
+from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
     from eventpipe.project.folder import Project
@@ -46,6 +50,30 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 DayParser = _day
 InstantParser = _instant
+
+
+FireOption = Annotated[
+    bool,
+    typer.Option(
+        "--fire",
+        help="Let what lies in the past of automations fire too, as far back as each one's max_lateness. Shows how many and asks.",
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="With --fire: do not ask.")]
+
+
+def firing(fire: bool, yes: bool) -> Callable[[int], bool]:
+    """Who is asked before the past fires. Raises UsageError where nobody could answer."""
+    if fire and not yes and not sys.stdin.isatty():
+        raise UsageError("--fire shows how many triggers it would fire and asks. Without a terminal, add --yes.")
+
+    def confirm(triggers: int) -> bool:
+        from eventpipe.cli.terminal import err
+
+        err().print(f"This run fires {triggers:,} triggers, those of the past included.", soft_wrap=True)
+        return yes or typer.confirm("Fire them?", err=True)
+
+    return confirm
 
 
 def open_project(folder: str | None) -> Project:

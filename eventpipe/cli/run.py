@@ -10,10 +10,13 @@ import typer
 from eventpipe.cli.options import (
     DayParser,
     DebugOption,
+    FireOption,
     InstantParser,
     JsonOption,
     ProjectOption,
+    YesOption,
     aware,
+    firing,
     new_run_id,
     open_project,
 )
@@ -42,6 +45,8 @@ def run(
         date | None,
         typer.Option("--to", parser=DayParser, metavar="D", help="The last landing date to look at."),
     ] = None,
+    fire: FireOption = False,
+    yes: YesOption = False,
     project: ProjectOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -49,6 +54,7 @@ def run(
     """Land what is new, update and publish every table: the Dagster job `refresh`, in this process."""
     if first is not None and last is not None and first > last:
         raise UsageError(f"There is no day from {first} to {last}: give the earlier date as --from.")
+    confirm = firing(fire, yes)
     opened = open_project(project)
     say_that_we_wait(opened)
 
@@ -59,9 +65,11 @@ def run(
     from eventpipe.refresh import RunRequest
 
     selection = Selection(first, last)
-    request = RunRequest(new_run_id(), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection)
+    request = RunRequest(
+        new_run_id(), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection, fire=fire
+    )
     with LandingProgress(count_exports(opened, selection)) as progress:
-        outcome = launch(opened, request, progress.landed, debug=debug)
+        outcome = launch(opened, request, progress.landed, confirm, debug=debug)
     report = RunReport.of(opened, request.run_id, outcome.landed)
     if json:
         print_json(report.as_dict())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eventpipe.cli.delivery_state import delivery_state
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.writer import current_writer, is_gone
@@ -103,6 +104,7 @@ def status(
     exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests)
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
+    delivery = delivery_state(opened)
     unread = strangers(opened.exports, sources)
     if json:
         print_json(
@@ -117,6 +119,7 @@ def status(
                 "refused": [refusal(manifest) for manifest in refused],
                 "published": None if published is None else asdict(published),
                 "unread_folders": unread,
+                "deliveries": None if delivery is None else delivery.as_dict(),
             }
         )
         return
@@ -125,6 +128,8 @@ def status(
     console.print(inert(_who_writes(tenure)), soft_wrap=True)
     _show_runs(runs)
     audit.show()
+    if delivery is not None:
+        delivery.show()
     _show_exports(exports, refused, waiting, unread)
     _show_published(published)
 

@@ -16,8 +16,10 @@ from typing import Final
 
 import dagster as dg
 
+from eventpipe.automations.history import TABLES as DECISION_TABLES
 from eventpipe.defs.metadata import (
     Metadata,
+    decision_metadata,
     empty_date_metadata,
     lake_metadata,
     landing_date_metadata,
@@ -56,6 +58,7 @@ def build_assets(models: Models, landing_dates: dg.DailyPartitionsDefinition) ->
         _identify(),
         _model(models.marts),
         _segment(),
+        _decide(),
         _analytics(models.published),
     ]
 
@@ -212,6 +215,38 @@ def _segment() -> dg.AssetsDefinition:
     return segment
 
 
+def _decide() -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="decide",
+        description="Which automations fire for whom: judges new events, changes of membership, and what waited, in one "
+        "transaction of the ops store.",
+        specs=[
+            dg.AssetSpec(
+                name,
+                deps=["events", "event_history", "contacts", "contact_aliases", *SEGMENT_TABLES],
+                group_name="decide",
+                description=description,
+                kinds={"python", "duckdb"},
+            )
+            for name, description in DECISION_TABLES.items()
+        ],
+        backfill_policy=_ONE_RUN,
+        required_resource_keys=_NEEDED,
+    )
+    def decide(context: dg.AssetExecutionContext) -> Results:
+        with shared_run(context) as session:
+            step = session.decide()
+            took = stage_metadata(session.stages, "decide")
+            with session.refresh.warehouse() as connection:
+                found = {name: table_metadata(connection, name, f"main.{name}") for name in DECISION_TABLES}
+        found["trigger_decisions"].update({**decision_metadata(step), **took})
+        found["automation_triggers"].update({"fired": 0 if step is None else step.triggers.height, **took})
+        for name, metadata in found.items():
+            yield dg.MaterializeResult(asset_key=name, metadata=metadata)
+
+    return decide
+
+
 def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
     @dg.asset(
         name=ANALYTICS,
@@ -219,7 +254,7 @@ def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
         description="The published file, analytics.duckdb: all tables of one run, put in place of the last run's by "
         "one rename, and only when no check failed.",
         kinds={"duckdb"},
-        deps=[*(model.spec.key for model in published), *(dg.AssetKey(name) for name in SEGMENT_TABLES)],
+        deps=[*(model.spec.key for model in published), *map(dg.AssetKey, (*SEGMENT_TABLES, *DECISION_TABLES))],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
     )

@@ -16,7 +16,7 @@ from eventpipe.definitions import build_defs
 from eventpipe.defs.home import open_instance
 from eventpipe.defs.jobs import JOB
 from eventpipe.defs.resources import config_of, refresh_resource, run_config
-from eventpipe.defs.session import RunSession, ignore
+from eventpipe.defs.session import RunSession, always, ignore
 from eventpipe.errors import StageFailed
 from eventpipe.intake.land import Landed
 from eventpipe.ops.runs import Counts, Stage
@@ -43,6 +43,7 @@ def run_refresh(
     request: RunRequest,
     clock: Callable[[], datetime],
     on_landed: Callable[[Landed], None] = ignore,
+    confirm: Callable[[int], bool] = always,
     *,
     debug: bool = False,
 ) -> RefreshOutcome:
@@ -53,7 +54,9 @@ def run_refresh(
     """
     sessions: list[RunSession] = []
     dbt = Dbt(project)
-    resource = refresh_resource(project, clock, dbt=dbt, on_landed=on_landed, on_opened=sessions.append)
+    resource = refresh_resource(
+        project, clock, dbt=dbt, on_landed=on_landed, confirm=confirm, on_opened=sessions.append
+    )
     job = build_defs(project, dbt=dbt, refresh=resource).resolve_job_def(JOB)
     console = {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}
     with open_instance(project) as instance:

@@ -17,6 +17,7 @@ import duckdb
 from eventpipe.audit.findings import Finding
 from eventpipe.defs.previews import MOST_ROWS, markdown, preview
 from eventpipe.intake.land import Landed, by_outcome
+from eventpipe.ops.automations import Step
 from eventpipe.ops.runs import Stage
 from eventpipe.serving.publish import Published
 from eventpipe.warehouse.dbt import Node
@@ -84,6 +85,13 @@ def table_metadata(
     if shown is not None:
         metadata["preview"] = dg.MetadataValue.md(shown)
     return metadata
+
+
+def decision_metadata(step: Step | None) -> Metadata:
+    """What a run decided: new candidates, and decisions by status or, where it did not fire, by reason."""
+    if step is None:
+        return {"candidates": 0}
+    return {"candidates": step.candidates, "activated": len(step.activated), **step.by_outcome()}
 
 
 def published_metadata(published: Published) -> Metadata:

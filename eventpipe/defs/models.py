@@ -90,9 +90,9 @@ class Translator(DagsterDbtTranslator):
             return dg.AssetKey(name)
         if name in _CONFIGURATION:
             return dg.AssetKey(["run", name])
-        if dbt_resource_props["source_name"] == "segments":
+        if dbt_resource_props["source_name"] in ("segments", "automations"):
             # Written after the models, which only show it: as an edge it would run against the order of the stages.
-            return dg.AssetKey(["segments", name])
+            return dg.AssetKey([str(dbt_resource_props["source_name"]), name])
         # The rest of the schema `run` is the plan, made of the lake; what moved, the identity step finds out.
         return dg.AssetKey(_FOUND_OUT.get(name, LAKE))
 

@@ -22,6 +22,12 @@ _EVENT: Final = r"""
     ) as event"""
 
 PREVIEWS: Final[Mapping[str, str]] = {
+    "automation_triggers": """
+        select automation, count(*) as triggers, max(fired_at)::varchar as last_fired_at
+        from this_table group by automation order by triggers desc, automation""",
+    "trigger_decisions": """
+        select automation, status, coalesce(reason, '') as reason, count(*) as candidates
+        from this_table group by all order by candidates desc, automation, status, reason""",
     "contact_goals": """
         select goal_type as goal, count(*) as rows, sum(event_count)::bigint as events
         from this_table group by goal order by rows desc, goal""",

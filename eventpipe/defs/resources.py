@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from eventpipe.defs.partitions import selected
-from eventpipe.defs.session import RunSession, ignore
+from eventpipe.defs.session import RunSession, always, ignore
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.intake.exports import Selection
 from eventpipe.intake.land import Landed
@@ -52,6 +52,11 @@ _SCHEMA: Final = {
     "again": dg.Field(
         bool, default_value=False, description="Judge what is in the lake already anew, by today's definitions."
     ),
+    "fire": dg.Field(
+        bool,
+        default_value=False,
+        description="Let the past of automations fire too, and what a backfill takes in. Nobody is asked about the number.",
+    ),
     "kind": dg.Field(
         dg.Enum("RunKind", [dg.EnumValue("run"), dg.EnumValue("backfill")]),
         default_value="run",
@@ -75,6 +80,7 @@ def config_of(request: RunRequest) -> dict[str, Any]:
         "last": last.isoformat() if last else None,
         "only_settled": request.only_settled,
         "again": request.again,
+        "fire": request.fire,
         "kind": request.kind,
     }
 
@@ -99,6 +105,7 @@ def request_of(run_id: str, tags: Mapping[str, str], config: Mapping[str, Any], 
         selection=Selection(first, last) if first or last else selected(tags),
         only_settled=config["only_settled"],
         again=config["again"],
+        fire=config["fire"],
     )
 
 
@@ -108,6 +115,7 @@ def refresh_resource(
     *,
     dbt: Dbt | None = None,
     on_landed: Callable[[Landed], None] = ignore,
+    confirm: Callable[[int], bool] = always,
     on_opened: Callable[[RunSession], None] | None = None,
 ) -> dg.ResourceDefinition:
     """The resource `refresh`: a `RunSession` on `project`, which ends with the Dagster run.
@@ -120,7 +128,7 @@ def refresh_resource(
         if run is None:
             raise UsageError(f"The resource {REFRESH} needs a Dagster run: there is none.")
         request = request_of(run.run_id, run.tags, context.resource_config, project.settings.timezone)
-        session = RunSession(project, request, clock, on_landed, dbt)
+        session = RunSession(project, request, clock, on_landed, dbt, confirm)
         if on_opened is not None:
             on_opened(session)
         try:

@@ -14,7 +14,24 @@ from eventpipe.defs.resources import run_config
 from eventpipe.project.folder import Project
 
 DAILY: Final = "refresh_daily"
+HOURLY: Final = "refresh_hourly"
 _SIX: Final = "0 6 * * *"
+_EVERY_HOUR: Final = "0 * * * *"
+
+
+def hourly_schedule(project: Project) -> dg.ScheduleDefinition:
+    """`refresh` at every full hour, for projects whose segments automations wait for: who enters or leaves one by time
+    alone is seen by a run only. Off until somebody turns it on.
+    """
+    return dg.ScheduleDefinition(
+        name=HOURLY,
+        job_name=JOB,
+        cron_schedule=_EVERY_HOUR,
+        execution_timezone=project.settings.timezone,
+        run_config=run_config(only_settled=True),
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Runs `refresh` every hour, on exports that have settled, for automations that wait for segments.",
+    )
 
 
 def daily_schedule(project: Project) -> dg.ScheduleDefinition:

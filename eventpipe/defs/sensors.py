@@ -1,33 +1,39 @@
-"""Sensors: a run when exports have landed.
+"""Sensors: a run when exports have landed, one when a waiting candidate is due, a delivery when triggers are.
 
 Here: when such a run is asked for, and when again. Not here: what is new (`eventpipe.intake.arrivals`).
 
-Nothing depends on the cursor, which only says where the next look at very many exports goes on, nor on what a tick did
-before. A run key is used up by its run, also when that failed: so keys count attempts, and attempts are counted in
-Dagster's table of runs, where a launch that came to nothing is none. A tick asks for a run and does nothing else.
+What is asked for is read from the lake and the ops store on every tick. Nothing depends on the cursor, which only
+says where the next look at very many exports goes on, nor on what a tick did before. A run key is used up by its run,
+also when that failed: so keys count attempts, and attempts are counted in Dagster's table of runs, where a launch
+that came to nothing is none. A tick asks for a run and does nothing else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
-from eventpipe.defs.jobs import JOB
+from eventpipe.defs.jobs import DELIVER, JOB
 from eventpipe.defs.resources import run_config
+from eventpipe.delivery.deliver import destinations
 from eventpipe.intake.arrivals import Place, look
-from eventpipe.ops.lease import Tenure, current
+from eventpipe.ops import automations, deliveries
+from eventpipe.ops.lease import DELIVERY, WRITER, Tenure, current
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
 
 NEW_EXPORTS: Final = "new_exports"
 ASKED_BY: Final = "eventpipe/asked_by"
-STATE: Final = "eventpipe/new_exports"
+STATE: Final = "eventpipe/state"
+DUE_CANDIDATES: Final = "due_candidates"
+UNDELIVERED: Final = "undelivered_triggers"
 ATTEMPT: Final = "eventpipe/attempt"
 EVERY: Final = 30
 """Seconds between two ticks."""
@@ -101,17 +107,83 @@ def new_exports_sensor(project: Project, clock: Callable[[], datetime]) -> dg.Se
         if not found.new:
             reason = f"No new export, {found.settling} still settling."
             return dg.SensorResult(skip_reason=reason, cursor=cursor)
-        attempt = next_attempt(found.state, _tries(context.instance), _tenure(project), now)
+        attempt = next_attempt(found.state, _tries(context.instance, NEW_EXPORTS), _tenure(project), now)
         if isinstance(attempt, Wait):
             return dg.SensorResult(skip_reason=f"{found.new} new exports. {attempt.reason}", cursor=cursor)
-        request = dg.RunRequest(
-            run_key=f"{found.state}:{attempt}",
-            run_config=run_config(only_settled=True),
-            tags={ASKED_BY: NEW_EXPORTS, STATE: found.state, ATTEMPT: str(attempt)},
-        )
+        request = _request(NEW_EXPORTS, found.state, attempt, run_config(only_settled=True))
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
     return new_exports
+
+
+def due_candidates_sensor(project: Project, clock: Callable[[], datetime]) -> dg.SensorDefinition:
+    """Asks for `refresh` when the wait of a candidate is over, also where nothing lands. Off until somebody turns it on."""
+
+    @dg.sensor(
+        name=DUE_CANDIDATES,
+        job_name=JOB,
+        minimum_interval_seconds=EVERY,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Runs `refresh` when a candidate of an automation has waited long enough to be judged.",
+    )
+    def due_candidates(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        due = sorted(f"{name} {at.isoformat()}" for name, at in _next_due(project).items() if at <= now)
+        if not due:
+            return dg.SensorResult(skip_reason="No candidate is due.")
+        state = hashlib.sha256("\n".join(due).encode()).hexdigest()[:16]
+        attempt = next_attempt(state, _tries(context.instance, DUE_CANDIDATES), _tenure(project), now)
+        if isinstance(attempt, Wait):
+            return dg.SensorResult(skip_reason=f"Candidates of {len(due)} automations are due. {attempt.reason}")
+        return dg.SensorResult(run_requests=[_request(DUE_CANDIDATES, state, attempt, run_config(only_settled=True))])
+
+    return due_candidates
+
+
+def undelivered_triggers_sensor(project: Project, clock: Callable[[], datetime]) -> dg.SensorDefinition:
+    """Asks for `deliver` when triggers are due. Off until somebody turns it on."""
+
+    @dg.sensor(
+        name=UNDELIVERED,
+        job_name=DELIVER,
+        minimum_interval_seconds=EVERY,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Runs `deliver` when triggers are to be sent, for the first time or again. It sends nothing itself.",
+    )
+    def undelivered_triggers(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        due = _due(project, now)
+        if not due:
+            return dg.SensorResult(skip_reason="No trigger is due.")
+        # One state: what is due is never the same again, but a run that failed sent nothing of it.
+        attempt = next_attempt(UNDELIVERED, _tries(context.instance, UNDELIVERED), _tenure(project, DELIVERY), now)
+        if isinstance(attempt, Wait):
+            return dg.SensorResult(skip_reason=f"{due} triggers are due. {attempt.reason}")
+        return dg.SensorResult(run_requests=[_request(UNDELIVERED, UNDELIVERED, attempt, {})])
+
+    return undelivered_triggers
+
+
+def _request(sensor: str, state: str, attempt: int, config: dict[str, Any]) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{state}:{attempt}",
+        run_config=config,
+        tags={ASKED_BY: sensor, STATE: state, ATTEMPT: str(attempt)},
+    )
+
+
+def _next_due(project: Project) -> dict[str, datetime]:
+    if not project.ops.exists():  # a tick makes no ops store
+        return {}
+    with OpsStore.open(project.ops) as store:
+        return automations.next_due(store)
+
+
+def _due(project: Project, now: datetime) -> int:
+    if not project.ops.exists():
+        return 0
+    with OpsStore.open(project.ops) as store:
+        return deliveries.backlog(store, now, destinations(project)).due
 
 
 def _leading_failures(tries: Sequence[Try]) -> int:
@@ -121,8 +193,8 @@ def _leading_failures(tries: Sequence[Try]) -> int:
     return len(tries)
 
 
-def _tries(instance: dg.DagsterInstance) -> list[Try]:
-    records = instance.get_run_records(dg.RunsFilter(tags={ASKED_BY: NEW_EXPORTS}), limit=10)
+def _tries(instance: dg.DagsterInstance, sensor: str) -> list[Try]:
+    records = instance.get_run_records(dg.RunsFilter(tags={ASKED_BY: sensor}), limit=10)
     return [
         Try(
             record.dagster_run.tags[STATE],
@@ -135,12 +207,12 @@ def _tries(instance: dg.DagsterInstance) -> list[Try]:
     ]
 
 
-def _tenure(project: Project) -> Tenure | None:
+def _tenure(project: Project, name: str = WRITER) -> Tenure | None:
     """Who holds the lease; None before the first run, for a tick makes no ops store."""
     if not project.ops.exists():
         return None
     with OpsStore.open(project.ops) as store:
-        return current(store)
+        return current(store, name)
 
 
 def _place(cursor: str | None) -> Place | None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from eventpipe.audit.findings import Finding
 from eventpipe.identity.resolve import Resolved
 from eventpipe.intake.land import Landed
+from eventpipe.ops.automations import Step
 from eventpipe.ops.runs import Counts, Stage
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
@@ -31,6 +32,11 @@ def ignore(_landed: Landed) -> None:
     """Does nothing with an export that was done."""
 
 
+def always(_triggers: int) -> bool:
+    """Lets that many triggers of the past fire: whoever asked for it was asked before."""
+    return True
+
+
 class RunSession:
     """A run that begins (lease, run record) with its first stage, and does each stage once.
 
@@ -44,11 +50,13 @@ class RunSession:
         clock: Callable[[], datetime],
         on_landed: Callable[[Landed], None] = ignore,
         dbt: Dbt | None = None,
+        confirm: Callable[[int], bool] = always,
     ) -> None:
         self.request = request
         self.error: BaseException | None = None
         self._refresh = Refresh(project, request, clock, dbt=dbt)
         self._on_landed = on_landed
+        self._confirm = confirm
         self._begun = False
         self._done: dict[str, Any] = {}
 
@@ -109,10 +117,15 @@ class RunSession:
             self.segment()  # what comes after the audit is not judged
         return self._once("audit", lambda: self.refresh.audit())
 
-    def publish(self) -> Published:
-        """Publishes, after `segment` and an audit of what the run made."""
+    def decide(self) -> Step | None:
+        """Decides about automations, after `segment` and an audit of what the run made."""
         self.segment()
         self.audit()
+        return self._once("decide", lambda: self.refresh.decide(self._confirm))
+
+    def publish(self) -> Published:
+        """Publishes, after `decide`."""
+        self.decide()
         return self._once("publish", lambda: self.refresh.publish())
 
     @contextmanager

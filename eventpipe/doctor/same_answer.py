@@ -25,12 +25,14 @@ from eventpipe.sql import identifier
 RUN_COLUMNS = ("run_", "loaded_", "published_", "recorded_")
 """What the names of columns begin with that tell of a run or the clock."""
 
-OBSERVED = frozenset({"runs", "checks", "contact_id_changes", "segment_history"})
+OBSERVED = frozenset(
+    {"runs", "checks", "contact_id_changes", "segment_history", "trigger_decisions", "automation_triggers"}
+)
 """Published tables that tell what happened and cannot be rebuilt."""
 
 _DERIVED_PARTS = {
     "segment_members": "(select * exclude (entered_at) from segment_members)",
-    "contact_timeline": "(from contact_timeline where entry_type not in ('segment.entered', 'segment.left'))",
+    "contact_timeline": "(from contact_timeline where split_part(entry_type, '.', 1) not in ('segment', 'automation'))",
 }
 """What of a table can be rebuilt, where not all of it can: who is a member, not since when."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import duckdb
+import polars as pl
 
 from eventpipe.errors import EventpipeError
 from eventpipe.intake import normalise
@@ -25,6 +26,7 @@ from eventpipe.intake.refusal import ExportChanged, ExportRefused
 from eventpipe.intake.second_look import SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
+from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
 
@@ -54,6 +56,7 @@ def land_exports(
     *,
     only_settled: bool = False,
     again: bool = False,
+    quieten: Quieten | None = None,
     on_landed: Callable[[Landed], None] = lambda _: None,
 ) -> list[Landed]:
     """Land what is new or changed in the selected dates; with `again`, judge everything there anew.
@@ -72,7 +75,7 @@ def land_exports(
     def one(export: Export) -> Landed:
         if only_settled and not settled(export, project.settings.settle, now):
             return Landed(export.key, "waiting", None)
-        return lander.land(export, again=again)
+        return lander.land(export, again=again, quieten=quieten)
 
     # One export uses all cores while it is parsed, but not while it is opened, planned and committed.
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -80,6 +83,14 @@ def land_exports(
             on_landed(landed)
             results.append(landed)
     return results
+
+
+def newly_accepted(connection: duckdb.DuckDBPyConnection, fresh: str, stored: str) -> pl.DataFrame:
+    """Lines that a relation has as accepted and another one has not, as line and index (null but in lists)."""
+    return connection.execute(
+        f"select line, index from {fresh} where status = 'accepted'"
+        f" except select line, index from {stored} where status = 'accepted'"
+    ).pl()
 
 
 class Lander:
@@ -92,8 +103,9 @@ class Lander:
         self._judged_by = {name: self._judges(name) for name in project.profiles}
         self._database = self._connect()
 
-    def land(self, export: Export, *, again: bool) -> Landed:
-        """One export into the lake, if it is new there or changed, or `again`."""
+    def land(self, export: Export, *, again: bool, quieten: Quieten | None = None) -> Landed:
+        """One export into the lake, if it is new there or changed, or `again`. `quieten` is told first of the lines that
+        are accepted and were not before."""
         known = self._lake.manifest(export.key)
         if known is not None and not again and known.state == export.state:
             return Landed(export.key, "unchanged", known)
@@ -110,9 +122,22 @@ class Lander:
                 # What was read of it is no whole file, so the refusal says nothing.
                 return Landed(export.key, "waiting", known)
             manifest, rows = self._refused(export, refusal), None
+        if quieten is not None and rows is not None and (quiet := self._quiet(known, manifest, rows)) is not None:
+            quieten(quiet)
         self._lake.commit(manifest, rows)
         outcome: Outcome = "refused" if manifest.status == "refused" else "replaced" if known else "landed"
         return Landed(export.key, outcome, manifest)
+
+    def _quiet(self, known: Manifest | None, manifest: Manifest, rows: Path) -> QuietLines | None:
+        """The accepted lines of an export that the lake does not hold as accepted; None where there is none."""
+        stored = None if known is None else self._lake.data_path(known)
+        if known is None or stored is None or known.sha256 != manifest.sha256:
+            lines = None
+        else:
+            lines = newly_accepted(self._database.cursor(), parquet([rows]), parquet([stored]))
+            if lines.is_empty():
+                return None
+        return QuietLines(manifest.source, manifest.landed_on, manifest.file, manifest.sha256, lines)
 
     def _same_content(self, export: Export, known: Manifest) -> bool:
         if export.link or export.state.size != known.bytes:

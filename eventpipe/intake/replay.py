@@ -19,8 +19,9 @@ import duckdb
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.kept import NOT_WHOLE
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
-from eventpipe.intake.land import Lander
+from eventpipe.intake.land import Lander, newly_accepted
 from eventpipe.intake.refusal import ExportRefused
+from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
 
@@ -57,15 +58,21 @@ class Replayed:
 
 
 def replay(
-    project: Project, wanted: Wanted, now: datetime, on_export: Callable[[Replayed], None] = lambda _: None
+    project: Project,
+    wanted: Wanted,
+    now: datetime,
+    on_export: Callable[[Replayed], None] = lambda _: None,
+    *,
+    quieten: Quieten | None = None,
 ) -> list[Replayed]:
-    """Judge the wanted lines again, export by export; each is committed by itself."""
+    """Judge the wanted lines again, export by export; each is committed by itself. `quieten` is told first of the lines
+    that are accepted now."""
     lake = Lake(project.lake)
     lake.sweep()
     lander = Lander(project, lake, now)
     results = []
     for manifest, rows, lines in _candidates(project, lake, wanted):
-        done = _replayed(lake, lander, wanted, manifest, rows, lines)
+        done = _replayed(lake, lander, wanted, manifest, rows, lines, quieten)
         on_export(done)
         results.append(done)
     return results
@@ -88,7 +95,9 @@ def _candidates(project: Project, lake: Lake, wanted: Wanted) -> Iterator[tuple[
                 yield manifest, rows, lines
 
 
-def _replayed(lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, rows: Path, lines: int) -> Replayed:
+def _replayed(
+    lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, rows: Path, lines: int, quieten: Quieten | None
+) -> Replayed:
     stem, columns = file_stem(manifest.file), ", ".join(LAKE_COLUMNS)
     kept, merged = rows.with_name(f"{stem}.kept.parquet.tmp"), rows.with_name(f"{stem}.replay.parquet.tmp")
     stored = f"(select {columns} from {parquet([rows])})"
@@ -112,6 +121,9 @@ def _replayed(lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, ro
             connection.execute(
                 f"copy (from {others} union all from {again}) to {literal(str(merged))} (format parquet, compression zstd)"
             )
+            news = newly_accepted(connection, again, stored)
+        if quieten is not None and not news.is_empty():
+            quieten(QuietLines(manifest.source, manifest.landed_on, manifest.file, manifest.sha256, news))
         lake.commit(replace(judged, data=f"{stem}.{_version(manifest, judged, wanted)}.parquet"), merged)
     finally:
         for temporary in (kept, fresh, merged):

@@ -1,1 +1,1 @@
-"""The ops store: what no rebuild can produce again (runs, the writer's lease, backfills)."""
+"""The ops store: what no rebuild can produce again (runs, leases, backfills, memberships, decisions, deliveries)."""

@@ -53,6 +53,12 @@ def held(connection: Connection, source: str, event_name: str) -> Hold | None:
     return None if found is None else _hold(found)
 
 
+def all_held(connection: Connection) -> set[tuple[str, str]]:
+    """The source and event name of every open hold."""
+    query = select(table.c.source, table.c.event_name).where(table.c.released_at.is_(None))
+    return {(row.source, row.event_name) for row in connection.execute(query)}
+
+
 def open_holds(connection: Connection, lease: Lease, breaches: Sequence[Breach], *, now: datetime) -> list[Hold]:
     """Holds the event of each breach back, and lists the holds that are new.
 

@@ -26,6 +26,8 @@ from eventpipe.ops.store import OpsStore
 from eventpipe.ops.tables import run_lease
 
 WRITER = "writer"
+DELIVERY = "delivery"
+_DOES = {WRITER: "writing to this project", DELIVERY: "delivering triggers of this project"}
 TTL = timedelta(seconds=60)
 _POLL = 0.5  # seconds between two looks at a lease that somebody holds
 
@@ -62,6 +64,7 @@ class Lease:
     epoch: int
     ttl: timedelta
     now: Clock
+    name: str = WRITER
 
     def check(self, connection: Connection) -> None:
         """Raises Fenced unless the lease is still ours; call it first in every transaction that commits work.
@@ -69,12 +72,12 @@ class Lease:
         `connection` comes from `OpsStore.begin`: until that transaction ends nobody can take the lease over.
         """
         # On PostgreSQL this locks the row against the FOR UPDATE of a taker, not against our own heartbeat.
-        row = select(run_lease.c.epoch, run_lease.c.holder).where(run_lease.c.name == WRITER)
+        row = select(run_lease.c.epoch, run_lease.c.holder).where(run_lease.c.name == self.name)
         found = connection.execute(row.with_for_update(read=True, key_share=True)).one()
         if (found.epoch, found.holder) != (self.epoch, self.holder):
             raise Fenced(
                 f"Run {self.holder} has lost its lease in {self.store.place}: it gave no sign of life for so "
-                f"long that it passed for dead, and {_tenure(connection)} holds the lease now. What it was "
+                f"long that it passed for dead, and {_tenure(connection, self.name)} holds the lease now. What it was "
                 "about to write was not written. The next run finishes the work; start one when none runs."
             )
 
@@ -132,7 +135,7 @@ class Lease:
 
     def _own(self) -> Update:
         ours = (
-            run_lease.c.name == WRITER,
+            run_lease.c.name == self.name,
             run_lease.c.epoch == self.epoch,
             run_lease.c.holder == self.holder,
         )
@@ -148,8 +151,9 @@ def acquire(
     ttl: timedelta = TTL,
     sleep: Callable[[float], None] = time.sleep,
     process: Process | None = None,
+    name: str = WRITER,
 ) -> Lease:
-    """Acquires the writer's lease for run `holder`, waiting at most `wait` (by the sum of its sleeps, not
+    """Acquires the lease of the writer, or of who delivers, for run `holder`, waiting at most `wait` (by the sum of its sleeps, not
     the clock).
 
     A free lease is taken at once, as is one whose process ended on this host (kill -9) or that has expired.
@@ -163,26 +167,26 @@ def acquire(
     seen_for = waited = 0.0
     while True:
         with store.read() as connection:
-            current = _tenure(connection)
+            current = _tenure(connection, name)
         if current != seen:
             seen, seen_for = current, 0.0
         if _is_takeable(current, me, now(), seen_for):
-            lease = _take(store, current, Lease(store, holder, current.epoch + 1, ttl, now), me)
+            lease = _take(store, current, Lease(store, holder, current.epoch + 1, ttl, now, name), me)
             if lease is not None:
                 return lease
             continue  # somebody was faster, and now holds it
         pause = min(_POLL, wait.total_seconds() - waited)
         if pause <= 0:
-            raise LeaseHeld(_refusal(current, store.place, waited))
+            raise LeaseHeld(_refusal(current, _DOES[name], store.place, waited))
         sleep(pause)
         waited += pause
         seen_for += pause
 
 
-def current(store: OpsStore) -> Tenure:
+def current(store: OpsStore, name: str = WRITER) -> Tenure:
     """Who holds the lease now, for `eventpipe status`."""
     with store.read() as connection:
-        return _tenure(connection)
+        return _tenure(connection, name)
 
 
 def _take(store: OpsStore, judged: Tenure, lease: Lease, me: Process) -> Lease | None:
@@ -190,12 +194,12 @@ def _take(store: OpsStore, judged: Tenure, lease: Lease, me: Process) -> Lease |
     with store.begin() as connection:
         # Waits, on PostgreSQL, for a commit of the old holder that is under way; SQLite's transaction
         # already did.
-        if _tenure(connection, lock=True) != judged:
+        if _tenure(connection, lease.name, lock=True) != judged:
             return None
         at = lease.now()
         connection.execute(
             update(run_lease)
-            .where(run_lease.c.name == WRITER)
+            .where(run_lease.c.name == lease.name)
             .values(
                 epoch=lease.epoch,
                 holder=lease.holder,
@@ -210,8 +214,8 @@ def _take(store: OpsStore, judged: Tenure, lease: Lease, me: Process) -> Lease |
     return lease
 
 
-def _tenure(connection: Connection, *, lock: bool = False) -> Tenure:
-    query = select(run_lease).where(run_lease.c.name == WRITER)
+def _tenure(connection: Connection, name: str, *, lock: bool = False) -> Tenure:
+    query = select(run_lease).where(run_lease.c.name == name)
     row = connection.execute(query.with_for_update() if lock else query).one()
     process = None if row.holder is None else Process(host=row.host, pid=row.pid, birth=row.birth)
     return Tenure(row.epoch, row.holder, process, row.acquired_at, row.renewed_at, row.expires_at)
@@ -226,9 +230,9 @@ def _is_takeable(tenure: Tenure, me: Process, now: datetime, unchanged_for: floa
     return unchanged_for >= (tenure.expires_at - tenure.renewed_at).total_seconds()
 
 
-def _refusal(tenure: Tenure, place: str, waited: float) -> str:
+def _refusal(tenure: Tenure, does: str, place: str, waited: float) -> str:
     return (
-        f"Another run is writing to this project: {tenure}, by the lease in {place}; its last sign of life "
+        f"Another run is {does}: {tenure}, by the lease in {place}; its last sign of life "
         f"was at {_instant(tenure.renewed_at)}. Waited {waited:.0f} s; nothing was done. Start again when it "
         "has ended. If it is stuck, end that process: then the lease is free at once on that host, elsewhere "
         f"from {_instant(tenure.expires_at)}."

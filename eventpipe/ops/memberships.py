@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.store import OpsStore
-from eventpipe.ops.tables import segment_changes
+from eventpipe.ops.tables import automation_runs, segment_changes
 
 COLUMNS = ("workspace_id", "contact_id", "change", "into_contact_id")
 """Of the frames. `change` is entered, left, moved (the contact, a member, goes on under `into_contact_id`), or renamed
@@ -62,10 +62,11 @@ def journal(store: OpsStore, until: datetime) -> Iterator[SegmentChanges]:
 
 
 def last_as_of(store: OpsStore) -> datetime | None:
-    """The latest instant that something is recorded as of."""
+    """The latest instant that something is recorded as of: memberships, or decisions that followed from them."""
     with store.read() as connection:
-        found: datetime | None = connection.execute(select(func.max(segment_changes.c.as_of))).scalar()
-    return found
+        changed: datetime | None = connection.execute(select(func.max(segment_changes.c.as_of))).scalar()
+        decided: datetime | None = connection.execute(select(func.max(automation_runs.c.as_of))).scalar()
+    return max((each for each in (changed, decided) if each is not None), default=None)
 
 
 def _packed(frame: pl.DataFrame) -> bytes:

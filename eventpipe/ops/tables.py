@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -52,8 +53,8 @@ runs = Table(
     Index("ix_runs_started_at", "started_at"),
 )
 
-# One row, `writer`, made by the migration and never deleted: its epoch only grows. Written by
-# eventpipe.ops.lease.
+# One row for who writes to the project, `writer`, and one for who delivers, `delivery`. Made by the migrations and never
+# deleted: an epoch only grows. Written by eventpipe.ops.lease.
 run_lease = Table(
     "run_lease",
     metadata,
@@ -161,4 +162,148 @@ definition_versions = Table(
     Column("until_at", UtcDateTime),
     Column("content", JSON, nullable=False),
     Column("run_id", Text, nullable=False),
+)
+
+# One row per decision step of a run: what it decided is as of `as_of`. Written by eventpipe.ops.automations.
+automation_runs = Table(
+    "automation_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("candidates", BigInteger, nullable=False),
+    Column("fired", BigInteger, nullable=False),
+    Index("ix_automation_runs_as_of", "as_of"),
+)
+
+# One row per time that an automation was active: from the run that first saw it, until one that did not. `awaits` is
+# what it was triggered by: another one has another past. Written by eventpipe.ops.automations.
+automation_activations = Table(
+    "automation_activations",
+    metadata,
+    Column("automation", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("awaits", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+# One row per run and event name that automations wait for: `frame` is a Parquet frame of the events that this run was the
+# first to see. Written by eventpipe.ops.automations.
+seen_events = Table(
+    "seen_events",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("event_name", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("frame", LargeBinary, nullable=False),
+)
+
+# Lines that a backfill or a replay took in: their events are nobody's triggers. `lines` is a Parquet frame, null for the
+# whole export. Written by eventpipe.ops.quiet.
+quiet_lines = Table(
+    "quiet_lines",
+    metadata,
+    Column("mark_id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("landed_on", Date, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("lines", LargeBinary),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+# One row per candidate: an event or a change of membership that an automation could be triggered by. `decided_at` and
+# `due_at` are instants of the data, as `as_of` is. Written by eventpipe.ops.automations.
+trigger_decisions = Table(
+    "trigger_decisions",
+    metadata,
+    Column("automation", Text, primary_key=True),
+    Column("occasion", Text, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("event_id", Text),
+    Column("event_name", Text),
+    Column("source", Text),
+    Column("segment", Text),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("trigger_id", Text),
+    Column("rule_version", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    CheckConstraint("status in ('fired', 'waiting', 'held', 'skipped')", name="status"),
+    CheckConstraint(
+        "reason in ('exited', 'frequency', 'too_late', 'condition', 'held', 'erased', 'inactive')", name="reason"
+    ),
+    Index("ix_trigger_decisions_status", "status", "due_at"),
+    Index("ix_trigger_decisions_contact_id", "contact_id"),
+    Index("ix_trigger_decisions_run_id", "run_id"),
+)
+
+# One row per fired trigger. Written by eventpipe.ops.automations.
+automation_triggers = Table(
+    "automation_triggers",
+    metadata,
+    Column("trigger_id", Text, primary_key=True),
+    Column("automation", Text, nullable=False),
+    Column("workspace_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("fired_at", UtcDateTime, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    UniqueConstraint("automation", "contact_id", "occasion"),
+    Index("ix_automation_triggers_contact_id", "contact_id", "automation", "fired_at"),
+    Index("ix_automation_triggers_run_id", "run_id"),
+)
+
+# One row per trigger that is to be delivered. `place` orders those of one contact. Written by eventpipe.ops.deliveries.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("trigger_id", Text, primary_key=True),
+    Column("automation", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("endpoint", Text),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("attempts_before_replay", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("last_status_code", Integer),
+    Column("last_error", Text),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("status in ('pending', 'delivered', 'dead')", name="status"),
+    Index("ix_deliveries_place", "status", "endpoint", "place"),
+    Index("ix_deliveries_contact_id", "contact_id", "status", "endpoint", "place"),
+)
+
+# One row per attempt to deliver a trigger. Written by eventpipe.ops.deliveries.
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("trigger_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("attempted_at", UtcDateTime, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("status_code", Integer),
+    Column("error", Text),
+)
+
+# One row per target that was delivered to, under a hash of its address. Written by eventpipe.ops.deliveries.
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("paused_until", UtcDateTime),
+    Column("disabled_at", UtcDateTime),
+    Column("last_error", Text),
 )

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from eventpipe.automations.definitions import Automations, read_automations
 from eventpipe.errors import ConfigurationError, Problem, UsageError
 from eventpipe.project.audit_rules import AuditRules, load_rules
 from eventpipe.project.corrections import Corrections, read_corrections
@@ -23,12 +24,13 @@ from eventpipe.project.sources import SourceProfile
 from eventpipe.project.tracking_plan import read_registry
 from eventpipe.project.validation import attempt, problems_of
 from eventpipe.project.yaml import read_document
-from eventpipe.segments.definitions import Segments, read_segments
+from eventpipe.segments.definitions import Segments, read_segments, segment_names
 from eventpipe.segments.names import Names, published_catalogue
 
 VARIABLE: Final = "EVENTPIPE_PROJECT"
 EVENTS: Final = "events"
 SEGMENTS: Final = "segments"
+AUTOMATIONS: Final = "automations"
 STATE: Final = ".eventpipe"
 
 _PATHS: Final = TypeAdapter(Paths)
@@ -46,6 +48,7 @@ class Project:
     settings: Settings
     registry: Registry
     segments: Segments
+    automations: Automations
     audit: AuditRules
     profiles: Mapping[str, SourceProfile]
     corrections: Corrections
@@ -72,12 +75,18 @@ def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
     corrections, uncorrected = read_corrections(root, environ)
     problems += unreadable + undefined + uncorrected
     documents, unreadable = _documents(root, SEGMENTS, environ)
-    segments, wrong = read_segments(documents, _names(root, document, settings, registry, bool(documents)))
+    automated, unautomated = _documents(root, AUTOMATIONS, environ)
+    names = _names(root, document, settings, registry, bool(documents or automated))
+    segments, wrong = read_segments(documents, names)
+    automations, refused = read_automations(automated, names, segment_names(documents))
+    problems += unautomated + refused
     rules, unruled = load_rules(root, environ, tuple(settings.sources) if settings is not None else None)
     problems += unreadable + wrong + unruled
-    if problems or settings is None or registry is None or segments is None or corrections is None or rules is None:
+    if problems or settings is None or registry is None or segments is None or automations is None:
         raise ConfigurationError(sorted(problems, key=_order))
-    return _project(root, settings, registry, segments, rules, corrections)
+    if corrections is None or rules is None:
+        raise ConfigurationError(sorted(problems, key=_order))
+    return _project(root, settings, registry, segments, automations, rules, corrections)
 
 
 def path_findings(root: Path, document: Document) -> Iterator[Finding]:
@@ -103,9 +112,9 @@ def _order(problem: Problem) -> tuple[bool, str, int]:
 
 
 def _names(
-    root: Path, document: Document, settings: Settings | None, registry: Registry | None, has_segments: bool
+    root: Path, document: Document, settings: Settings | None, registry: Registry | None, are_used: bool
 ) -> Names:
-    """What segments may name. Where settings are wrong, those parts of them that are right count, and the defaults."""
+    """What segments and automations may name. Where settings are wrong, those parts of them that are right count, and the defaults."""
     rfm = attempt(_RFM, document, ("rfm",)) or RfmSettings()
     known = settings or Settings()
     return Names(
@@ -114,7 +123,7 @@ def _names(
         rfm.segment_names,
         known.currency,
         known.timezone,
-        seen=published_catalogue(_absolute(root, known.paths.analytics)) if has_segments else {},
+        seen=published_catalogue(_absolute(root, known.paths.analytics)) if are_used else {},
     )
 
 
@@ -123,6 +132,7 @@ def _project(
     settings: Settings,
     registry: Registry,
     segments: Segments,
+    automations: Automations,
     audit: AuditRules,
     corrections: Corrections,
 ) -> Project:
@@ -132,6 +142,7 @@ def _project(
         settings=settings,
         registry=registry,
         segments=segments,
+        automations=automations,
         audit=audit,
         profiles={name: source.resolved(name, settings) for name, source in settings.sources.items()},
         corrections=corrections,

@@ -47,6 +47,9 @@ from eventpipe.project.validation import Section, at, problems_of, validate
 FILE: Final = "eventpipe.yml"
 
 
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
+
+
 def _location(text: str) -> str:
     if "://" in text:
         raise Refusal("a path: addresses of other stores are not served here")
@@ -93,6 +96,21 @@ class LimitSettings(Section):
     property_names: int = Field(default=10_000, ge=1)
 
 
+def _hosts(written: tuple[str, ...]) -> tuple[str, ...]:
+    for each in written:
+        if not _HOST.fullmatch(each):
+            raise Refusal("a list of hosts: write names or addresses, like localhost or 127.0.0.1:8080")
+    return tuple(each.lower() for each in written)
+
+
+class DeliverSettings(Section):
+    """Where triggers may go (spec 4, "Delivery"). `allow_hosts` are targets of developers: hosts, or hosts with a port,
+    that may be private and without TLS. `in_flight` is how many requests are under way at once."""
+
+    allow_hosts: Annotated[tuple[str, ...], AfterValidator(_hosts)] = ()
+    in_flight: int = Field(default=16, ge=1, le=256)
+
+
 class Settings(Section):
     """The whole of eventpipe.yml."""
 
@@ -107,6 +125,7 @@ class Settings(Section):
     paths: Paths = Paths()
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
+    deliver: DeliverSettings = DeliverSettings()
 
 
 _TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle")

@@ -25,6 +25,7 @@ lake/
 *.duckdb.wal
 ops.db
 ops.db-*
+outbox/
 .eventpipe/
 """
 

@@ -9,7 +9,7 @@ Tables that are read, under the names that `Tables` gives them: events, contacts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -32,6 +32,7 @@ from eventpipe.segments.grammar import (
     RfmCondition,
     Segment,
     SegmentCondition,
+    Where,
     leaves,
 )
 from eventpipe.segments.names import (
@@ -123,10 +124,10 @@ class Compiler:
         self._tables = tables
         self._members_of = members_of
 
-    def query(self, segment: Segment) -> Query:
-        """The query of one definition."""
+    def query(self, condition: Node) -> Query:
+        """The query of one condition, of whatever depth."""
         query = Query(self._tables)
-        query.holds = self._holds(segment.where, query)
+        query.holds = self._holds(condition, query)
         return query
 
     def _holds(self, node: Node, query: Query) -> exp.Expr:
@@ -217,11 +218,7 @@ class Compiler:
 
     def _kept(self, node: OfEvents, events: tuple[str, ...], goal: str | None) -> Iterator[exp.Expr]:
         yield from window(node, self._as_of, self._names.timezone).holds(exp.column("occurred_at"))
-        definitions = self._names.definitions(events, goal)
-        for name, test in node.where.items():
-            column = exp.column(name) if name in EVENT_FIELDS else None
-            attribute = json_attribute(exp.column("properties"), self._names.properties(name, definitions), column)
-            yield from (exp.paren(each, copy=False) for each in tests(attribute, test, self._names.timezone))
+        yield from where_holds(node.where, self._names, events, goal)
 
     def _source(self, node: OfEvents, selected: list[exp.Expr], kept: list[exp.Expr]) -> exp.Select:
         """The counted events, or the one that is the contact's first or last, if it is among them."""
@@ -335,6 +332,22 @@ class Compiler:
             return value, exp.and_(*(compared(value, *bound) for bound in node.bounds()))
         wanted = (subject,) if subject not in (RFM_SEGMENT, RFM_SCORE) else node.in_ or (str(node.equals),)
         return value, exp.In(this=value.copy(), expressions=[exp.Literal.string(str(each)) for each in wanted])
+
+
+def where_holds(where: Where, names: Names, events: Iterable[str], goal: str | None = None) -> Iterator[exp.Expr]:
+    """What `where` asks of a row of events, of those that have one of these names or count as the goal."""
+    events = tuple(events)
+    for name, test in where.items():
+        attribute = event_attribute(name, names, events, goal)
+        yield from (exp.paren(each, copy=False) for each in tests(attribute, test, names.timezone))
+
+
+def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | None = None) -> Attribute:
+    """What a name in a definition reads of a row of events: its property, under the name that the events' definitions
+    give to it, else the field of that name."""
+    column = exp.column(name) if name in EVENT_FIELDS else None
+    declared = names.properties(name, names.definitions(events, goal))
+    return json_attribute(exp.column("properties"), declared, column)
 
 
 def rfm_column(node: RfmCondition) -> str:

@@ -46,7 +46,7 @@ def read_segments(documents: Iterable[Document], names: Names) -> tuple[Segments
     """The segments of all files, or None and every problem of all of them."""
     documents = tuple(documents)
     places = {name: (document, path) for document, path, name in _named(documents)}
-    scope = Scope(names, frozenset(places))
+    scope = Scope(names, segment_names(documents))
     problems: list[Problem] = []
     found: dict[str, Segment] = {}
     for document in documents:
@@ -77,12 +77,22 @@ def read_segments(documents: Iterable[Document], names: Names) -> tuple[Segments
     return Segments(tuple(found[name] for name in order), names), []
 
 
+def segment_names(documents: Iterable[Document]) -> frozenset[str]:
+    """The names of all segments of the files, right or wrong: what others may refer to."""
+    return frozenset(name for _, _, name in _named(documents))
+
+
+def named_entries(document: Document, key: str) -> Iterator[tuple[KeyPath, str]]:
+    """Every entry of the list under `key` that has a name, right or wrong: its place and the name."""
+    entries = at(document.data, (key,))
+    for position in range(len(entries) if isinstance(entries, list) else 0):
+        path: KeyPath = (key, position)
+        name = attempt(_NAME, document, (*path, "name"))
+        if name is not None:
+            yield path, name
+
+
 def _named(documents: Iterable[Document]) -> Iterator[tuple[Document, KeyPath, str]]:
-    """Every entry with a name, right or wrong."""
     for document in documents:
-        entries = at(document.data, ("segments",))
-        for position in range(len(entries) if isinstance(entries, list) else 0):
-            path: KeyPath = ("segments", position)
-            name = attempt(_NAME, document, (*path, "name"))
-            if name is not None:
-                yield document, path, name
+        for path, name in named_entries(document, "segments"):
+            yield document, path, name

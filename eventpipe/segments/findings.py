@@ -25,6 +25,7 @@ from eventpipe.segments.grammar import (
     Operators,
     RfmCondition,
     SegmentCondition,
+    Where,
     operators_of,
 )
 from eventpipe.segments.names import (
@@ -93,9 +94,14 @@ def _of(node: Node, path: KeyPath, scope: Scope) -> Iterator[Finding]:
         yield from _contact(node, path, scope.names)
     elif isinstance(node, RfmCondition):
         yield from _rfm(node, path, scope.names)
-    elif isinstance(node, SegmentCondition) and node.segment not in scope.segments:
-        known = tuple(sorted(scope.segments))
-        yield Finding((*path, "segment"), f"{node.segment!r} is no segment{hint(node.segment, (), known=known)}")
+    elif isinstance(node, SegmentCondition):
+        yield from segment_findings(node.segment, (*path, "segment"), scope)
+
+
+def segment_findings(written: str, path: KeyPath, scope: Scope) -> Iterator[Finding]:
+    """That a segment of a name does not exist."""
+    if written not in scope.segments:
+        yield Finding(path, f"{written!r} is no segment{hint(written, (), known=tuple(sorted(scope.segments)))}")
 
 
 def _goal(node: GoalCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
@@ -104,8 +110,8 @@ def _goal(node: GoalCondition, path: KeyPath, names: Names) -> Iterator[Finding]
         yield Finding(path, f"an aggregate {node.aggregate} needs a comparison: one of {', '.join(COMPARISONS)}")
     events = () if node.event is None else (node.event,)
     if node.event is not None:
-        yield from _name(node.event, (*path, "event"), names)
-    yield from _where(node, path, events, node.goal, names)
+        yield from event_name_findings(node.event, (*path, "event"), names)
+    yield from where_findings(node.where, path, events, names, node.goal)
 
 
 def _event(node: EventCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
@@ -113,18 +119,18 @@ def _event(node: EventCondition, path: KeyPath, names: Names) -> Iterator[Findin
     if node.event is not None and node.any_event is not None:
         yield Finding(path, "names events twice: keep one of event and any_event")
     if node.event is not None:
-        yield from _name(node.event, (*path, "event"), names)
+        yield from event_name_findings(node.event, (*path, "event"), names)
     for place, each in enumerate(node.any_event or ()):
-        yield from _name(each, (*path, "any_event", place), names)
+        yield from event_name_findings(each, (*path, "any_event", place), names)
     if node.count is not None and list(node.bounds()):
         yield Finding((*path, "count"), "compares twice: write the comparisons here or beside the event, not both")
     if node.count is not None and not list(node.count.bounds()):
         yield Finding((*path, "count"), f"needs a comparison: one of {', '.join(COMPARISONS)}")
     if node.without is not None:
-        yield from _name(node.without.event, (*path, "without", "event"), names)
+        yield from event_name_findings(node.without.event, (*path, "without", "event"), names)
         if (node.without.after is None) == (node.without.before is None):
             yield Finding((*path, "without"), "needs one of `after: it` and `before: it`")
-    yield from _where(node, path, node.names, None, names)
+    yield from where_findings(node.where, path, node.names, names)
 
 
 def _times(node: OfEvents, path: KeyPath) -> Iterator[Finding]:
@@ -143,15 +149,16 @@ def _times(node: OfEvents, path: KeyPath) -> Iterator[Finding]:
         yield Finding(path, "is about the first and the last event at once: keep one, or write two conditions")
 
 
-def _name(written: str, path: KeyPath, names: Names) -> Iterator[Finding]:
+def event_name_findings(written: str, path: KeyPath, names: Names) -> Iterator[Finding]:
     """A name that nobody knows may be of an event that is still to come; one that is nearly a known one is not."""
     if written in names.events:
         return
-    if guess := _nearly(written, names.events):
+    if guess := nearly(written, names.events):
         yield Finding(path, f"no definition and no event is called {written!r}; did you mean {guess!r}?")
 
 
-def _nearly(written: str, known: tuple[str, ...]) -> str | None:
+def nearly(written: str, known: tuple[str, ...]) -> str | None:
+    """The known name that a name is nearly, and so probably meant."""
     if len(written) > LONGEST_GUESS:
         return None
     spelled = {each.casefold(): each for each in known}
@@ -159,18 +166,21 @@ def _nearly(written: str, known: tuple[str, ...]) -> str | None:
     return spelled[close[0]] if close else None
 
 
-def _where(node: OfEvents, path: KeyPath, events: tuple[str, ...], goal: str | None, names: Names) -> Iterator[Finding]:
+def where_findings(
+    tests: Where, path: KeyPath, events: tuple[str, ...], names: Names, goal: str | None = None
+) -> Iterator[Finding]:
+    """What is wrong in the `where` of the condition at `path`, which is about these events, or goals of a type."""
     definitions = names.definitions(events, goal)
     declared = {spelling for each in definitions for one in each.properties for spelling in (one.name, *one.aliases)}
     seen = set(chain.from_iterable(names.seen.get(names.event(each), ()) for each in events))
     closed = bool(definitions) and all(each.unknown_properties == "reject" for each in definitions)
-    for name, test in node.where.items():
+    for name, test in tests.items():
         where = (*path, "where", name)
         if name not in declared and name not in seen and name not in EVENT_FIELDS:
             known = tuple(sorted(declared | seen))
             if closed:
                 yield Finding(where, f"no definition has a property {name!r}{hint(name, (), known=known)}")
-            elif guess := _nearly(name, (*known, *EVENT_FIELDS)):
+            elif guess := nearly(name, (*known, *EVENT_FIELDS)):
                 yield Finding(where, f"no property is called {name!r}; did you mean {guess!r}?")
         yield from _tests(test, where)
 
@@ -237,7 +247,7 @@ def _contact(node: ContactCondition, path: KeyPath, names: Names) -> Iterator[Fi
         return
     if not subject.startswith(TRAIT_PREFIX):
         known = (AGE, IS_ANONYMOUS, *names.identifiers, *NUMBER_FIELDS)
-        guess = _nearly(subject, known) if subject not in known else None
+        guess = nearly(subject, known) if subject not in known else None
         if guess:
             yield Finding(
                 (*path, "contact"), f"did you mean {guess!r}? Write {TRAIT_PREFIX}{subject} for a trait of this name"

@@ -48,10 +48,15 @@ def _name(written: str) -> str:
     return written
 
 
-def _some(conditions: tuple[Any, ...]) -> tuple[Any, ...]:
+def some(conditions: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list that is not empty."""
     if not conditions:
         raise Refusal("complete: list at least one condition")
     return conditions
+
+
+DefinitionName = Annotated[str, AfterValidator(_name)]
+"""What a segment or an automation may be called."""
 
 
 class Operators(Section):
@@ -171,7 +176,7 @@ class EventCondition(OfEvents):
     union_tag: ClassVar[str] = "#event"
 
     event: Name | None = None
-    any_event: Annotated[tuple[Name, ...], AfterValidator(_some)] | None = None
+    any_event: Annotated[tuple[Name, ...], AfterValidator(some)] | None = None
     aggregate: Literal["count"] = "count"
     count: CountComparisons | None = None
     without: Without | None = None
@@ -220,7 +225,7 @@ class All(Section):
 
     union_tag: ClassVar[str] = "#all"
 
-    all: Annotated[tuple[Condition, ...], AfterValidator(_some)]
+    all: Annotated[tuple[Condition, ...], AfterValidator(some)]
 
 
 class AnyOf(Section):
@@ -228,7 +233,7 @@ class AnyOf(Section):
 
     union_tag: ClassVar[str] = "#any"
 
-    any: Annotated[tuple[Condition, ...], AfterValidator(_some)]
+    any: Annotated[tuple[Condition, ...], AfterValidator(some)]
 
 
 class Not(Section):
@@ -277,7 +282,7 @@ for _model in (All, AnyOf, Not):
 class Segment(Section):
     """One definition."""
 
-    name: Annotated[str, AfterValidator(_name)]
+    name: DefinitionName
     description: str = ""
     where: Condition
 

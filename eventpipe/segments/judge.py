@@ -137,7 +137,7 @@ class _Stage:
             return exp.select("contact_id").from_(_FOUND).where(f"segment = {numbers[name]}")
 
         compiler = Compiler(self._segments.names, self._as_of, _TABLES, members_of)
-        queries = [compiler.query(segment) for segment in segments]
+        queries = [compiler.query(segment.where) for segment in segments]
         self._connection.execute(
             f"create or replace temp table {_TABLES.contacts} as"
             " select (row_number() over ())::integer as contact_id, contacts.* rename (contact_id as id)"
@@ -278,7 +278,9 @@ def versions(segments: Segments) -> dict[str, str]:
     compiler = Compiler(segments.names, _FIXED, Tables(), _nobody)
     found: dict[str, str] = {}
     for segment in segments.definitions:
-        text = sql(compiler.query(segment).members()) + "".join(found[name] for name in sorted(references(segment)))
+        text = sql(compiler.query(segment.where).members()) + "".join(
+            found[name] for name in sorted(references(segment))
+        )
         found[segment.name] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return found
 

@@ -123,7 +123,7 @@ class PublishedSegments:
         def members_of(name: str) -> exp.Select:
             return self._query(self._segments.by_name[name], tables).members()
 
-        return Compiler(self._segments.names, self._as_of, tables, members_of).query(segment)
+        return Compiler(self._segments.names, self._as_of, tables, members_of).query(segment.where)
 
     def _change(self, name: str, published: dict[str, int]) -> Change:
         segment = self._segments.by_name.get(name)

@@ -47,6 +47,7 @@ def test_a_run_lands_what_the_sample_promised(shop: Shop) -> None:
         "model",
         "segment",
         "audit",
+        "decide",
         "publish",
     ]
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 import eventpipe
+from eventpipe.automations.history import TABLES as DECISION_TABLES
 from eventpipe.definitions import build_defs
 from eventpipe.defs.assets import PLANNED, SEGMENT_TABLES
 from eventpipe.defs.models import Models, read_models
@@ -46,12 +47,15 @@ def test_the_graph_is_the_reviewed_one(definitions: dg.Definitions) -> None:
     assert text == GRAPH.read_text(encoding="utf-8")
 
 
+STEPS = ("land", "resolve", "identify", "model", "segment", "decide", "publish", "deliver")
+
+
 def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert not spec.description.startswith("dbt model"), spec.key
         assert spec.kinds, spec.key
-        assert spec.group_name in ("land", "resolve", "identify", "model", "segment", "publish"), spec.key
+        assert spec.group_name in STEPS, spec.key
 
 
 def test_a_range_of_partitions_is_one_run_for_every_asset(definitions: dg.Definitions) -> None:
@@ -93,7 +97,7 @@ def test_a_model_comes_after_those_that_it_reads(models: Models) -> None:
 def test_names_that_the_code_knows_are_those_of_models(models: Models) -> None:
     names = {model.name for model in (*models.resolve, *models.marts)}
     assert PLANNED in names
-    assert set(PREVIEWS) - names == {"identity_nodes", *SEGMENT_TABLES}
+    assert set(PREVIEWS) - names == {"identity_nodes", *SEGMENT_TABLES, *DECISION_TABLES}
     assert HEAT_MAPS.keys() <= names
 
 

@@ -25,6 +25,7 @@ def test_the_outcome_tells_what_every_stage_did(shop: Shop) -> None:
         "model",
         "segment",
         "audit",
+        "decide",
         "publish",
     ]
     assert {each.key.file: each.outcome for each in outcome.landed} == {

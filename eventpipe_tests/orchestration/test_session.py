@@ -51,10 +51,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSession:
         (["land"], ["begin", "land"]),
         (["model"], ["begin", "resolve", "identify", "model"]),
         (["audit"], ["begin", "audit"]),
-        (["publish"], ["begin", "resolve", "identify", "model", "segment", "audit", "publish"]),
+        (["publish"], ["begin", "resolve", "identify", "model", "segment", "audit", "decide", "publish"]),
         (
             ["land", "resolve", "identify", "model", "audit", "segment", "publish"],
-            ["begin", "land", "resolve", "identify", "model", "segment", "audit", "publish"],
+            ["begin", "land", "resolve", "identify", "model", "segment", "audit", "decide", "publish"],
         ),
     ],
 )

@@ -57,7 +57,9 @@ def _run(root: Path, as_of: datetime, fail_at: str, full_refresh: bool, largest_
         refresh.resolve()
         refresh.identify()
         refresh.model()
+        refresh.segment()
         refresh.audit()
+        refresh.decide()
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
         refresh.publish()

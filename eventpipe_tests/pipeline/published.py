@@ -68,7 +68,8 @@ def _derived(name: str, table: Table) -> Table:
     if name == "contact_timeline":
         kind = table.columns.index("entry_type")
         return Table(
-            table.columns, Counter({r: n for r, n in table.rows.items() if not r[kind].startswith("segment.")})
+            table.columns,
+            Counter({r: n for r, n in table.rows.items() if not r[kind].startswith(("segment.", "automation."))}),
         )
     return table
 

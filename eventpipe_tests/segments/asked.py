@@ -68,10 +68,10 @@ class Engine:
         segments = read(definitions, names(self.world))
 
         def members_of(other: str) -> exp.Select:
-            return compiler.query(segments.by_name[other]).members()
+            return compiler.query(segments.by_name[other].where).members()
 
         compiler = Compiler(segments.names, self.world.as_of, Tables(), members_of)
-        return compiler.query(segments.by_name[name])
+        return compiler.query(segments.by_name[name].where)
 
     def members(self, definitions: Mapping[str, Definition], name: str) -> list[str]:
         rows = self.connection.execute(sql(self.query(definitions, name).members())).fetchall()

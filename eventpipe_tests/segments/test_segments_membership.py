@@ -283,6 +283,7 @@ def _judged(shop: Shop, as_of: datetime) -> Any:
             stage()
         judgement = refresh.segment()
         refresh.audit()
+        refresh.decide()
         refresh.publish()
     return judgement
 

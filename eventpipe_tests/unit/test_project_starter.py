@@ -24,6 +24,7 @@ def test_it_lists_what_it_made(tmp_path: Path) -> None:
     made = create_project(tmp_path / "new" / "shop")
     assert sorted(str(path.relative_to(tmp_path / "new" / "shop")) for path in made) == [
         ".gitignore",
+        "automations/journeys.yml",
         "eventpipe.yml",
         "events/engagement.yml",
         "events/orders.yml",
@@ -100,7 +101,7 @@ def test_the_order_total_is_found_under_each_of_its_names(starter: Project) -> N
 
 
 def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None:
-    """Uncommented, the sections below `sources` must load and change nothing but the three examples in them."""
+    """Uncommented, the sections below `sources` must load and change nothing but the four examples in them."""
     path = starter.root / "eventpipe.yml"
     head, sections = path.read_text().split("# Which identifiers", 1)
     sections = re.sub(r"^# ((?: *- | *)\w*[:{].*)$", r"\1", sections, flags=re.MULTILINE)
@@ -110,7 +111,9 @@ def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None
     assert loaded.identity.blocked == ("qa@example.com",)
     assert loaded.engine.threads == 2
     assert loaded.rfm.cut_points.recency == (30, 90, 180, 365)
+    assert loaded.deliver.allow_hosts == ("localhost",)
     changed = {
+        "deliver": loaded.deliver.model_copy(update={"allow_hosts": ()}),
         "identity": loaded.identity.model_copy(update={"blocked": ()}),
         "rfm": loaded.rfm.model_copy(update={"cut_points": FixedCutPoints()}),
         "engine": loaded.engine.model_copy(update={"threads": None}),
@@ -128,6 +131,18 @@ def test_the_mapping_that_it_comments_out_works(starter: Project) -> None:
     shop = load_project(starter.root, {}).profiles["shop"]
     assert (shop.preset, shop.format, shop.timezone) == (None, "csv", "Europe/London")
     assert set(shop.map) == {"event_name", "customer_id", "occurred_at", "order_id", "value"}
+
+
+def test_its_automations_are_the_journeys_that_shops_ask_for(starter: Project) -> None:
+    found = starter.automations.by_name
+    assert found["cart_recovery"].unless is not None
+    assert {each.awaits for each in found.values()} >= {
+        "event user.signed_up",
+        "segment_left recent_customers",
+        "segment_entered vip_customers",
+    }
+    assert found["replenish_kitchen"].wait.days == 25
+    assert all(each.description and each.deliver != "none" for each in found.values())
 
 
 def test_its_segments_name_events_of_the_tracking_plan(starter: Project) -> None:

@@ -100,15 +100,28 @@ memberships as (
     select
         workspace_id,
         contact_id,
-        {{ timeline_of_membership("entered_at", "segment.entered", "run_entered") }}
+        {{ timeline_of_observed("entered_at", "segment.entered", "json_object('segment', segment)", "run_entered") }}
     from {{ source("segments", "segment_history").include(database=false) }}
     union all
     select
         workspace_id,
         contact_id,
-        {{ timeline_of_membership("left_at", "segment.left", "run_left") }}
+        {{ timeline_of_observed("left_at", "segment.left", "json_object('segment', segment)", "run_left") }}
     from {{ source("segments", "segment_history").include(database=false) }}
     where left_at is not null
+),
+
+triggers as (
+    select
+        workspace_id,
+        contact_id,
+        {{ timeline_of_observed(
+            "fired_at",
+            "automation.triggered",
+            "json_object('automation', automation, 'trigger_id', trigger_id)",
+            "run_id",
+        ) }}
+    from {{ source("automations", "automation_triggers").include(database=false) }}
 )
 
 select * from live
@@ -120,3 +133,5 @@ union all
 select * from merged
 union all
 select * from memberships
+union all
+select * from triggers

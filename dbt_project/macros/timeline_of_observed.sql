@@ -1,5 +1,5 @@
-{% macro timeline_of_membership(at, entry_type, run_id) -%}
-    {#- The columns of a timeline entry after the contact, for a row of segment_history. -#}
+{% macro timeline_of_observed(at, entry_type, properties, run_id) -%}
+    {#- The columns of a timeline entry after the contact, for what a run observed at an instant. -#}
     {{ at }} as occurred_at,
         '{{ entry_type }}' as entry_type,
         null as event_name,
@@ -9,7 +9,7 @@
         null as goal_name,
         null as value,
         null as currency,
-        json_object('segment', segment) as properties,
+        {{ properties }} as properties,
         null as extra,
         null as changes,
         null as version_number,

@@ -1,0 +1,1 @@
+"""Automations: definitions as typed trees, and the decision about each candidate (spec 4)."""

@@ -1,0 +1,37 @@
+"""File targets: whole files of JSON lines in a folder, each put there by one rename (spec 4, "Delivery").
+
+A file that is there is complete. Killed between the rename and the record of it, the next process writes the same triggers
+again, in another file, under the same ids.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from eventpipe.delivery.message import body
+from eventpipe.ops.deliveries import Outgoing
+
+
+def write(folder: Path, triggers: Sequence[Outgoing], now: datetime) -> Path:
+    """Writes triggers, one line each, and gives the file. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{triggers[0].trigger_id}.jsonl"
+    path = folder / name
+    temporary = folder / f".{name}.tmp"
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(f"{body(each)}\n" for each in triggers)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return path

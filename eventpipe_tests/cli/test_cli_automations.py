@@ -1,0 +1,102 @@
+"""`eventpipe automations`, `deliver` and `deliveries`: what they say of a shop, and of one that fired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventpipe.cli.options import now
+from eventpipe.ops.store import OpsStore
+from eventpipe_tests.cli.conftest import Ended, Shop
+from eventpipe_tests.delivery.fired import fire, project
+from eventpipe_tests.delivery.receiver import SECRET, receiving
+
+Call = Callable[..., Ended]
+
+
+def test_the_starter_s_automations_are_active_after_the_first_run_and_quiet(shop: Shop, call: Call) -> None:
+    rows = {
+        each["automation"]: each
+        for each in call("automations", "ls", "--project", shop.root, "--json").good().json["automations"]
+    }
+    assert {"cart_recovery", "welcome", "win_back", "vip_entry", "replenish_kitchen"} == set(rows)
+    assert all(each["active_since"] and not any(each["decisions"].values()) for each in rows.values())
+    assert "cart_recovery" in call("automations", "ls", "--project", shop.root).good().out
+
+
+def test_why_says_that_a_sign_up_lies_in_the_past(shop: Shop, call: Call) -> None:
+    query = "select contact_id from events where event_name = 'user.signed_up' and contact_id is not null limit 1"
+    contact = call("query", query, "--json", "--project", shop.root).good().json[0]["contact_id"]
+    told = call("automations", "why", "welcome", contact, "--project", shop.root, "--json").good().json
+    assert told["decisions"] == []
+    assert told["past"]
+    assert "past" in call("automations", "why", "welcome", contact, "--project", shop.root).good().out
+
+
+def test_plan_tells_what_the_next_run_does(shop: Shop, call: Call) -> None:
+    rows = call("automations", "plan", "--project", shop.root, "--json").good().json["automations"]
+    assert {each["state"] for each in rows} == {"same"}
+    assert any(each["occasions"] for each in rows)
+
+
+def test_a_wrong_name_is_a_wrong_argument(shop: Shop, call: Call) -> None:
+    ended = call("automations", "why", "welcom", "someone", "--project", shop.root)
+    assert (ended.code, "did you mean 'welcome'" in ended.err) == (2, True)
+
+
+def test_fire_needs_somebody_who_answers(shop: Shop, call: Call) -> None:
+    for command in (["run"], ["backfill", "--from", "2026-01-01", "--to", "2026-01-01"]):
+        ended = call(*command, "--fire", "--project", shop.root)
+        assert (ended.code, "--yes" in ended.err) == (2, True)
+
+
+def test_deliveries_are_shown_sent_listed_and_replayed(tmp_path: Path, call: Call) -> None:
+    with receiving() as receiver:
+        made = project(
+            tmp_path,
+            {"cart": {"webhook": receiver.url(), "secret": SECRET}},
+            deliver={"allow_hosts": [receiver.host]},
+        )
+        with OpsStore.open(made.ops) as store:
+            (trigger_id,) = fire(store, "cart", ["c1"], at=now() - timedelta(minutes=1))
+
+        def ask(*arguments: object) -> Any:
+            return call(*arguments, "--project", made.root, "--json").good().json
+
+        (due,) = ask("deliver", "--dry-run")["due"]
+        assert (due["automation"], due["due"], due["deliver_to"]) == ("cart", 1, f"http://{receiver.host}")
+        assert receiver.got == []
+        receiver.answers["/ok"] = [500, 200]
+        assert ask("deliver")["failed"] == 1
+        assert ask("status")["deliveries"]["failing"] == 1
+        assert "answered 500" in call("status", "--project", made.root).good().out
+        (row,) = ask("deliveries", "ls", "--status", "pending")["deliveries"]
+        assert (row["trigger_id"], row["last_error"]) == (trigger_id, "answered 500")
+        assert ask("deliveries", "replay", trigger_id) == {"replayed": [trigger_id]}
+        assert ask("deliver")["delivered"] == 1
+        shown = ask("deliveries", "show", trigger_id)
+        assert [each["status_code"] for each in shown["tried"]] == [500, 200]
+        assert json.loads(receiver.got[0].body)["id"] == trigger_id
+        assert receiver.url() not in call("deliveries", "ls", "--project", made.root).good().out
+        for wrong in (
+            ("deliveries", "show", "trg_x"),
+            ("deliveries", "replay", "trg_x"),
+            ("deliveries", "ls", "--status", "lost"),
+        ):
+            assert call(*wrong, "--project", made.root).code == 2
+
+
+@pytest.mark.parametrize(
+    "command", [["deliver"], ["deliver", "--dry-run"], ["deliveries", "ls"], ["automations", "ls"]]
+)
+def test_looking_at_a_project_that_never_ran_makes_nothing(tmp_path: Path, call: Call, command: list[str]) -> None:
+    from eventpipe_tests import builders
+
+    made = builders.project(tmp_path)
+    call(*command, "--project", made.root).good()
+    assert not made.ops.exists()
