@@ -46,9 +46,13 @@ class Engine:
     """A world's tables."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
         self.connection = duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
+        self.show(world)
+
+    def show(self, world: World) -> None:
+        """The tables are those of this world from now on."""
+        self.world = world
         self._store("events", [self._event(each) for each in world.events], _EVENTS)
         self._store("contacts", [self._contact(each) for each in world.contacts], _CONTACTS)
         held = [
@@ -86,7 +90,7 @@ class Engine:
 
     def _store(self, name: str, rows: list[dict[str, Any]], schema: Mapping[str, Any]) -> None:
         self.connection.register("frame", pl.DataFrame(rows, schema=dict(schema)).to_arrow())
-        self.connection.execute(f"create table {name} as from frame")
+        self.connection.execute(f"create or replace table {name} as from frame")
         self.connection.unregister("frame")
 
     def _event(self, event: Any) -> dict[str, Any]:
@@ -95,7 +99,8 @@ class Engine:
 
     def _contact(self, contact: Any) -> dict[str, Any]:
         traits = None if contact.traits is None else json.dumps(contact.traits, separators=(",", ":"))
-        return {name: getattr(contact, name) for name in _CONTACTS if hasattr(contact, name)} | {"traits": traits}
+        told = {name: getattr(contact, name) for name in _CONTACTS if hasattr(contact, name)}
+        return told | {"workspace_id": "default", "traits": traits}
 
 
 _EVENTS = {
@@ -106,6 +111,7 @@ _EVENTS = {
     **dict.fromkeys(("currency", "order_id", "properties", "deletion", "source"), pl.String),
 }
 _CONTACTS = {
+    "workspace_id": pl.String,
     "contact_id": pl.String,
     "first_seen_at": _INSTANT,
     "is_anonymous": pl.Boolean,
