@@ -85,6 +85,17 @@ class Engine:
         """Who matches one definition."""
         return self.members({"it": where}, "it")
 
+    def finds_in_what_is_read(self, where: Definition) -> list[str]:
+        """The same by a run's way: from nothing but the events and properties that the definition says it reads."""
+        segments = read({"it": where}, names(self.world))
+        columns = [name for name in _EVENTS if name != "properties"]
+        compiler = Compiler(segments.names, self.world.as_of, Tables(), _no_other)
+        reading = sql(compiler.reads(segments.definitions, columns))
+        self.connection.execute(f"create or replace temp table events_read as {reading}")
+        compiler = Compiler(segments.names, self.world.as_of, Tables("events_read"), _no_other)
+        rows = self.connection.execute(sql(compiler.query(segments.definitions[0]).members())).fetchall()
+        return sorted(contact_id for (contact_id,) in rows)
+
     def close(self) -> None:
         self.connection.close()
 
@@ -101,6 +112,10 @@ class Engine:
         traits = None if contact.traits is None else json.dumps(contact.traits, separators=(",", ":"))
         told = {name: getattr(contact, name) for name in _CONTACTS if hasattr(contact, name)}
         return told | {"workspace_id": "default", "traits": traits}
+
+
+def _no_other(segment: str) -> exp.Select:
+    raise AssertionError(f"the definition names {segment}")
 
 
 _EVENTS = {

@@ -28,6 +28,7 @@ def matches(where: Definition, *events: Event, timezone: str = "UTC", **contact:
     try:
         found = "one" in engine.finds(where)
         assert ("one" in engine.finds({"not": where})) != found
+        assert ("one" in engine.finds_in_what_is_read(where)) == found
         assert found == world.holds(where, one, {})
     finally:
         engine.close()
