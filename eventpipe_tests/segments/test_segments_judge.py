@@ -23,7 +23,7 @@ from eventpipe.segments import history
 from eventpipe.segments.judge import judge
 from eventpipe_tests.segments.asked import Engine, names, read
 from eventpipe_tests.segments.random_worlds import AS_OF, EDGES, conditions, scores, worlds
-from eventpipe_tests.segments.reference import Definition, Event, World
+from eventpipe_tests.segments.reference import Contact, Definition, Event, World
 
 RUN = "published"
 Scores = Mapping[str, Mapping[str, Any]]
@@ -100,6 +100,17 @@ def _shown(event: Event) -> tuple[str, str]:
     return event.event_id, event.deletion
 
 
+def with_segments(world: World) -> Engine:
+    """The world's tables, and those that the stage has besides."""
+    engine = Engine(world)
+    history.prepare(engine.connection)
+    engine.connection.execute("create table work.unjudged_contacts (workspace_id varchar, contact_id varchar)")
+    engine.connection.execute(
+        "create table contact_aliases (workspace_id varchar, alias_id varchar, contact_id varchar)"
+    )
+    return engine
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(told=told(), where=conditions)
 def test_each_run_has_the_members_of_its_instant(store: OpsStore, told: Told, where: Definition) -> None:
@@ -109,13 +120,8 @@ def test_each_run_has_the_members_of_its_instant(store: OpsStore, told: Told, wh
     }
     segments = read(definitions, names(told.world))
     before: World | None = None
-    engine = Engine(told.at(0))
+    engine = with_segments(told.at(0))
     try:
-        history.prepare(engine.connection)
-        engine.connection.execute("create table work.unjudged_contacts (workspace_id varchar, contact_id varchar)")
-        engine.connection.execute(
-            "create table contact_aliases (workspace_id varchar, alias_id varchar, contact_id varchar)"
-        )
         for step, as_of in enumerate(told.instants):
             world = told.at(step)
             engine.show(world)
@@ -130,3 +136,24 @@ def test_each_run_has_the_members_of_its_instant(store: OpsStore, told: Told, wh
             before = world
     finally:
         engine.close()
+
+
+def test_a_run_with_nothing_to_land_judges_only_whom_a_window_turned_for(store: OpsStore) -> None:
+    contacts = [Contact(f"k{days}", AS_OF - timedelta(days)) for days in range(5)]
+    orders = [
+        Event(each.contact_id, f"e{each.contact_id}", "order", each.first_seen_at, "purchase") for each in contacts
+    ]
+    world = World(contacts, orders, AS_OF)
+    segments = read({"recent": {"goal": "purchase", "in_last": "5d"}}, names(world))
+    engine = with_segments(world)
+    try:
+        first, next_day, again = (
+            judge(engine.connection, store, segments, run_id=RUN, as_of=as_of)
+            for as_of in (AS_OF, AS_OF + timedelta(days=1), AS_OF + timedelta(days=1))
+        )
+    finally:
+        engine.close()
+    assert (first.whole_segments, first.entered) == (1, 5)
+    assert (next_day.whole_segments, next_day.contacts, next_day.left) == (0, 1, 1)
+    assert (again.whole_segments, again.entered, again.left) == (0, 0, 0)
+    assert again.contacts <= 1

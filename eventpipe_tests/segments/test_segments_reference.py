@@ -9,7 +9,7 @@ from eventpipe_tests.segments.random_worlds import conditions, worlds
 from eventpipe_tests.segments.reference import Definition, World
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds(), where=conditions, other=conditions)
 def test_members_are_those_for_whom_it_holds(world: World, where: Definition, other: Definition) -> None:
     definitions = {
