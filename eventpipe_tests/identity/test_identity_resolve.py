@@ -264,7 +264,7 @@ def test_no_correction_makes_the_solver_fail(tmp_path: Path) -> None:
     with database() as connection:
         step(connection, sets, rules)
         contacts = contacts_of_sets(connection)
-        assert len(set(contacts.values())) == len(HOSTILE)
+        assert len(contacts) == len(sets)
         step(connection, dict(list(sets.items())[:3]), rules)
         assert contacts_of_sets(connection) == contacts
 
