@@ -27,7 +27,8 @@ from eventpipe.segments import history
 from eventpipe.segments.judge import judge
 from eventpipe.segments.published import PublishedSegments
 from eventpipe.warehouse.database import connect
-from eventpipe.warehouse.dbt import Dbt, project_dir
+from eventpipe.warehouse.dbt import Dbt
+from eventpipe.warehouse.parsed import project_dir
 
 MODELS = (
     "contact_goals",

@@ -19,7 +19,7 @@ import pytest
 
 from eventpipe.errors import ConfigurationError
 from eventpipe.project.folder import load_project
-from eventpipe.warehouse.dbt import project_dir
+from eventpipe.warehouse.parsed import project_dir
 from eventpipe_tests.builders import event, export, project
 from eventpipe_tests.pipeline.published import Tables, assert_same
 from eventpipe_tests.pipeline.shop import Shop
