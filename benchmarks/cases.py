@@ -269,6 +269,7 @@ def segments_case(bench: Bench, wanted: Collection[str], report: Report) -> None
     told = segments_run(project)
     first, nightly = told["models"] + told["judge"], told["nightly_models"] + told["nightly_judge"]
     report.checks.append(Check("preview", f"{told['previewed']} members", f"{told['counted']} members"))
+    report.checks.append(Check("btyd", told["btyd_found"], told["btyd_expected"]))
     script = "the plain script's load and dedupe"
     for row in (
         Row(SEGMENTS, first, plain, script, LOAD_AND_DEDUPE),

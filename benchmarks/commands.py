@@ -104,10 +104,10 @@ def intake_run(project: Path) -> Intake:
     return Intake(measured, accepted=int(measured.stdout.split()[-1]))
 
 
-def segments_run(project: Path) -> dict[str, float]:
+def segments_run(project: Path) -> dict[str, Any]:
     """Seconds of goals, RFM and segments on a project that was run, by part (see `benchmarks.segments_only`)."""
     measured = measure([sys.executable, "-m", "benchmarks.segments_only", str(project)])
-    told: dict[str, float] = json.loads(measured.stdout.splitlines()[-1])
+    told: dict[str, Any] = json.loads(measured.stdout.splitlines()[-1])
     return told
 
 

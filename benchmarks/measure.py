@@ -1,9 +1,10 @@
 """Run a command in a process of its own and tell how long it took and how much memory it held.
 
-Memory is the resident set summed over the command and all its descendants, sampled from `/proc` every 20
-ms, or the kernel's own high-water mark of the largest single process (`ru_maxrss`), whichever is more.
-The sum counts pages that processes share once for each, so it errs on the high side; the mark catches a
-peak between two samples. Without `/proc` only the mark is known.
+Memory is the resident set summed over the command and all its descendants, or the kernel's own high-water
+mark of the largest single process (`VmHWM`), whichever is more, sampled from `/proc` every 20 ms. The sum counts
+pages that processes share once for each, so it errs on the high side; the mark catches a peak between two
+samples. Without `/proc` there is only `ru_maxrss`, which is not less than what this process, the parent, ever
+held: the kernel hands that on to whom it starts.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def measure(
     if process.returncode != 0:
         told = f"{stdout[-_TAIL:]}\n{stderr[-_TAIL:]}".strip()
         raise CommandFailed(f"`{' '.join(command)}` ended with {process.returncode}:\n{told}")
-    return Measurement(seconds, max(sampler.peak_bytes, usage.ru_maxrss * _MAXRSS_UNIT), stdout)
+    return Measurement(seconds, sampler.peak_bytes or usage.ru_maxrss * _MAXRSS_UNIT, stdout)
 
 
 class _Sampler(threading.Thread):
@@ -95,16 +96,24 @@ class _Sampler(threading.Thread):
 
 
 def tree_bytes(root: int) -> int:
-    """Resident bytes of a process and its descendants, now; 0 without `/proc` or when it is gone."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    total, waiting = 0, [root]
+    """Resident bytes of a process and its descendants, now, or the most that one of them ever held; 0 without `/proc`
+    or when it is gone.
+    """
+    total, most, waiting = 0, 0, [root]
     while waiting:
         folder = Path("/proc") / str(waiting.pop())
         try:
-            total += int((folder / "statm").read_text().split()[1]) * page
+            status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+            total += _bytes(status["VmRSS"])
+            most = max(most, _bytes(status["VmHWM"]))
             for task in (folder / "task").iterdir():
                 waiting.extend(int(child) for child in (task / "children").read_text().split())
-        except OSError:
+        except (OSError, KeyError):
             # The process ended between two reads, or the system keeps no such files.
             continue
-    return total
+    return max(total, most)
+
+
+def _bytes(value: str) -> int:
+    """`  1024 kB` as bytes."""
+    return int(value.split()[0]) * 1024

@@ -32,6 +32,25 @@
     end
 {%- endmacro %}
 
+{% macro btyd_totals(days) -%}
+    {#- Of a contact's days with an order, what `btyd` takes. -#}
+    min({{ days }}.day) filter (where {{ days }}.is_order_day) as first_day,
+    max({{ days }}.day) filter (where {{ days }}.is_order_day) as last_day,
+    count(*) filter (where {{ days }}.is_order_day) - 1 as btyd_frequency,
+    sum({{ days }}.gross) - arg_min({{ days }}.gross, {{ days }}.day) filter (where {{ days }}.is_order_day) as repeat_value
+{%- endmacro %}
+
+{% macro btyd(totals, today) -%}
+    {#- The columns that models of customer lifetime value take, as the package lifetimes makes them of daily periods. -#}
+    {{ totals }}.btyd_frequency,
+    date_diff('day', {{ totals }}.first_day, {{ totals }}.last_day) as btyd_recency_days,
+    date_diff('day', {{ totals }}.first_day, {{ today }}) as btyd_age_days,
+    case
+        when {{ totals }}.btyd_frequency = 0 then 0.0
+        else cast({{ totals }}.repeat_value as double) / {{ totals }}.btyd_frequency
+    end as btyd_monetary
+{%- endmacro %}
+
 {% macro rfm_at(snapshots) -%}
     {#- CTEs that end in `rfm`: every contact with an order, scored at each row of `snapshots` (workspace_id, snapshot_on)
         against those of its own workspace and currency. Days without a positive value have no order: they count as
@@ -53,10 +72,7 @@ totals as (
         cast(sum(days.refunds) as decimal(38, 4)) as refunds,
         min(days.first_order_at) as first_order_at,
         max(days.last_order_at) as last_order_at,
-        min(days.day) filter (where days.is_order_day) as first_day,
-        max(days.day) filter (where days.is_order_day) as last_day,
-        count(*) filter (where days.is_order_day) - 1 as btyd_frequency,
-        sum(days.gross) - arg_min(days.gross, days.day) filter (where days.is_order_day) as repeat_value
+        {{ btyd_totals("days") }}
     from {{ snapshots }} as snapshots
     inner join {{ ref("order_days") }} as days
         on snapshots.workspace_id = days.workspace_id and snapshots.snapshot_on >= days.day
@@ -137,13 +153,7 @@ rfm as (
         scored.m_score,
         concat(scored.r_score, scored.f_score, scored.m_score) as rfm_score,
         coalesce(names.name, 'Others') as rfm_segment,
-        scored.btyd_frequency,
-        date_diff('day', scored.first_day, scored.last_day) as btyd_recency_days,
-        date_diff('day', scored.first_day, scored.snapshot_on) as btyd_age_days,
-        case
-            when scored.btyd_frequency = 0 then 0.0
-            else cast(scored.repeat_value as double) / scored.btyd_frequency
-        end as btyd_monetary
+        {{ btyd("scored", "scored.snapshot_on") }}
     from scored
     left join names
         on

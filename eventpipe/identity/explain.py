@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -19,7 +19,7 @@ import duckdb
 from eventpipe.identity.blocked import blocked_sql
 from eventpipe.identity.ids import id_of_identifier
 from eventpipe.identity.rules import Rules
-from eventpipe.sql import literal
+from eventpipe.sql import literal, literals
 
 Rule = str
 """`limit:<type>` or `unlink` as in identity_conflicts; `blocked`, `shared`, `workspace`, or `nothing ties them`."""
@@ -144,7 +144,9 @@ def _made(
         group by identifiers order by first_event[1], identifiers
         """
     ).fetchall()
-    holders = _holders(connection, one.workspace_id, {member for text, _ in sets for member in _members(text)})
+    carried_by_sets = {member for text, _ in sets for member in _members(text)}
+    holders = _holders(connection, one.workspace_id, carried_by_sets)
+    seen = _Seen(connection, one.workspace_id, carried_by_sets)
     group: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(member: tuple[str, str]) -> tuple[str, str]:
@@ -156,7 +158,7 @@ def _made(
     for text, (occurred_at, event_id) in sets:
         # What has no contact id is blocked, and ties nothing.
         members = [member for member in _members(text) if holders.get(member) is not None]
-        for strongest, member in _ties(connection, rules, one.workspace_id, members):
+        for strongest, member in _ties(rules, members, seen.__getitem__):
             if holders[strongest] != one.contact_id or holders[member] != one.contact_id:
                 continue
             if find(strongest) != find(member):
@@ -167,7 +169,7 @@ def _made(
 
 
 def _ties(
-    connection: duckdb.DuckDBPyConnection, rules: Rules, workspace: str, members: list[tuple[str, str]]
+    rules: Rules, members: list[tuple[str, str]], first_seen: Callable[[tuple[str, str]], datetime]
 ) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     strength = {each.name: place for place, each in enumerate(rules.types)}
     members = sorted({member for member in members if member[0] in strength}, key=lambda each: strength[each[0]])
@@ -175,20 +177,34 @@ def _ties(
         return
     first = [member for member in members if member[0] == members[0][0]]
     if len(first) > 1:  # of two of a type the one that was seen first is the stronger
-        first.sort(key=lambda member: (_first_seen(connection, workspace, member), member[1]))
+        first.sort(key=lambda member: (first_seen(member), member[1]))
     for member in members:
         if member != first[0]:
             yield first[0], member
 
 
-def _first_seen(connection: duckdb.DuckDBPyConnection, workspace: str, member: tuple[str, str]) -> datetime:
-    found = connection.execute(
-        f"select min(occurred_at) from events where workspace_id = {literal(workspace)}"
-        f" and deletion <> 'deleted' and {_carries(*member)}"
-    ).fetchone()
-    assert found is not None
-    seen: datetime = found[0]
-    return seen
+class _Seen(dict[tuple[str, str], datetime]):
+    """Since when live events carry these identifiers: looked up at once, with the first that is asked for."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, workspace: str, members: Iterable[tuple[str, str]]
+    ) -> None:
+        super().__init__()
+        self._connection, self._workspace, self._members = connection, workspace, sorted(members)
+
+    def __missing__(self, member: tuple[str, str]) -> datetime:
+        rows = self._connection.execute(f"""
+            with members (member) as (values {", ".join(f"([{literal(k)}, {literal(v)}])" for k, v in self._members)}),
+            sets as (
+                select from_json(identifiers, '[["VARCHAR"]]') as carried, min(occurred_at) as first_seen_at
+                from events where workspace_id = {literal(self._workspace)} and deletion <> 'deleted'
+                group by identifiers
+            ),
+            seen as (select unnest(carried) as member, first_seen_at from sets)
+            select member, min(first_seen_at) from seen semi join members using (member) group by member
+            """).fetchall()
+        self.update({(kind, value): at for (kind, value), at in rows})
+        return self[member]
 
 
 def _holders(
@@ -211,16 +227,26 @@ def _holders(
 def _is_shared(connection: duckdb.DuckDBPyConnection, rules: Rules, one: Identifier, side: tuple[str, str]) -> bool:
     """Seen with more identifiers of one stronger type than may be."""
     names = [each.name for each in rules.types]
-    if side[0] not in names:
+    stronger = literals(names[: names.index(side[0])] if side[0] in names else ())
+    if not stronger:
         return False
-    texts = connection.execute(
-        f"select distinct identifiers from events where workspace_id = {literal(one.workspace_id)}"
-        f" and deletion <> 'deleted' and {_carries(*side)}"
-    ).fetchall()
-    company = {member for (text,) in texts for member in _members(text)}
-    linking = _holders(connection, one.workspace_id, company)
-    stronger = names[: names.index(side[0])]
-    return any(sum(member[0] == name for member in linking) > rules.shared_above for name in stronger)
+    # In the engine: what a value is shared by may be a million.
+    found = connection.execute(
+        f"""
+        with company as (
+            select distinct unnest(from_json(identifiers, '[["VARCHAR"]]')) as member
+            from events
+            where workspace_id = {literal(one.workspace_id)} and deletion <> 'deleted' and {_carries(*side)}
+        ),
+        linking as (
+            select member[1] as kind
+            from company
+            where kind in ({stronger}) and not {blocked_sql("member[2]", rules.blocked)}
+        )
+        select bool_or(seen > {rules.shared_above}) from (select count(*) as seen from linking group by kind)
+        """
+    ).fetchone()
+    return found == (True,)
 
 
 def _refusals(connection: duckdb.DuckDBPyConnection, one: Identifier, other: Identifier) -> list[Step]:

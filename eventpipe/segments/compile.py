@@ -9,7 +9,7 @@ Tables that are read, under the names that `Tables` gives them: events, contacts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -161,8 +161,19 @@ class Compiler:
         """Which events a condition is about, whenever they happened: `first` and `last` look at these."""
         return [*(self.goal_selection(node) if isinstance(node, GoalCondition) else self.event_selection(node))]
 
-    def relevant(self, segment: Segment) -> Iterator[exp.Expr]:
+    def reads(self, segments: Collection[Segment], columns: Iterable[str]) -> exp.Select:
+        """All that these definitions look at of events: those that any of them can count or is kept from counting by,
+        with these columns, and their properties where any tests one.
+        """
+        looked_at = exp.or_(*distinct(each for segment in segments for each in self._relevant(segment)))
+        tested = exp.or_(*distinct(each for segment in segments for each in self._tested(segment)))
+        properties = exp.case().when(tested, exp.column("properties")).as_("properties")
+        events = _table(self._tables.events, "events")
+        return exp.select(*columns, properties).from_(events).where(_alive(), looked_at)
+
+    def _relevant(self, segment: Segment) -> Iterator[exp.Expr]:
         """Which events a definition looks at, at all: one condition for each kind of them."""
+        yield exp.false()
         for leaf in leaves(segment.where):
             if isinstance(leaf, GoalCondition | EventCondition):
                 opened = window(leaf, self._as_of, self._names.timezone)
@@ -171,8 +182,9 @@ class Compiler:
             if isinstance(leaf, EventCondition) and leaf.without is not None:
                 yield _equals("event_name", self._names.event(leaf.without.event))
 
-    def reads_properties(self, segment: Segment) -> Iterator[exp.Expr]:
-        """Of which events it looks at properties."""
+    def _tested(self, segment: Segment) -> Iterator[exp.Expr]:
+        """Of which events it tests properties."""
+        yield exp.false()
         for leaf in leaves(segment.where):
             if isinstance(leaf, GoalCondition | EventCondition) and leaf.where:
                 yield exp.and_(*self.selection(leaf))
@@ -359,6 +371,11 @@ def rfm_column(node: RfmCondition) -> str:
 def sql(query: exp.Expr, dialect: str = DIALECT) -> str:
     """The text of a query, laid out to be read."""
     return query.sql(dialect=dialect, pretty=True, comments=False)
+
+
+def distinct(conditions: Iterable[exp.Expr]) -> list[exp.Expr]:
+    """Conditions of which no two read alike."""
+    return list({sql(each): each for each in conditions}.values())
 
 
 def _step(query: Query, name: str, step: exp.Select) -> str:

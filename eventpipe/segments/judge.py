@@ -20,7 +20,7 @@ from sqlglot import exp
 from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.segments import history
-from eventpipe.segments.compile import Compiler, Query, Tables, rfm_column, sql
+from eventpipe.segments.compile import Compiler, Query, Tables, distinct, rfm_column, sql
 from eventpipe.segments.definitions import Segments, references
 from eventpipe.segments.grammar import ContactCondition, EventCondition, GoalCondition, RfmCondition, Segment, leaves
 from eventpipe.segments.names import AGE
@@ -143,7 +143,7 @@ class _Stage:
             " select (row_number() over ())::integer as contact_id, contacts.* rename (contact_id as id)"
             f" from main.contacts as contacts {among}"
         )
-        self._gather(compiler, segments, queries)
+        self._gather(segments, queries)
         self._connection.execute(f"create or replace temp table {_FOUND} (segment smallint, contact_id integer)")
         for number, query in enumerate(queries):
             self._connection.execute(f"insert into {_FOUND} select {number}, contact_id from ({sql(query.members())})")
@@ -151,23 +151,19 @@ class _Stage:
         for table in (*vars(_TABLES).values(), _FOUND, _OPEN):
             self._connection.execute(f"drop table {table}")
 
-    def _gather(self, compiler: Compiler, segments: list[Segment], queries: list[Query]) -> None:
+    def _gather(self, segments: list[Segment], queries: list[Query]) -> None:
         """What the queries look at of these contacts: one scan of the events for all of them, with the columns that any
         needs, and properties only where they are looked at."""
-        wanted = _distinct(each for segment in segments for each in compiler.relevant(segment))
-        read = _distinct(each for segment in segments for each in compiler.reads_properties(segment))
         used = {
             column.name for query in queries for step in query.steps.values() for column in step.find_all(exp.Column)
         }
-        columns = [column for column in _EVENT_COLUMNS if column in used]
-        properties = f"if({sql(exp.or_(*read))}, properties, null)" if read else "null::varchar"
+        columns = ["contact_id", "deletion", *(column for column in _EVENT_COLUMNS if column in used)]
+        reading = Compiler(self._segments.names, self._as_of, Tables(), _nobody).reads(segments, columns)
         numbered = f"inner join {_TABLES.contacts} as numbered on {{0}}.contact_id = numbered.id"
         self._connection.execute(
             f"create or replace temp table {_TABLES.events} as"
-            f" select numbered.contact_id, events.* exclude (contact_id) from ("
-            f" select {', '.join(['contact_id', 'deletion', *columns])}, {properties} as properties from main.events"
-            f" where deletion <> 'deleted' and ({sql(exp.or_(*wanted)) if wanted else 'false'})"
-            f") as events {numbered.format('events')}"
+            f" select numbered.contact_id, events.* exclude (contact_id)"
+            f" from ({sql(reading)}) as events {numbered.format('events')}"
         )
         for table, source in ((_TABLES.rfm, "contact_rfm"), (_TABLES.identifiers, "contact_identifiers")):
             is_read = any(found.name == table.rpartition(".")[2] for query in queries for found in _tables(query))
@@ -226,7 +222,7 @@ class _Stage:
                 ages.update(_spans(leaf))
         for length, selections in sorted(conditions.items()):
             passed = self._passed("occurred_at", since, length)
-            yield f"select contact_id from main.events where {passed} and ({sql(exp.or_(*_distinct(selections)))})"
+            yield f"select contact_id from main.events where {passed} and ({sql(exp.or_(*distinct(selections)))})"
         for length in sorted(ages):
             yield f"select contact_id from main.contacts where {self._passed('first_seen_at', since, length)}"
 
@@ -310,7 +306,3 @@ def _rfm_columns(segments: Iterable[Segment]) -> list[str]:
     """What conditions of these segments see of `contact_rfm`."""
     conditions = (leaf for segment in segments for leaf in leaves(segment.where) if isinstance(leaf, RfmCondition))
     return sorted({rfm_column(each) for each in conditions})
-
-
-def _distinct(conditions: Iterable[exp.Expr]) -> list[exp.Expr]:
-    return list({sql(each): each for each in conditions}.values())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import combinations
+from pathlib import Path
 from random import Random
 
 import duckdb
@@ -13,8 +16,10 @@ import pytest
 
 from eventpipe.identity.resolve import resolve
 from eventpipe.identity.rules import Rules
+from eventpipe.project.folder import load_project
 from eventpipe.project.identifiers import IdentifierType
 from eventpipe.project.settings import EngineSettings
+from eventpipe_tests.builders import project
 from eventpipe_tests.identity import crowds
 from eventpipe_tests.identity.crowds import TIGHT, identifier_set, moment
 from eventpipe_tests.identity.reference import ByTheBook, Identifier, IdentifierSet
@@ -41,7 +46,7 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def step(connection: duckdb.DuckDBPyConnection, touched: Carried) -> None:
+def step(connection: duckdb.DuckDBPyConnection, touched: Carried, rules: Rules = RULES) -> None:
     """One run's identity step."""
     frame = pl.DataFrame(
         [(workspace, text, at) for (workspace, text), at in touched.items()],
@@ -55,7 +60,7 @@ def step(connection: duckdb.DuckDBPyConnection, touched: Carried) -> None:
     connection.register("touched", frame.to_arrow())
     connection.execute("create or replace table work.touched_sets as from touched")
     connection.unregister("touched")
-    resolve(connection, RULES, EngineSettings().memory)
+    resolve(connection, rules, EngineSettings().memory)
 
 
 def contacts_of_sets(connection: duckdb.DuckDBPyConnection) -> dict[SetKey, str | None]:
@@ -218,3 +223,61 @@ def test_workspaces_never_meet() -> None:
     with database() as connection:
         step(connection, {(workspace, same.text): same.first_occurred_at for workspace in ("v", "w")})
         assert len(set(contacts_of_sets(connection).values())) == 2
+
+
+HOSTILE = (
+    "'; drop table nodes; --",
+    "customer_id:'",
+    "c1",
+    "C1 ",
+    "email:c1",
+    "phone:+14155552671",
+    "(415) 555-2671",
+    "anonymous_id:",
+    "nobody@shop.example",
+    "\u0130\u00df\U0001f600",
+    "x" * 5000,
+    "[*]",
+    ".*",
+    "%",
+)
+
+
+def test_no_correction_makes_the_solver_fail(tmp_path: Path) -> None:
+    """Whatever identity.yml holds: texts like queries and patterns, what nobody carries, everything unlinked from all."""
+    # One identifier twice is refused when it is read.
+    pairs = [[one, other] for one, other in combinations(HOSTILE, 2) if {one, other} != {"c1", "C1 "}]
+
+    made = project(tmp_path)
+    (made.root / "identity.yml").write_text(
+        json.dumps({"block": HOSTILE[3:], "unlink": pairs}, ensure_ascii=False), encoding="utf-8"
+    )
+    rules = Rules.of(load_project(made.root, {}))
+    sets = carried(
+        *(
+            one([("customer_id", value), ("email", f"e{number}@shop.example")], 1)
+            for number, value in enumerate(HOSTILE)
+        ),
+        one([("customer_id", "c9"), ("email", "e0@shop.example"), ("phone", "+14155552671")], 2),
+        one([("anonymous_id", "%"), ("anonymous_id", "'; drop table nodes; --")], 3),
+    )
+    with database() as connection:
+        step(connection, sets, rules)
+        contacts = contacts_of_sets(connection)
+        assert len(contacts) == len(sets)
+        step(connection, dict(list(sets.items())[:3]), rules)
+        assert contacts_of_sets(connection) == contacts
+
+
+def test_where_everything_is_blocked_there_is_nobody(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    (made.root / "identity.yml").write_text(json.dumps({"block": ["c1", "e1@shop.example"], "unlink": [["c1", "a1"]]}))
+    rules = Rules.of(load_project(made.root, {}))
+    sets = carried(
+        one([("customer_id", "c1"), ("email", "e1@shop.example")], 1), one([("email", "e1@shop.example")], 2)
+    )
+    with database() as connection:
+        step(connection, sets)
+        assert len(contacts_of_sets(connection)) == 2
+        step(connection, sets, rules)
+        assert (contacts_of_sets(connection), contacts_of_identifiers(connection)) == ({}, {})

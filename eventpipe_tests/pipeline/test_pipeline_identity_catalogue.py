@@ -1,7 +1,7 @@
 """The catalogue of docs/identity.md, one test per scenario, each in a workspace of its own.
 
 All scenarios share four runs: the first exports, those that land a day later, both again with two corrections in
-identity.yml, and again without them.
+identity.yml, and again without them. Two runs of another project have the same events in another order and cut.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from random import Random
 
 import duckdb
 import pytest
@@ -20,7 +21,7 @@ import pytest
 from eventpipe.project.folder import load_project
 from eventpipe_tests import builders
 from eventpipe_tests.builders import event, export
-from eventpipe_tests.pipeline.published import Tables, read_table, read_tables
+from eventpipe_tests.pipeline.published import Tables, assert_same, read_table, read_tables
 from eventpipe_tests.pipeline.shop import Shop
 
 Said = dict[str, object]
@@ -58,8 +59,12 @@ class Scenarios:
     later: list[Said] = field(default_factory=list)
 
     def tell(self, world: str, first: Iterable[Said], later: Iterable[Said] = ()) -> None:
-        self.first += [said | {"workspace_id": world} for said in first]
-        self.later += [said | {"workspace_id": world} for said in later]
+        for part, events in ((self.first, first), (self.later, later)):
+            # With a key, an event is the same one in whatever file and line it stands.
+            part += [
+                said | {"workspace_id": world, "dedupe_key": f"{len(self.first)}/{len(self.later)}/{number}"}
+                for number, said in enumerate(events)
+            ]
 
 
 def scenarios() -> Scenarios:
@@ -228,7 +233,7 @@ def test_unlink_and_back(told: Told) -> None:
     assert told.refused(world, run=2) == [("c1", "e1@shop.example", "unlink")]
     changes = sorted(str(each["change"]) for each in told.changes if each["workspace_id"] == world)
     assert changes == ["merge", "split"]
-    for table in ("contacts", "contact_identifiers", "contact_aliases", "contact_merges", "identity_conflicts"):
+    for table in IDENTITY:
         assert told.runs[1][table] == told.runs[3][table], table
 
 
@@ -246,9 +251,27 @@ def test_alias(told: Told) -> None:
     assert told.merges("alias") == 1
 
 
+IDENTITY = ("contacts", "contact_identifiers", "contact_aliases", "contact_merges", "identity_conflicts")
+
+
+def test_in_whatever_order_and_parts_the_events_land(told: Told, tmp_path: Path) -> None:
+    """All scenarios at once, shuffled, in five files and two runs: what was later may land first."""
+    everything = scenarios()
+    events = [*everything.first, *everything.later]
+    Random(5).shuffle(events)
+    shop = Shop(builders.project(tmp_path))
+    for part in range(5):
+        export(shop.project, events[part::5], name=f"{part}.jsonl", day=LATER)
+        if part in (2, 4):
+            tables = shop.run()
+    for name in IDENTITY:
+        assert told.runs[1][name].rows.total() > 3, name
+        assert_same({name: tables[name]}, {name: told.runs[1][name]}, by=("shuffled", "in order"))
+
+
 def test_the_catalogue_and_these_tests_name_the_same_scenarios() -> None:
     named = re.findall(r"^\| \*\*(.+?)\*\* \|", CATALOGUE.read_text(encoding="utf-8"), re.MULTILINE)
     tested = [
         name.removeprefix("test_").replace("_", " ") for name in vars(sys.modules[__name__]) if name.startswith("test_")
     ]
-    assert sorted(named) == sorted(tested[:-1])
+    assert sorted(named) == sorted(tested[:-2])

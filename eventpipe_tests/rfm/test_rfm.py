@@ -1,22 +1,29 @@
-"""The table contact_rfm and its history against the slow reference, run by run (spec 3, "RFM")."""
+"""The table contact_rfm and its history against the slow reference (spec 3, "RFM").
+
+Runs are shared: workspaces are scored each by itself, so each test has one of its own in the same project.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import duckdb
+import jinja2
 import pytest
 
 from eventpipe.errors import ConfigurationError
 from eventpipe.project.folder import load_project
+from eventpipe.warehouse.parsed import project_dir
 from eventpipe_tests.builders import event, export, project
 from eventpipe_tests.pipeline.published import Tables, assert_same
 from eventpipe_tests.pipeline.shop import Shop
-from eventpipe_tests.rfm.reference import Order, rfm
+from eventpipe_tests.rfm.reference import Order, quantiles, rfm
 
 AS_OF = datetime(2026, 3, 20, 22, 30, tzinfo=UTC)
 COLUMNS = (
@@ -25,8 +32,15 @@ COLUMNS = (
 ).split()
 
 
-def told(order: Order) -> dict[str, object]:
+BERLIN = "Europe/Berlin"
+LANDED = date(2026, 3, 20)
+NIGHT = datetime(2026, 3, 1, 22, 59, tzinfo=UTC)
+"""A minute before midnight in Berlin."""
+
+
+def told(order: Order, workspace: str) -> dict[str, object]:
     return event(
+        workspace_id=workspace,
         event_name="order.completed",
         customer_id=order.contact,
         occurred_at=order.at.isoformat(),
@@ -52,15 +66,61 @@ def random_orders(seed: int, count: int = 200) -> list[Order]:
     return made
 
 
-def by_customer(tables: Tables, name: str = "contact_rfm") -> Iterable[tuple[str, dict[str, Any]]]:
+ORDERS: Mapping[str, Sequence[Order]] = {
+    "random": random_orders(1),
+    "more": random_orders(3),
+    # Ten contacts, nine of them alike.
+    "alike": [Order(f"c{number}", NIGHT, Decimal(10 if number < 9 else 500)) for number in range(10)],
+    "parts": [
+        Order("c1", NIGHT, Decimal(10), order_id="o1"),
+        Order("c1", NIGHT + timedelta(minutes=2), Decimal(5), order_id="o1"),
+        Order("c1", NIGHT + timedelta(days=3), Decimal(-15), order_id="o1"),
+        Order("c2", NIGHT, Decimal(-5)),
+        Order("c3", NIGHT, Decimal(0)),
+    ],
+}
+"""By workspace."""
+
+SAID = [told(order, workspace) for workspace, orders in ORDERS.items() for order in orders]
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """All orders in one run."""
+    made = project(tmp_path_factory.mktemp("once"), timezone=BERLIN)
+    export(made, SAID, day=LANDED)
+    return Shop(made).run(AS_OF)
+
+
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The same in three runs, as time goes by: each part has orders of all months, so most land late."""
+    shop = Shop(project(tmp_path_factory.mktemp("parts"), timezone=BERLIN))
+    shuffled = random.Random(4).sample(SAID, len(SAID))
+    for part in range(3):
+        export(shop.project, shuffled[part::3], name=f"{part}.jsonl", day=LANDED)
+        shop.run(AS_OF - timedelta(days=20 - 10 * part))
+    return shop
+
+
+@pytest.fixture(scope="module")
+def in_kathmandu(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """As of half past ten in the evening of UTC it is the next day there. Snapshots are of each week."""
+    made = project(tmp_path_factory.mktemp("kathmandu"), timezone="Asia/Kathmandu", rfm={"history": "week"})
+    export(made, SAID, day=LANDED)
+    return Shop(made).run(AS_OF)
+
+
+def by_customer(tables: Tables, workspace: str, name: str = "contact_rfm") -> Iterable[tuple[str, dict[str, Any]]]:
     customers = {row["contact_id"]: row["customer_id"] for row in tables["contacts"].records()}
     for row in tables[name].records():
-        yield customers[row["contact_id"]], row
+        if row["workspace_id"] == workspace:
+            yield customers[row["contact_id"]], row
 
 
-def assert_agrees(tables: Tables, orders: Sequence[Order], as_of: datetime, **settings: Any) -> None:
-    expected = rfm(orders, as_of, **settings)
-    found = {(customer, row["currency"]): row for customer, row in by_customer(tables)}
+def assert_agrees(tables: Tables, workspace: str, as_of: datetime, **settings: Any) -> None:
+    expected = rfm(ORDERS[workspace], as_of, **settings)
+    found = {(customer, row["currency"]): row for customer, row in by_customer(tables, workspace)}
     assert found.keys() == expected.keys()
     for key, row in expected.items():
         for column in row:
@@ -69,18 +129,13 @@ def assert_agrees(tables: Tables, orders: Sequence[Order], as_of: datetime, **se
         assert set(COLUMNS) == set(row)
 
 
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kathmandu", "America/Los_Angeles"])
-def test_every_column(tmp_path: Path, timezone: str) -> None:
-    """As of half past ten in the evening of UTC: in Kathmandu it is the next day."""
-    orders = random_orders(1)
-    made = project(tmp_path, timezone=timezone)
-    export(made, map(told, orders), day=date(2026, 3, 20))
-    tables = Shop(made).run(AS_OF)
-    assert_agrees(tables, orders, AS_OF, timezone=timezone)
+@pytest.mark.parametrize("workspace", ORDERS)
+def test_every_column(at_once: Tables, in_kathmandu: Tables, workspace: str) -> None:
+    assert_agrees(at_once, workspace, AS_OF, timezone=BERLIN)
+    assert_agrees(in_kathmandu, workspace, AS_OF, timezone="Asia/Kathmandu")
 
 
 def test_bins_cut_points_goal_types_and_names_are_settings(tmp_path: Path) -> None:
-    orders = random_orders(2)
     settings = {
         "bins": 3,
         "cut_points": {"recency": [10, 40]},
@@ -91,12 +146,16 @@ def test_bins_cut_points_goal_types_and_names_are_settings(tmp_path: Path) -> No
         "history": "never",
         "goal_types": ["purchase", "subscription"],
     }
-    made = project(tmp_path, rfm=settings)
-    some = [told(order) | ({"goal_type": "subscription"} if number % 3 else {}) for number, order in enumerate(orders)]
-    export(made, some, day=date(2026, 3, 20))
+    zone = "America/Los_Angeles"
+    made = project(tmp_path, rfm=settings, timezone=zone)
+    some = [said | ({"goal_type": "subscription"} if number % 3 else {}) for number, said in enumerate(SAID)]
+    export(made, some, day=LANDED)
     tables = Shop(made).run(AS_OF)
     ranges = {"Best": ((3, 3), (2, 3), (2, 3)), "Gone": ((1, 1), (1, 3), (1, 3))}
-    assert_agrees(tables, orders, AS_OF, bins=3, cut_points={"recency_days": [10, 40]}, ranges=ranges)
+    for workspace in ORDERS:
+        assert_agrees(
+            tables, workspace, AS_OF, timezone=zone, bins=3, cut_points={"recency_days": [10, 40]}, ranges=ranges
+        )
     assert tables["contact_rfm_history"].rows.total() == 0
 
 
@@ -121,83 +180,99 @@ def test_wrong_settings_are_refused(tmp_path: Path, settings: dict[str, object],
     assert said in str(raised.value)
 
 
-def test_equal_values_have_equal_scores(tmp_path: Path) -> None:
-    """Ten contacts, nine of them alike: cut points by value put the nine together wherever they fall."""
-    at = datetime(2026, 3, 1, tzinfo=UTC)
-    orders = [Order(f"c{number}", at, Decimal(10)) for number in range(9)] + [Order("c9", at, Decimal(500))]
-    made = project(tmp_path)
-    export(made, map(told, orders), day=date(2026, 3, 20))
-    found = {customer: row["rfm_score"] for customer, row in by_customer(Shop(made).run(AS_OF))}
+def test_equal_values_have_equal_scores(at_once: Tables) -> None:
+    """Cut points by value put the nine together wherever they fall."""
+    found = {customer: row["rfm_score"] for customer, row in by_customer(at_once, "alike")}
     assert found == {**{f"c{number}": "511" for number in range(9)}, "c9": "515"}
 
 
-def test_an_order_in_several_parts_is_one_order(tmp_path: Path) -> None:
-    night = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
-    orders = [
-        Order("c1", night, Decimal(10), order_id="o1"),
-        Order("c1", night + timedelta(minutes=2), Decimal(5), order_id="o1"),
-        Order("c1", night + timedelta(days=3), Decimal(-15), order_id="o1"),
-        Order("c2", night, Decimal(-5)),
-        Order("c3", night, Decimal(0)),
-    ]
-    made = project(tmp_path)
-    export(made, map(told, orders), day=date(2026, 3, 20))
-    found = dict(by_customer(Shop(made).run(AS_OF)))
+def test_an_order_in_several_parts_is_one_order(at_once: Tables) -> None:
+    found = dict(by_customer(at_once, "parts"))
     assert found.keys() == {"c1"}, "who has no order of a positive value is not scored"
     assert (found["c1"]["frequency"], found["c1"]["monetary"], found["c1"]["gross"]) == (1, 0, 15)
     assert (found["c1"]["recency_days"], found["c1"]["btyd_frequency"]) == (18, 1)
 
 
-def test_history_has_each_month_end_as_a_run_of_that_instant_has_it(tmp_path: Path) -> None:
-    """Also when half of the orders land late: what is missing is filled in."""
-    orders = random_orders(3)
-    made = project(tmp_path / "shop", timezone="Europe/Berlin")
-    shop = Shop(made)
-    export(made, map(told, orders[::2]), name="half.jsonl", day=date(2026, 3, 20))
-    shop.run(AS_OF)
-    export(made, map(told, orders[1::2]), name="late.jsonl", day=date(2026, 3, 20))
-    tables = shop.run(AS_OF + timedelta(hours=1))
-    found: dict[date, list[tuple[Any, ...]]] = {}
-    for customer, row in by_customer(tables, "contact_rfm_history"):
-        found.setdefault(row["snapshot_on"], []).append((customer, row["currency"], *(row[name] for name in COLUMNS)))
-    first = min(order.at for order in orders)
-    assert sorted(found) == [
-        day for day in (date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28)) if day >= first.date()
-    ]
-    for day, rows in found.items():
-        end = datetime(day.year, day.month, day.day, 22, 59, 59, 999_999, tzinfo=UTC)  # midnight in Berlin's winter
-        expected = rfm(orders, end, timezone="Europe/Berlin")
-        assert sorted(rows) == sorted(
-            (customer, currency, *(row[name] for name in COLUMNS)) for (customer, currency), row in expected.items()
-        )
-        of_that_day = Shop(load_project(made.root, {}))
-        again = by_customer(of_that_day.run(end))
-        assert sorted(rows) == sorted(
-            (customer, row["currency"], *(row[name] for name in COLUMNS)) for customer, row in again
-        )
-
-
-@pytest.mark.parametrize(("period", "ends"), [("week", 13), ("quarter", 1), ("day", 90), ("year", 1)])
-def test_periods_of_history(tmp_path: Path, period: str, ends: int) -> None:
-    orders = [Order("c1", datetime(2025, 12, 20, 12, tzinfo=UTC), Decimal(10))]
-    made = project(tmp_path, rfm={"history": period})
-    export(made, map(told, orders), day=date(2026, 3, 20))
-    days = sorted(row["snapshot_on"] for row in Shop(made).run(AS_OF)["contact_rfm_history"].records())
-    assert len(days) == ends
-    assert days[-1] <= date(2026, 3, 19)
-
-
-def test_parts_and_order_of_the_exports_make_no_difference(tmp_path: Path) -> None:
-    orders = random_orders(4)
-    once = project(tmp_path / "once")
-    export(once, map(told, orders), day=date(2026, 3, 20))
-    tables = Shop(once).run(AS_OF)
-    often = Shop(project(tmp_path / "often"))
-    chance = random.Random(4)
-    shuffled = chance.sample(orders, len(orders))
-    for part in range(3):
-        export(often.project, map(told, shuffled[part::3]), name=f"{part}.jsonl", day=date(2026, 3, 20))
-        found = often.run(AS_OF - timedelta(days=20 - 10 * part))
+def test_parts_and_order_of_the_exports_make_no_difference(at_once: Tables, in_parts: Shop) -> None:
+    found = in_parts.tables()
     for name in ("contact_rfm", "contact_rfm_history"):
         # Keyless events are bound to their file, and an order without an id is its event: contacts do not depend on it.
-        assert_same({name: found[name]}, {name: tables[name]})
+        assert_same({name: found[name]}, {name: at_once[name]})
+
+
+def snapshots(tables: Tables, name: str, workspace: str) -> dict[date, list[tuple[Any, ...]]]:
+    """Rows of contact_rfm_history, or of contact_rfm under the first of January of the year 1."""
+    found: dict[date, list[tuple[Any, ...]]] = {}
+    for customer, row in by_customer(tables, workspace, name):
+        rows = found.setdefault(row.get("snapshot_on", date.min), [])
+        rows.append((customer, row["currency"], *(row[column] for column in COLUMNS)))
+    return {day: sorted(rows) for day, rows in found.items()}
+
+
+def expected_rows(workspace: str, as_of: datetime, timezone: str) -> list[tuple[Any, ...]]:
+    expected = rfm(ORDERS[workspace], as_of, timezone)
+    return sorted(
+        (customer, currency, *(row[name] for name in COLUMNS)) for (customer, currency), row in expected.items()
+    )
+
+
+def end_of(day: date, timezone: str) -> datetime:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)) + timedelta(days=1)
+    return midnight.astimezone(UTC) - timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("workspace", ["random", "more"])
+def test_history_has_each_period_as_a_run_at_its_end_has_it(
+    at_once: Tables, in_kathmandu: Tables, workspace: str
+) -> None:
+    first, zone = min(order.at for order in ORDERS[workspace]).date(), "Asia/Kathmandu"
+    months = snapshots(at_once, "contact_rfm_history", workspace)
+    assert sorted(months) == [day for day in (date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28)) if day >= first]
+    weeks = snapshots(in_kathmandu, "contact_rfm_history", workspace)
+    assert [day.weekday() for day in weeks] == [6] * len(weeks)
+    assert max(weeks) == date(2026, 3, 15)
+    for timezone, found in ((BERLIN, months), (zone, weeks)):
+        for day, rows in found.items():
+            assert rows == expected_rows(workspace, end_of(day, timezone), timezone), day
+
+
+def test_a_run_of_the_past_gives_the_table_of_that_day(in_parts: Shop) -> None:
+    end = end_of(date(2026, 1, 31), BERLIN)
+    history = snapshots(in_parts.tables(), "contact_rfm_history", "random")
+    other = Shop(load_project(in_parts.project.root, {}))
+    assert snapshots(other.run(end), "contact_rfm", "random") == {date.min: history[date(2026, 1, 31)]}
+
+
+@pytest.fixture(scope="module")
+def macros() -> Any:
+    """The macros of RFM as functions from SQL to SQL."""
+    return jinja2.Environment().from_string((project_dir() / "macros" / "rfm.sql").read_text()).module
+
+
+@pytest.mark.parametrize(
+    ("period", "last"),
+    [
+        ("day", lambda day: isinstance(day, date)),
+        ("week", lambda day: day.weekday() == 6),
+        ("month", lambda day: (day + timedelta(1)).day == 1),
+        ("quarter", lambda day: (day + timedelta(1)).day == 1 and day.month % 3 == 0),
+        ("year", lambda day: (day.month, day.day) == (12, 31)),
+    ],
+)
+def test_the_end_of_every_days_period(macros: Any, period: str, last: Callable[[date], bool]) -> None:
+    """Four years, one of them with a leap day."""
+    ends = macros.period_end("cast(day as date)", f"'{period}'")
+    days = "from generate_series(date '2023-01-01', date '2027-01-10', interval 1 day) as days (day)"
+    for day, end in duckdb.sql(f"select cast(day as date), {ends} {days}").fetchall():
+        assert day <= end
+        assert [each for each in (day + timedelta(n) for n in range((end - day).days + 1)) if last(each)] == [end]
+
+
+@pytest.mark.parametrize("bins", [2, 3, 4, 5])
+def test_cut_points_are_quantiles_of_type_7(macros: Any, bins: int) -> None:
+    """Of lists of all lengths, with many equal values."""
+    chance = random.Random(bins)
+    for length in range(1, 40):
+        values = sorted(chance.choice([0, 1, 1, 5, 7, 100]) for _ in range(length))
+        (found,) = duckdb.sql(f"select {macros.quantiles('v', bins)} from (select {values} as v)").fetchall()
+        assert found[0] == pytest.approx([float(each) for each in quantiles(values, bins)])

@@ -46,9 +46,13 @@ class Engine:
     """A world's tables."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
         self.connection = duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
+        self.show(world)
+
+    def show(self, world: World) -> None:
+        """The tables are those of this world from now on."""
+        self.world = world
         self._store("events", [self._event(each) for each in world.events], _EVENTS)
         self._store("contacts", [self._contact(each) for each in world.contacts], _CONTACTS)
         held = [
@@ -81,12 +85,23 @@ class Engine:
         """Who matches one definition."""
         return self.members({"it": where}, "it")
 
+    def finds_in_what_is_read(self, where: Definition) -> list[str]:
+        """The same by a run's way: from nothing but the events and properties that the definition says it reads."""
+        segments = read({"it": where}, names(self.world))
+        columns = [name for name in _EVENTS if name != "properties"]
+        compiler = Compiler(segments.names, self.world.as_of, Tables(), _no_other)
+        reading = sql(compiler.reads(segments.definitions, columns))
+        self.connection.execute(f"create or replace temp table events_read as {reading}")
+        compiler = Compiler(segments.names, self.world.as_of, Tables("events_read"), _no_other)
+        rows = self.connection.execute(sql(compiler.query(segments.definitions[0].where).members())).fetchall()
+        return sorted(contact_id for (contact_id,) in rows)
+
     def close(self) -> None:
         self.connection.close()
 
     def _store(self, name: str, rows: list[dict[str, Any]], schema: Mapping[str, Any]) -> None:
         self.connection.register("frame", pl.DataFrame(rows, schema=dict(schema)).to_arrow())
-        self.connection.execute(f"create table {name} as from frame")
+        self.connection.execute(f"create or replace table {name} as from frame")
         self.connection.unregister("frame")
 
     def _event(self, event: Any) -> dict[str, Any]:
@@ -95,7 +110,12 @@ class Engine:
 
     def _contact(self, contact: Any) -> dict[str, Any]:
         traits = None if contact.traits is None else json.dumps(contact.traits, separators=(",", ":"))
-        return {name: getattr(contact, name) for name in _CONTACTS if hasattr(contact, name)} | {"traits": traits}
+        told = {name: getattr(contact, name) for name in _CONTACTS if hasattr(contact, name)}
+        return told | {"workspace_id": "default", "traits": traits}
+
+
+def _no_other(segment: str) -> exp.Select:
+    raise AssertionError(f"the definition names {segment}")
 
 
 _EVENTS = {
@@ -106,6 +126,7 @@ _EVENTS = {
     **dict.fromkeys(("currency", "order_id", "properties", "deletion", "source"), pl.String),
 }
 _CONTACTS = {
+    "workspace_id": pl.String,
     "contact_id": pl.String,
     "first_seen_at": _INSTANT,
     "is_anonymous": pl.Boolean,

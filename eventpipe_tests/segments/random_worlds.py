@@ -20,12 +20,14 @@ SCALARS = ("a", "ab", "50", "x'y", 50, 49.5, 0, -3, True, False)
 
 _TICK = timedelta(microseconds=1)
 _SPANS = [timedelta(hours=1), timedelta(hours=2), timedelta(days=1), timedelta(days=7), timedelta(days=30)]
-_EDGES = [
-    AS_OF - length + nudge
+EDGES = [
+    length + nudge
     for length in (timedelta(0), *_SPANS)
     for nudge in (-_TICK, timedelta(0), _TICK)
-    if length or nudge <= timedelta(0)
+    if length or nudge >= timedelta(0)
 ]
+"""How long before AS_OF something is exactly, just, or not yet, in a window."""
+
 _MIDNIGHTS = [
     datetime.fromisoformat(f"{day}T00:00:00").replace(tzinfo=UTC) + timedelta(minutes=minutes) + nudge
     for day in DATES
@@ -35,7 +37,7 @@ _MIDNIGHTS = [
 ]
 instants = st.one_of(
     st.sampled_from([AS_OF - length for length in _SPANS]),
-    st.sampled_from(_EDGES),
+    st.sampled_from([AS_OF - length for length in EDGES]),
     st.sampled_from([at for at in _MIDNIGHTS if at <= AS_OF]),
 )
 values = st.sampled_from([None, *map(Decimal, ("0", "-20", "10", "20.5", "49.9999", "50", "200.0001"))])
@@ -60,21 +62,26 @@ def worlds(draw: st.DrawFn) -> World:
     return World(contacts, events, AS_OF, draw(st.sampled_from(TIMEZONES)))
 
 
+scores: st.SearchStrategy[dict[str, dict[str, Any]]] = st.dictionaries(
+    st.sampled_from(CURRENCIES),
+    st.fixed_dictionaries(
+        {
+            "r_score": st.integers(1, 5),
+            "f_score": st.integers(1, 5),
+            "m_score": st.just(3),
+            "rfm_score": st.sampled_from(["555", "111"]),
+            "rfm_segment": st.sampled_from(["Champions", "Lost", "Others"]),
+            "recency_days": st.just(3),
+            "frequency": st.just(2),
+            "monetary": st.sampled_from([Decimal("50"), Decimal("99.9999")]),
+        }
+    ),
+)
+"""Rows of contact_rfm of a contact, by currency."""
+
+
 @st.composite
 def _contacts(draw: st.DrawFn, contact_id: str) -> Contact:
-    rfm = {
-        currency: {
-            "r_score": draw(st.integers(1, 5)),
-            "f_score": draw(st.integers(1, 5)),
-            "m_score": 3,
-            "rfm_score": draw(st.sampled_from(["555", "111"])),
-            "rfm_segment": draw(st.sampled_from(["Champions", "Lost", "Others"])),
-            "recency_days": 3,
-            "frequency": 2,
-            "monetary": draw(st.sampled_from([Decimal("50"), Decimal("99.9999")])),
-        }
-        for currency in draw(st.sets(st.sampled_from(CURRENCIES)))
-    }
     return Contact(
         contact_id,
         draw(instants),
@@ -82,7 +89,7 @@ def _contacts(draw: st.DrawFn, contact_id: str) -> Contact:
         draw(st.sampled_from([None, "ada@example.com", "o'hara@example.org"])),
         draw(st.none() | st.dictionaries(st.sampled_from(["plan", "score"]), st.sampled_from([*SCALARS, None]))),
         draw(st.frozensets(st.sampled_from(["anonymous_id", "email"]))),
-        rfm,
+        draw(scores),
     )
 
 

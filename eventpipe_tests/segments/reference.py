@@ -140,7 +140,10 @@ class World:
         if "in_last" in where and not at > self.as_of - span(where["in_last"]):
             return False
         bounds = where.get("between")
-        if bounds and isinstance(bounds[0], str):
+        if bounds and isinstance(bounds[0], str) and len(bounds[0]) > 10:
+            if not datetime.fromisoformat(bounds[0]) <= at <= datetime.fromisoformat(bounds[1]):
+                return False
+        elif bounds and isinstance(bounds[0], str):
             local = at.astimezone(ZoneInfo(self.timezone)).date()
             if not date.fromisoformat(bounds[0]) <= local <= date.fromisoformat(bounds[1]):
                 return False
@@ -151,7 +154,8 @@ class World:
     def _is_before(self, at: datetime, written: str) -> bool:
         if len(written) == 10:
             return at.astimezone(ZoneInfo(self.timezone)).date() < date.fromisoformat(written)
-        return at < datetime.fromisoformat(written)
+        instant = datetime.fromisoformat(written)
+        return at < (instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(self.timezone)))
 
     def _passes(self, where: Definition, event: Event) -> bool:
         for name, test in where.get("where", {}).items():

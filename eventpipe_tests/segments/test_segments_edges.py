@@ -28,6 +28,7 @@ def matches(where: Definition, *events: Event, timezone: str = "UTC", **contact:
     try:
         found = "one" in engine.finds(where)
         assert ("one" in engine.finds({"not": where})) != found
+        assert ("one" in engine.finds_in_what_is_read(where)) == found
         assert found == world.holds(where, one, {})
     finally:
         engine.close()
@@ -80,6 +81,39 @@ def test_spans_of_time(written: str, length: timedelta) -> None:
 def test_between_takes_the_whole_last_day_of_the_projects_timezone(when: str, timezone: str, holds: bool) -> None:
     where = {"goal": "purchase", "between": ["2026-03-01", "2026-03-29"]}
     assert matches(where, order(at(when)), timezone=timezone) is holds
+
+
+@pytest.mark.parametrize(
+    ("when", "holds"),
+    [
+        ("2025-10-25T21:59:59.999999+00:00", False),
+        ("2025-10-25T22:00:00+00:00", True),
+        ("2025-10-26T22:59:59.999999+00:00", True),
+        ("2025-10-26T23:00:00+00:00", False),
+    ],
+)
+def test_a_day_of_25_hours_is_taken_whole(when: str, holds: bool) -> None:
+    """Berlin's clock goes back from 3 to 2."""
+    where = {"goal": "purchase", "between": ["2025-10-26", "2025-10-26"]}
+    assert matches(where, order(at(when)), timezone="Europe/Berlin") is holds
+
+
+def test_between_two_instants_takes_both() -> None:
+    where = {"goal": "purchase", "between": ["2026-03-01T00:00:00+00:00", "2026-03-29T12:00:00+00:00"]}
+    for when, holds in (
+        ("2026-02-28T23:59:59.999999+00:00", False),
+        ("2026-03-01T00:00:00+00:00", True),
+        ("2026-03-29T12:00:00+00:00", True),
+        ("2026-03-29T12:00:00.000001+00:00", False),
+    ):
+        assert matches(where, order(at(when))) is holds, when
+
+
+def test_an_instant_without_an_offset_is_in_the_projects_timezone() -> None:
+    where = {"goal": "purchase", "before": "2026-03-28T12:00:00"}
+    noon = at("2026-03-28T12:00:00+01:00")
+    for when, is_before in ((noon - TICK, True), (noon, False)):
+        assert matches(where, order(when), timezone="Europe/Berlin") is is_before
 
 
 def test_a_day_that_begins_at_one_o_clock() -> None:
@@ -306,6 +340,33 @@ def test_without(without: Definition, ordered: timedelta, holds: bool) -> None:
     assert (
         matches(where, checkout(NOON - timedelta(minutes=30)), order(NOON - timedelta(minutes=30) + ordered)) is holds
     )
+
+
+@pytest.mark.parametrize(
+    ("without", "ordered", "holds"),
+    [
+        # Before the window began, and before or after the checkout that is in it.
+        ({"before": "it"}, -timedelta(days=9), False),
+        ({"before": "it", "within": "1w"}, -timedelta(days=9), True),
+        ({"before": "it", "within": "1w"}, -timedelta(days=7), False),
+        ({"after": "it"}, timedelta(minutes=10), False),
+        ({"after": "it"}, -timedelta(days=9), True),
+    ],
+)
+def test_what_a_checkout_is_without_may_lie_outside_the_window(
+    without: Definition, ordered: timedelta, holds: bool
+) -> None:
+    where = {"event": "checkout", "in_last": "1d", "without": {"event": "order.completed", **without}}
+    assert matches(where, checkout(NOON), order(NOON + ordered)) is holds
+    old = checkout(AS_OF - timedelta(days=1))
+    assert not matches(where, old), "a checkout exactly as old as the window is not in it"
+
+
+def test_a_sequence_of_one_event_and_itself() -> None:
+    """The last checkout has none after it, the first none before it."""
+    several = [checkout(NOON + number * TICK, number) for number in range(3)]
+    for side in ("after", "before"):
+        assert matches({"event": "checkout", "equals": 1, "without": {"event": "checkout", side: "it"}}, *several)
 
 
 def test_one_checkout_of_several_without_an_order_is_enough() -> None:

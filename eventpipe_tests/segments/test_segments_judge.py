@@ -1,0 +1,159 @@
+"""Run by run over random worlds: the segment stage has whom the slow reference finds, however few contacts it judges.
+
+Time goes by in steps that end at the edges of windows; events come up, land late and are deleted, scores change of
+contacts that nothing happened to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eventpipe.ops import lease as leases
+from eventpipe.ops import runs
+from eventpipe.ops.store import OpsStore
+from eventpipe.segments import history
+from eventpipe.segments.judge import judge
+from eventpipe_tests.segments.asked import Engine, names, read
+from eventpipe_tests.segments.random_worlds import AS_OF, EDGES, conditions, scores, worlds
+from eventpipe_tests.segments.reference import Contact, Definition, Event, World
+
+RUN = "published"
+Scores = Mapping[str, Mapping[str, Any]]
+"""Rows of contact_rfm by currency."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A world as runs come to know it: the instants of the runs; of each event the first run that has it, and the one
+    from which it is deleted; each run's scores, by contact."""
+
+    world: World
+    instants: tuple[datetime, ...]
+    landed: tuple[int, ...]
+    deleted: tuple[int, ...]
+    scores: tuple[tuple[Scores, ...], ...]
+
+    def at(self, step: int) -> World:
+        """What is true as of a run: of everything that has landed by then."""
+        as_of = self.instants[step]
+        events = [
+            replace(event, deletion="deleted") if gone <= step else event
+            for event, since, gone in zip(self.world.events, self.landed, self.deleted, strict=True)
+            if since <= step and event.occurred_at <= as_of
+        ]
+        contacts = [
+            replace(contact, rfm=rfm)
+            for contact, rfm in zip(self.world.contacts, self.scores[step], strict=True)
+            if contact.first_seen_at <= as_of
+        ]
+        known = {contact.contact_id for contact in contacts}
+        return replace(self.world, contacts=contacts, events=[e for e in events if e.contact_id in known], as_of=as_of)
+
+
+@st.composite
+def told(draw: st.DrawFn, runs: int = 3) -> Told:
+    world = draw(worlds())
+    lengths = sorted(draw(st.lists(st.sampled_from(EDGES), min_size=runs - 1, max_size=runs - 1)), reverse=True)
+    step = st.integers(0, runs - 1)
+    count = len(world.events)
+    return Told(
+        world,
+        (*(AS_OF - length for length in lengths), AS_OF),
+        tuple(draw(st.lists(step, min_size=count, max_size=count))),
+        tuple(draw(st.lists(st.integers(1, 3 * runs), min_size=count, max_size=count))),
+        tuple(tuple(draw(scores) for _ in world.contacts) for _ in range(runs)),
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsStore]:
+    """An ops store that knows the run of all steps as published."""
+    folder: Path = tmp_path_factory.mktemp("judged")
+    with OpsStore.open(folder / "ops.sqlite") as opened:
+        lease = leases.acquire(opened, RUN, now=lambda: AS_OF, wait=timedelta(0))
+        with lease.begin() as connection:
+            run = runs.start(
+                connection, lease, kind="run", as_of=AS_OF, full_refresh=False, eventpipe_version="1", now=AS_OF
+            )
+            runs.finish(connection, lease, run.ended("published", now=AS_OF))
+        yield opened
+
+
+def touched(before: World | None, after: World) -> set[str]:
+    """Contacts that came, or of whose events something changed."""
+    known: set[object] = set()
+    if before is not None:
+        known = {each.contact_id for each in before.contacts} | {_shown(each) for each in before.events}
+    changed = {each.contact_id for each in after.events if _shown(each) not in known}
+    return changed | {each.contact_id for each in after.contacts if each.contact_id not in known}
+
+
+def _shown(event: Event) -> tuple[str, str]:
+    return event.event_id, event.deletion
+
+
+def with_segments(world: World) -> Engine:
+    """The world's tables, and those that the stage has besides."""
+    engine = Engine(world)
+    history.prepare(engine.connection)
+    engine.connection.execute("create table work.unjudged_contacts (workspace_id varchar, contact_id varchar)")
+    engine.connection.execute(
+        "create table contact_aliases (workspace_id varchar, alias_id varchar, contact_id varchar)"
+    )
+    return engine
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(told=told(), where=conditions)
+def test_each_run_has_the_members_of_its_instant(store: OpsStore, told: Told, where: Definition) -> None:
+    definitions: dict[str, Definition] = {
+        "it": where,
+        "others": {"all": [{"not": {"segment": "it"}}, {"contact": "age", "at_least": "1h"}]},
+    }
+    segments = read(definitions, names(told.world))
+    before: World | None = None
+    engine = with_segments(told.at(0))
+    try:
+        for step, as_of in enumerate(told.instants):
+            world = told.at(step)
+            engine.show(world)
+            for contact_id in sorted(touched(before, world)):
+                engine.connection.execute("insert into work.unjudged_contacts values ('default', $1)", [contact_id])
+            judge(engine.connection, store, segments, run_id=RUN, as_of=as_of)
+            for name in definitions:
+                found = engine.connection.execute(
+                    "select contact_id from segment_members where segment = $1 order by all", [name]
+                ).fetchall()
+                assert [contact_id for (contact_id,) in found] == sorted(world.members(definitions, name)), (step, name)
+            before = world
+    finally:
+        engine.close()
+
+
+def test_a_run_with_nothing_to_land_judges_only_whom_a_window_turned_for(store: OpsStore) -> None:
+    contacts = [Contact(f"k{days}", AS_OF - timedelta(days)) for days in range(5)]
+    orders = [
+        Event(each.contact_id, f"e{each.contact_id}", "order", each.first_seen_at, "purchase") for each in contacts
+    ]
+    world = World(contacts, orders, AS_OF)
+    segments = read({"recent": {"goal": "purchase", "in_last": "5d"}}, names(world))
+    engine = with_segments(world)
+    try:
+        first, next_day, again = (
+            judge(engine.connection, store, segments, run_id=RUN, as_of=as_of)
+            for as_of in (AS_OF, AS_OF + timedelta(days=1), AS_OF + timedelta(days=1))
+        )
+    finally:
+        engine.close()
+    assert (first.whole_segments, first.entered) == (1, 5)
+    assert (next_day.whole_segments, next_day.contacts, next_day.left) == (0, 1, 1)
+    assert (again.whole_segments, again.entered, again.left) == (0, 0, 0)
+    assert again.contacts <= 1
