@@ -11,6 +11,7 @@ from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, o
 from eventpipe.cli.terminal import err, inert, out, print_json, table
 from eventpipe.cli.values import plain
 from eventpipe.errors import ConfigurationError, Problem, UsageError
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,7 @@ def show(
     if definition is None and seen is None:
         raise UsageError(f"No event {name!r} is defined or was seen: `eventpipe events ls` lists them.")
     versions: list[DefinitionVersion] = []
-    if opened.ops.exists():
+    if is_made(opened.ops):
         with OpsStore.open(opened.ops) as store:
             versions = history(store, canonical)
     if json:

@@ -10,6 +10,7 @@ import typer
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.writer import current_writer, is_gone
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +153,7 @@ def by_source(sources: Iterable[str], manifests: Sequence[Manifest]) -> list[Sou
 
 
 def _runs(project: Project, limit: int) -> list[Run]:
-    if not project.ops.exists():  # looking makes nothing
+    if not is_made(project.ops):  # looking makes nothing
         return []
     from eventpipe.ops import runs
     from eventpipe.ops.store import OpsStore
@@ -162,7 +163,7 @@ def _runs(project: Project, limit: int) -> list[Run]:
 
 
 def _audit(project: Project, run: Run | None) -> AuditOfRun:
-    if run is None or not project.ops.exists():
+    if run is None or not is_made(project.ops):
         return AuditOfRun(0, (), ())
     from eventpipe.ops import checks, holds
     from eventpipe.ops.store import OpsStore

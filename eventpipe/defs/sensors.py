@@ -21,6 +21,7 @@ from eventpipe.defs.jobs import JOB
 from eventpipe.defs.resources import run_config
 from eventpipe.intake.arrivals import Place, look
 from eventpipe.ops.lease import Tenure, current
+from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
@@ -137,7 +138,7 @@ def _tries(instance: dg.DagsterInstance) -> list[Try]:
 
 def _tenure(project: Project) -> Tenure | None:
     """Who holds the lease; None before the first run, for a tick makes no ops store."""
-    if not project.ops.exists():
+    if not is_made(project.ops):
         return None
     with OpsStore.open(project.ops) as store:
         return current(store)

@@ -13,7 +13,9 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_LAKE              paths.lake                 lake              folder
     EVENTPIPE_WAREHOUSE         paths.warehouse            warehouse.duckdb  file
     EVENTPIPE_ANALYTICS         paths.analytics            analytics.duckdb  file
-    EVENTPIPE_OPS               paths.ops                  ops.db            file
+    EVENTPIPE_OPS               paths.ops                  ops.db            file, or postgresql:// address
+    EVENTPIPE_SERVING_URL       serving.url                (none)            postgresql:// address
+    EVENTPIPE_SERVING_SCHEMA    serving.schema             eventpipe         schema
     EVENTPIPE_MEMORY            engine.memory              2GB               size
     EVENTPIPE_THREADS           engine.threads             all cores         whole number
     EVENTPIPE_TEMP_SPACE        engine.temp_space          20GB              size
@@ -41,6 +43,7 @@ from eventpipe.project.identifiers import IdentitySettings, declared_names, iden
 from eventpipe.project.quantities import ByteCount, Duration, EngineSize
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.rfm import RfmSettings, rfm_findings
+from eventpipe.project.serving import ServingSettings, is_address, server_address, serving_findings
 from eventpipe.project.sources import Source, source_findings
 from eventpipe.project.validation import Section, at, problems_of, validate
 
@@ -48,11 +51,15 @@ FILE: Final = "eventpipe.yml"
 
 
 def _location(text: str) -> str:
-    if "://" in text:
+    if is_address(text):
         raise Refusal("a path: addresses of other stores are not served here")
     if not text.strip():
         raise Refusal("a path: it is empty")
     return text
+
+
+def _store(text: str) -> str:
+    return server_address(text) if is_address(text) else _location(text)
 
 
 def _workspace(text: str) -> str:
@@ -62,16 +69,19 @@ def _workspace(text: str) -> str:
 
 
 Location = Annotated[str, AfterValidator(_location)]
+Store = Annotated[str, AfterValidator(_store)]
 
 
 class Paths(Section):
-    """Where things are, relative to the project's folder or absolute (spec 1, section 1, the tree)."""
+    """Where things are, relative to the project's folder or absolute (spec 1, section 1, the tree); the ops store may
+    be on a PostgreSQL server.
+    """
 
     exports: Location = "exports"
     lake: Location = "lake"
     warehouse: Location = "warehouse.duckdb"
     analytics: Location = "analytics.duckdb"
-    ops: Location = "ops.db"
+    ops: Store = "ops.db"
 
 
 class EngineSettings(Section):
@@ -107,6 +117,7 @@ class Settings(Section):
     paths: Paths = Paths()
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
+    serving: ServingSettings = ServingSettings()
 
 
 _TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle")
@@ -121,6 +132,8 @@ VARIABLES: Final[Mapping[str, KeyPath]] = {
     **{
         f"EVENTPIPE_{key.upper()}": (section, key) for section, model in _SECTIONS.items() for key in model.model_fields
     },
+    "EVENTPIPE_SERVING_URL": ("serving", "url"),
+    "EVENTPIPE_SERVING_SCHEMA": ("serving", "schema"),
 }
 """The environment variables of the table above, with the key that each one overrides."""
 
@@ -137,6 +150,8 @@ def read_settings(document: Document) -> tuple[Settings | None, list[Problem]]:
     settings, problems = validate(Settings, document)
     problems += problems_of(document, identity_findings(document))
     problems += problems_of(document, rfm_findings(document))
+    types = declared_names(document) or IdentitySettings().names
+    problems += problems_of(document, serving_findings(document, types))
     sources = at(document.data, ("sources",))
     for name in sources if isinstance(sources, dict) else ():
         findings = source_findings(document, ("sources", name), declared_names(document) or ())
