@@ -53,7 +53,7 @@ class Comparison:
             rows = self.connection.execute(f"select count(*) from {_table(EDITION, relation)}").fetchone()
             assert rows is not None
             return Change(None, int(rows[0]))
-        self.connection.execute(f"create or replace temp table {_CHANGED} as {_changed(relation)}")
+        self.connection.execute(f"create or replace table {_CHANGED} as {_changed(relation)}")
         found = self.connection.execute(
             f"select count(*) filter (was_there), count(*) filter (is_there) from {_CHANGED}"
         ).fetchone()
@@ -81,7 +81,7 @@ def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary
         **({"threads": engine.threads} if engine.threads else {}),
     }
     with duckdb.connect(config=config) as connection:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set global TimeZone = 'UTC'")  # for its cursors too
         connection.execute(f"attach {literal(str(edition))} as {EDITION} (read_only)")
         if base is not None:
             connection.execute(f"attach {literal(str(base))} as {BASE} (read_only)")

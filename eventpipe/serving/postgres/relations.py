@@ -112,6 +112,9 @@ def view_sql(view: Relation, schema: str) -> str:
             table.set("catalog", None)
     for made in list(query.find_all(exp.JSONObject)):
         made.replace(_json_object(made))
+    for called in list(query.find_all(exp.Anonymous)):
+        if called.name.lower() == "count_star":  # how the engine writes down count(*)
+            called.replace(exp.Count(this=exp.Star()))
     # A union of nulls is text there, and no union of text and numbers is a union.
     for projected in list(query.find_all(exp.Alias)):
         if isinstance(projected.this, exp.Null) and projected.alias in types:
