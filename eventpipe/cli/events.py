@@ -162,8 +162,8 @@ def draft(
     """Write a definition from what was seen, to stdout: events/NAME.yml is a place for it."""
     opened = open_project(project)
 
-    from eventpipe.client import open_published
     from eventpipe.project.draft import draft as drafted
+    from eventpipe.serving.file import open_published
 
     seen = next((row for row in _catalog(opened) if row["event_name"] == name), None)
     if seen is None or not seen["accepted"]:
@@ -177,7 +177,7 @@ def draft(
 
 def _catalog(project: Project) -> list[Row]:
     """The published catalogue; nothing before the first run."""
-    from eventpipe.client import execute, open_published
+    from eventpipe.serving.file import execute, open_published
 
     if not project.analytics.exists():
         return []
@@ -188,8 +188,8 @@ def _catalog(project: Project) -> list[Row]:
 
 
 def _seen_properties(connection: duckdb.DuckDBPyConnection, event: str, entries: Sequence[Row]) -> list[SeenProperty]:
-    from eventpipe.client import execute
     from eventpipe.project.draft import SeenProperty
+    from eventpipe.serving.file import execute
     from eventpipe.sql import json_path, literal
 
     found = []

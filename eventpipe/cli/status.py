@@ -176,7 +176,7 @@ def _audit(project: Project, run: Run | None) -> AuditOfRun:
 
 
 def _published(project: Project) -> Published | None:
-    from eventpipe.client import execute, open_published, row_counts
+    from eventpipe.serving.file import execute, open_published, row_counts
 
     if not project.analytics.exists():
         return None

@@ -30,6 +30,7 @@ class Layout:
 
 
 _BY_CONTACT: Final = (("contact_id",),)
+_PLACE: Final = ("source", "landed_on", "file", "line", "index")
 
 LAYOUTS: Final[Mapping[str, Layout]] = {
     "events": Layout(
@@ -39,8 +40,9 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         documents=("properties",),
         json=("identifiers",),
     ),
-    "event_history": Layout(key=("event_id", "version_number"), json=("identifiers", "changes")),
-    "rejected_events": Layout(key=("source", "landed_on", "file", "line", "index"), nullable=("index",)),
+    # Where it was reported: what as_of has not passed yet has no number among the versions of its event.
+    "event_history": Layout(key=_PLACE, nullable=("index",), lookups=(("event_id",),), json=("identifiers", "changes")),
+    "rejected_events": Layout(key=_PLACE, nullable=("index",)),
     "contacts": Layout(key=("contact_id",)),
     "contact_identifiers": Layout(
         key=("workspace_id", "identifier_type", "identifier_value"),
@@ -64,10 +66,12 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT),
     "segment_history": Layout(key=("segment", "contact_id", "entered_at"), lookups=_BY_CONTACT),
     "event_catalog": Layout(key=("event_name",), long=("event_name",)),
-    "event_profile": Layout(key=("source", "event_name", "day"), long=("event_name",)),
-    "property_profile": Layout(key=("source", "event_name", "day", "property"), long=("event_name", "property")),
+    "event_profile": Layout(key=("workspace_id", "source", "event_name", "day"), long=("event_name",)),
+    "property_profile": Layout(
+        key=("workspace_id", "source", "event_name", "day", "property"), long=("event_name", "property")
+    ),
     "value_profile": Layout(
-        key=("source", "event_name", "day", "currency"), long=("event_name",), nullable=("currency",)
+        key=("workspace_id", "source", "event_name", "day", "currency"), long=("event_name",), nullable=("currency",)
     ),
     "order_conflicts": Layout(key=("workspace_id", "order_id", "contact_id"), long=("order_id",)),
     "ledger": Layout(key=("source", "landed_on", "file")),
