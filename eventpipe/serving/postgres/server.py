@@ -21,6 +21,14 @@ WRITER = "eventpipe_writer"
 READER = "eventpipe_reader"
 APPLICATION = "eventpipe"
 
+# Whether this user may act as the writer, and the schema is the writer's. Roles belong to all databases of a server.
+_IS_WRITERS = text("""
+    select pg_has_role(r.oid, 'member') and exists (
+        select from pg_namespace n where n.nspname = :schema and n.nspowner = r.oid
+    )
+    from pg_roles r where r.rolname = :writer
+    """)
+
 _CONNECTING = {
     "connect_timeout": 10,
     "application_name": APPLICATION,
@@ -88,8 +96,7 @@ class Server:
     def writing(self) -> Iterator[Connection]:
         """The same as the role that owns the tables, with a transaction begun: the caller commits it, or it is undone."""
         with self.connect() as connection:
-            member = text("select pg_has_role(rolname, 'member') from pg_roles where rolname = :role")
-            if connection.execute(member, {"role": WRITER}).scalar():
+            if connection.execute(_IS_WRITERS, {"writer": WRITER, "schema": self.schema}).scalar():
                 connection.execute(text(f"set local role {WRITER}"))
             for setting, value in (
                 ("timezone", "UTC"),
