@@ -16,6 +16,7 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_OPS               paths.ops                  ops.db            file, or postgresql:// address
     EVENTPIPE_SERVING_URL       serving.url                (none)            postgresql:// address
     EVENTPIPE_SERVING_SCHEMA    serving.schema             eventpipe         schema
+    EVENTPIPE_ALERT_WEBHOOK     alerts.webhook             (none)            https:// address
     EVENTPIPE_MEMORY            engine.memory              2GB               size
     EVENTPIPE_THREADS           engine.threads             all cores         whole number
     EVENTPIPE_TEMP_SPACE        engine.temp_space          20GB              size
@@ -33,6 +34,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -103,6 +105,18 @@ class LimitSettings(Section):
     property_names: int = Field(default=10_000, ge=1)
 
 
+def _webhook(text: str) -> str:
+    if urlsplit(text).scheme not in ("https", "http") or not urlsplit(text).hostname:
+        raise Refusal("an address to post to: write https://host/path")
+    return text
+
+
+class AlertSettings(Section):
+    """Who is told of failed runs: the address that `{"text": ...}` is posted to."""
+
+    webhook: Annotated[str, AfterValidator(_webhook)] | None = Field(default=None, repr=False)
+
+
 class Settings(Section):
     """The whole of eventpipe.yml."""
 
@@ -118,6 +132,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
     serving: ServingSettings = ServingSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 _TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle")
@@ -134,6 +149,7 @@ VARIABLES: Final[Mapping[str, KeyPath]] = {
     },
     "EVENTPIPE_SERVING_URL": ("serving", "url"),
     "EVENTPIPE_SERVING_SCHEMA": ("serving", "schema"),
+    "EVENTPIPE_ALERT_WEBHOOK": ("alerts", "webhook"),
 }
 """The environment variables of the table above, with the key that each one overrides."""
 

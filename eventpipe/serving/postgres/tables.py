@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from collections.abc import Collection
+
+from sqlalchemy import Connection, text
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from eventpipe.serving.postgres.difference import Change, Comparison
@@ -19,23 +21,27 @@ def make(connection: Connection, server: Server, table: Relation) -> None:
     connection.execute(CreateTable(table.table(server.schema)))
 
 
-def finish(connection: Connection, server: Server, table: Relation) -> None:
-    """Gives a new table its key, indexes, statistics and comments."""
-    if table.has_primary_key():
-        key = ", ".join(identifier(name) for name in table.layout.key)
-        constraint = identifier(f"pk_{table.name}")
-        run(
-            connection,
-            f"alter table {named(server.schema, table.name)} add constraint {constraint} primary key ({key})",
-        )
+def indexes_in(connection: Connection, server: Server) -> set[str]:
+    """The names of the indexes that there are."""
+    found = text("select indexname from pg_indexes where schemaname = :schema")
+    return set(connection.execute(found, {"schema": server.schema}).scalars())
+
+
+def finish(connection: Connection, server: Server, table: Relation, existing: Collection[str]) -> None:
+    """Gives a table the key and the indexes that it does not have yet."""
+    key = f"pk_{table.name}"
+    if table.has_primary_key() and key not in existing:
+        columns = ", ".join(identifier(name) for name in table.layout.key)
+        name = named(server.schema, table.name)
+        run(connection, f"alter table {name} add constraint {identifier(key)} primary key ({columns})")
     for index in sorted(table.table(server.schema).indexes, key=lambda each: str(each.name)):
-        connection.execute(CreateIndex(index))
+        if index.name not in existing:
+            connection.execute(CreateIndex(index))
+
+
+def describe(connection: Connection, server: Server, table: Relation) -> None:
+    """Statistics for the planner, comments for people."""
     run(connection, f"analyze {named(server.schema, table.name)}")
-    comment(connection, server, table)
-
-
-def comment(connection: Connection, server: Server, table: Relation) -> None:
-    """Says what the table and its columns are."""
     made = table.table(server.schema)
     if made.comment:
         connection.execute(SetTableComment(made))

@@ -131,6 +131,7 @@ class Uploader:
             views.drop(connection, server, held.views if held else {})
         for step in plan.steps:
             run(connection, step.sql)
+        indexes = tables.indexes_in(connection, server)
         uploaded = Uploaded()
         for table in stored:
             is_new, is_altered = table in plan.new, table.name in plan.altered
@@ -138,10 +139,9 @@ class Uploader:
                 tables.make(connection, server, table)
             change = comparison.change(table, anew=is_new or is_altered)
             removed = tables.move(connection, server, comparison, table, change)
-            if is_new:
-                tables.finish(connection, server, table)
-            elif is_altered:
-                tables.comment(connection, server, table)
+            tables.finish(connection, server, table, indexes)
+            if is_new or is_altered:
+                tables.describe(connection, server, table)
             uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + change.brought)
         if is_shown_anew:
             views.make(connection, server, shown)
