@@ -9,6 +9,7 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_CURRENCY          currency                   USD               ISO 4217
     EVENTPIPE_EARLIEST          earliest                   1990-01-01        date
     EVENTPIPE_SETTLE            settle                     60s               duration
+    EVENTPIPE_SCHEDULE          schedule                   0 6 * * *         cron, in the project's time zone
     EVENTPIPE_EXPORTS           paths.exports              exports           folder
     EVENTPIPE_LAKE              paths.lake                 lake              folder
     EVENTPIPE_WAREHOUSE         paths.warehouse            warehouse.duckdb  file
@@ -50,6 +51,7 @@ from eventpipe.project.sources import Source, source_findings
 from eventpipe.project.validation import Section, at, problems_of, validate
 
 FILE: Final = "eventpipe.yml"
+_CRON: Final = re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
 def _location(text: str) -> str:
@@ -105,6 +107,12 @@ class LimitSettings(Section):
     property_names: int = Field(default=10_000, ge=1)
 
 
+def _cron(text: str) -> str:
+    if not _CRON.fullmatch(text):
+        raise Refusal("a cron schedule: write minute, hour, day, month and weekday, like 0 6 * * *")
+    return text
+
+
 def _webhook(text: str) -> str:
     if urlsplit(text).scheme not in ("https", "http") or not urlsplit(text).hostname:
         raise Refusal("an address to post to: write https://host/path")
@@ -125,6 +133,7 @@ class Settings(Section):
     currency: Currency = "USD"
     earliest: date = date(1990, 1, 1)
     settle: Duration = timedelta(seconds=60)
+    schedule: Annotated[str, AfterValidator(_cron)] = "0 6 * * *"
     sources: Mapping[str, Source] = Field(default_factory=dict)
     identity: IdentitySettings = IdentitySettings()
     rfm: RfmSettings = RfmSettings()
@@ -135,7 +144,7 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
 
 
-_TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle")
+_TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle", "schedule")
 _SECTIONS: Final[Mapping[str, type[Section]]] = {
     "paths": Paths,
     "engine": EngineSettings,

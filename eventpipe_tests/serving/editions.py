@@ -179,4 +179,4 @@ def _plain(value: object) -> object:
         return value.astimezone(UTC).isoformat()
     if isinstance(value, date):
         return value.isoformat()
-    return value
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
