@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ from eventpipe_tests.builders import event, export, project
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 LOCATION = {"repositoryLocationName": "eventpipe", "repositoryName": "__repository__"}
+_SENSORS = (
+    "query($r: RepositorySelector!) { sensorsOrError(repositorySelector: $r) { ... on Sensors { results { name } } } }"
+)
+_SCHEDULES = (
+    "query($r: RepositorySelector!) { schedulesOrError(repositorySelector: $r)"
+    " { ... on Schedules { results { scheduleState { id } } } } }"
+)
+_BACKFILL = (
+    "mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p)"
+    " { __typename ... on LaunchBackfillSuccess { backfillId } } }"
+)
 DATES = ("2026-01-05", "2026-01-06", "2026-01-07")
 
 
@@ -86,11 +98,11 @@ class Team:
         processes = []
         try:
             processes.append(self._start(*code))
-            _until(lambda: _listens(int(self._code)), 120)
+            _until(lambda: _listens(int(self._code)), 240)
             web = ("dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", self._web)
             processes.append(self._start(*web))
             processes.append(self._start("dagster._daemon", "run", "-w", workspace))
-            _until(lambda: _listens(int(self._web)), 120)
+            _until(lambda: _listens(int(self._web)), 240)
             yield
         finally:
             for process in reversed(processes):
@@ -134,24 +146,13 @@ def test_a_team_runs_it(tmp_path: Path, database: str) -> None:
         connection.execute("create schema dagster")
     made = project(tmp_path / "shop")
     for number, day in enumerate(DATES):
-        export(made, [event(dedupe_key=f"k{number}", occurred_at=f"{day}T10:00:00Z")], day=_date(day))
+        export(made, [event(dedupe_key=f"k{number}", occurred_at=f"{day}T10:00:00Z")], day=date.fromisoformat(day))
     home = tmp_path / "dagster"
     home.mkdir()
     shutil.copy(DEPLOY / "dagster.yaml", home)
     team = Team(made, home, database)
     with team.up():
-        _until(
-            lambda: (
-                "new_exports"
-                in json.dumps(
-                    team.ask(
-                        "{ sensorsOrError(repositorySelector: %s) { ... on Sensors { results { name } } } }"
-                        % _literal(LOCATION)
-                    )
-                )
-            ),
-            60,
-        )
+        _until(lambda: "new_exports" in json.dumps(team.ask(_SENSORS, r=LOCATION)), 60)
         start = "mutation($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }"
         assert team.ask(start, s={**LOCATION, "sensorName": "new_exports"})["startSensor"]["__typename"] == "Sensor"
         _until(lambda: _succeeded(team.runs(dagster__sensor_name="new_exports")), 240)
@@ -160,16 +161,11 @@ def test_a_team_runs_it(tmp_path: Path, database: str) -> None:
         schedule = "mutation($s: ScheduleSelector!) { startSchedule(scheduleSelector: $s) { __typename } }"
         team.ask(schedule, s={**LOCATION, "scheduleName": "refresh_daily"})
         _until(lambda: _succeeded(team.runs(dagster__schedule_name="refresh_daily")), 240)
-        states = (
-            "{ schedulesOrError(repositorySelector: %s) { ... on Schedules { results { scheduleState { id } } } } }"
-        )
-        state = team.ask(states % _literal(LOCATION))["schedulesOrError"]["results"][0]["scheduleState"]["id"]
+        state = team.ask(_SCHEDULES, r=LOCATION)["schedulesOrError"]["results"][0]["scheduleState"]["id"]
         team.ask("mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }", id=state)
 
-        backfill = "mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) { __typename ... on LaunchBackfillSuccess { backfillId } } }"
-        launched = team.ask(backfill, p={"assetSelection": [{"path": ["lake"]}], "partitionNames": list(DATES)})[
-            "launchPartitionBackfill"
-        ]
+        asked = {"assetSelection": [{"path": ["lake"]}], "partitionNames": list(DATES)}
+        launched = team.ask(_BACKFILL, p=asked)["launchPartitionBackfill"]
         backfill_id = launched["backfillId"]
         _until(lambda: _succeeded(team.runs(dagster__backfill=backfill_id)), 240)
         before = sorted(run for run, _ in team.runs())
@@ -198,10 +194,6 @@ def _until(is_so: Callable[[], bool], seconds: float) -> None:
         time.sleep(1)
 
 
-def _literal(value: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{key}: {json.dumps(each)}" for key, each in value.items()) + "}"
-
-
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -211,9 +203,3 @@ def _free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])
-
-
-def _date(day: str) -> Any:
-    from datetime import date
-
-    return date.fromisoformat(day)

@@ -23,6 +23,7 @@ from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project, load_project
 from eventpipe.serving.layout import LAYOUTS
+from eventpipe.serving.reference import reference
 from eventpipe_tests.pipeline import worlds
 from eventpipe_tests.pipeline.histories import put
 from eventpipe_tests.pipeline.shop import Shop
@@ -134,6 +135,11 @@ def test_every_published_table_has_a_layout_whose_key_holds(ran: Served) -> None
         ).fetchall()
     assert {name for name, _ in found} == LAYOUTS.keys()
     assert all(is_unique for _, is_unique in found)
+
+
+def test_the_page_of_tables_is_what_the_models_say(ran: Served) -> None:
+    page = Path(__file__).parents[2] / "docs" / "tables.md"
+    assert page.read_text(encoding="utf-8") == reference(ran.project.analytics), "write it anew: make docs"
 
 
 def test_the_ops_store_is_on_the_server(ran: Served) -> None:
