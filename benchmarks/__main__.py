@@ -18,6 +18,7 @@ from benchmarks.cases import (
     INCREMENT,
     INTAKE,
     NAMES,
+    OF_PUBLISHING,
     OF_SEGMENTS,
     PEAK_MEMORY,
     SMALL_RUN,
@@ -25,6 +26,7 @@ from benchmarks.cases import (
     identity_case,
     intake_case,
     load_cases,
+    publish_case,
     segments_case,
     small_case,
 )
@@ -50,6 +52,7 @@ def main() -> None:
         ({INTAKE}, lambda: intake_case(bench, report)),
         ({IDENTITY}, lambda: identity_case(bench, report)),
         (set(OF_SEGMENTS), lambda: segments_case(bench, wanted, report)),
+        (set(OF_PUBLISHING), lambda: publish_case(bench, wanted, report)),
     ]
     for names, case in cases:
         if wanted & names:

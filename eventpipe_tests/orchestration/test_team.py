@@ -98,11 +98,11 @@ class Team:
         processes = []
         try:
             processes.append(self._start(*code))
-            _until(lambda: _listens(int(self._code)), 240)
+            _until(lambda: _listens(int(self._code)), 400)
             web = ("dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", self._web)
             processes.append(self._start(*web))
             processes.append(self._start("dagster._daemon", "run", "-w", workspace))
-            _until(lambda: _listens(int(self._web)), 240)
+            _until(lambda: _listens(int(self._web)), 400)
             yield
         finally:
             for process in reversed(processes):
@@ -155,19 +155,19 @@ def test_a_team_runs_it(tmp_path: Path, database: str) -> None:
         _until(lambda: "new_exports" in json.dumps(team.ask(_SENSORS, r=LOCATION)), 60)
         start = "mutation($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }"
         assert team.ask(start, s={**LOCATION, "sensorName": "new_exports"})["startSensor"]["__typename"] == "Sensor"
-        _until(lambda: _succeeded(team.runs(dagster__sensor_name="new_exports")), 240)
+        _until(lambda: _succeeded(team.runs(dagster__sensor_name="new_exports")), 400)
         assert _count(database, "events") == 3
 
         schedule = "mutation($s: ScheduleSelector!) { startSchedule(scheduleSelector: $s) { __typename } }"
         team.ask(schedule, s={**LOCATION, "scheduleName": "refresh_daily"})
-        _until(lambda: _succeeded(team.runs(dagster__schedule_name="refresh_daily")), 240)
+        _until(lambda: _succeeded(team.runs(dagster__schedule_name="refresh_daily")), 400)
         state = team.ask(_SCHEDULES, r=LOCATION)["schedulesOrError"]["results"][0]["scheduleState"]["id"]
         team.ask("mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }", id=state)
 
         asked = {"assetSelection": [{"path": ["lake"]}], "partitionNames": list(DATES)}
         launched = team.ask(_BACKFILL, p=asked)["launchPartitionBackfill"]
         backfill_id = launched["backfillId"]
-        _until(lambda: _succeeded(team.runs(dagster__backfill=backfill_id)), 240)
+        _until(lambda: _succeeded(team.runs(dagster__backfill=backfill_id)), 400)
         before = sorted(run for run, _ in team.runs())
     with team.up():
         assert set(before) <= {run for run, _ in team.runs()}
