@@ -78,6 +78,7 @@ class Team:
         self.project = project
         self._home = home
         self._code, self._web = _free_port(), _free_port()
+        dagsters = url.replace("postgresql://", "postgresql+psycopg2://", 1)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("EVENTPIPE_")}
         self._environ = inherited | {
             "EVENTPIPE_PROJECT": str(project.root),
@@ -86,7 +87,7 @@ class Team:
             "EVENTPIPE_SCHEDULE": "* * * * *",
             "EVENTPIPE_SETTLE": "1s",
             "DAGSTER_HOME": str(home),
-            "DAGSTER_POSTGRES_URL": f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster",
+            "DAGSTER_POSTGRES_URL": f"{dagsters}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster",
         }
 
     @contextmanager
