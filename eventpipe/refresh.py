@@ -279,9 +279,14 @@ class Refresh:
         edition = Edition(tables.path, self.request.run_id, self._lease.epoch, self.as_of, known)
         last = edition_of(self.project.analytics)
         base = None if last is None else Base(self.project.analytics, last)
-        uploaded = uploader.upload(edition, base, self._lease.begin)
-        tables.keep()
-        return uploaded
+        return uploader.upload(edition, base, partial(self._committing, tables))
+
+    @contextmanager
+    def _committing(self, tables: Assembled) -> Iterator[None]:
+        """Around a server's commit: while the lease is ours; afterwards readers there see these tables."""
+        with self._lease.begin():
+            yield
+            tables.keep()
 
     def everything(self) -> Published:
         """All stages, in order."""

@@ -112,7 +112,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
         patch.delenv(VARIABLE)
         assert served.tables() != before
         assert served.file() == before
+        assert (root / "analytics.duckdb.publishing").exists(), "the next run puts it in place"
         shop.run(worlds.AS_OF[2])
+        assert not (root / "analytics.duckdb.publishing").exists()
         yield served
 
 
