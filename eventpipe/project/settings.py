@@ -15,9 +15,6 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_WAREHOUSE         paths.warehouse            warehouse.duckdb  file
     EVENTPIPE_ANALYTICS         paths.analytics            analytics.duckdb  file
     EVENTPIPE_OPS               paths.ops                  ops.db            file, or postgresql:// address
-    EVENTPIPE_SERVING_URL       serving.url                (none)            postgresql:// address
-    EVENTPIPE_SERVING_SCHEMA    serving.schema             eventpipe         schema
-    EVENTPIPE_ALERT_WEBHOOK     alerts.webhook             (none)            https:// address
     EVENTPIPE_MEMORY            engine.memory              2GB               size
     EVENTPIPE_THREADS           engine.threads             all cores         whole number
     EVENTPIPE_TEMP_SPACE        engine.temp_space          20GB              size
@@ -27,6 +24,9 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_EXPANDED_BYTES    limits.expanded_bytes      50GB              size
     EVENTPIPE_EVENT_NAMES       limits.event_names         10000             whole number
     EVENTPIPE_PROPERTY_NAMES    limits.property_names      10000             whole number
+    EVENTPIPE_SERVING_URL       serving.url                (none)            postgresql:// address
+    EVENTPIPE_SERVING_SCHEMA    serving.schema             eventpipe         schema
+    EVENTPIPE_ALERT_WEBHOOK     alerts.webhook             (none)            https:// address
 """
 
 from __future__ import annotations
