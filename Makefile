@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo ui test soak lint type bench lock clean
+.PHONY: help install demo ui docs test soak lint type bench lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -56,6 +56,9 @@ demo: $(INSTALLED) ## make ./demo anew: sample exports, one run, two questions t
 
 ui: $(INSTALLED) ## the Dagster UI on ./demo, which `make demo` makes
 	$(BIN)/eventpipe ui --project $(DEMO)
+
+docs: $(INSTALLED) ## write docs/tables.md from ./demo, which `make demo` makes
+	$(BIN)/python -m eventpipe.serving.reference $(DEMO)/analytics.duckdb > docs/tables.md
 
 test: $(INSTALLED) ## the tests, warnings as errors
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)

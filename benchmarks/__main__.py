@@ -20,6 +20,7 @@ from benchmarks.cases import (
     NAMES,
     OF_AUDIT,
     OF_AUTOMATIONS,
+    OF_PUBLISHING,
     OF_SEGMENTS,
     PEAK_MEMORY,
     SMALL_RUN,
@@ -29,6 +30,7 @@ from benchmarks.cases import (
     identity_case,
     intake_case,
     load_cases,
+    publish_case,
     segments_case,
     small_case,
 )
@@ -56,6 +58,7 @@ def main() -> None:
         (set(OF_SEGMENTS), lambda: segments_case(bench, wanted, report)),
         (set(OF_AUDIT), lambda: audit_case(bench, wanted, report)),
         (set(OF_AUTOMATIONS), lambda: automations_case(bench, wanted, report)),
+        (set(OF_PUBLISHING), lambda: publish_case(bench, wanted, report)),
     ]
     for names, case in cases:
         if wanted & names:

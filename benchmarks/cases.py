@@ -6,6 +6,7 @@ machine takes away from one attempt is a property of neither. Memory is the wors
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from benchmarks.commands import (
     eventpipe_run,
     identity_run,
     intake_run,
+    publish_run,
     segments_run,
     yardstick_run,
 )
@@ -57,7 +59,13 @@ BACKLOG_MEMORY = "backlog-memory"
 OF_AUDIT = (AUDIT, AUDIT_SMALL)
 OF_AUTOMATIONS = (DECISIONS, DELIVERIES, BACKLOG_MEMORY)
 OF_SEGMENTS = (SEGMENTS, SEGMENTS_NIGHTLY, PREVIEW, BTYD)
-NAMES = (FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY, *OF_SEGMENTS, *OF_AUDIT, *OF_AUTOMATIONS)
+PUBLISH = "publish-postgres"
+PUBLISH_INCREMENT = "publish-postgres-increment"
+OF_PUBLISHING = (PUBLISH, PUBLISH_INCREMENT)
+NAMES = (
+    *(FULL_LOAD, PEAK_MEMORY, INCREMENT, SMALL_RUN, INTAKE, IDENTITY),
+    *(*OF_SEGMENTS, *OF_AUDIT, *OF_AUTOMATIONS, *OF_PUBLISHING),
+)
 
 TIMES_THE_YARDSTICK = 2.5
 PEAK_GIB = 4.0
@@ -71,6 +79,8 @@ SHARE_OF_SMALL_RUN = 0.20
 SHARE_FOR_DECISIONS = 0.25
 TIMES_BARE_CLIENT = 2.0
 TIMES_SMALL_BACKLOG = 1.2
+TIMES_PLAIN_COPY = 2.0
+SHARE_OF_FIRST_PUBLISH = 0.10
 
 TIMES_PLAIN_COMPONENTS = 3.0
 IDENTITY_PEAK_GIB = 3.0
@@ -332,6 +342,35 @@ def automations_case(bench: Bench, wanted: Collection[str], report: Report) -> N
             TIMES_SMALL_BACKLOG,
             unit="GiB",
         ),
+    ):
+        if row.name in wanted:
+            report.rows.append(row)
+
+
+def publish_case(bench: Bench, wanted: Collection[str], report: Report) -> None:
+    """A loaded project into an empty PostgreSQL against plain COPY of the same rows into bare tables; then 1 % more."""
+    source = dataset(bench.work, bench.population)
+    project = fresh_copy(source, bench.place("publish"))
+    bench.timed("load to publish", eventpipe_run(project, loaded_at(bench.population)).seconds)
+    before = bench.place("before.duckdb")
+    shutil.copyfile(project / "analytics.duckdb", before)
+    more(project, bench.population, 0)
+    bench.timed("1 % more to publish", eventpipe_run(project, following_at(bench.population, 0)).seconds)
+    told = [publish_run(before, project / "analytics.duckdb") for _ in range(bench.repeat)]
+    for each in told:
+        bench.say(", ".join(f"{name}: {value:,.1f}" for name, value in each.items()))
+    first, copied, increment = (min(each[name] for each in told) for name in ("first", "copy", "increment"))
+    lines = bench.population.events + bench.population.lines_per_following_day
+    report.checks.append(
+        Check(
+            "after publishing",
+            f"{told[0]['served']:,.0f} events",
+            f"{bench.population.distinct_events(lines):,} events",
+        )
+    )
+    for row in (
+        Row(PUBLISH, first, copied, "plain COPY of the same rows", TIMES_PLAIN_COPY),
+        Row(PUBLISH_INCREMENT, increment, first, "the first publish above", SHARE_OF_FIRST_PUBLISH),
     ):
         if row.name in wanted:
             report.rows.append(row)

@@ -125,6 +125,13 @@ def automations_run(project: Path) -> dict[str, float]:
     return told
 
 
+def publish_run(before: Path, after: Path) -> dict[str, float]:
+    """Seconds of publishing to PostgreSQL, by part (see `benchmarks.publish_only`)."""
+    measured = measure([sys.executable, "-m", "benchmarks.publish_only", str(before), str(after)])
+    told: dict[str, float] = json.loads(measured.stdout.splitlines()[-1])
+    return told
+
+
 def bare_read(project: Path, parquet: Path) -> Measurement:
     """Time DuckDB's reader from the exports into one Parquet file, which is removed afterwards."""
     try:

@@ -20,12 +20,12 @@ from typing import Any
 import jinja2
 
 from benchmarks.segment_definitions import BY_HAND, BY_HAND_SQL, SEGMENTS
-from eventpipe.client import as_of_published, open_published
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project, load_project
 from eventpipe.segments import history
 from eventpipe.segments.judge import judge
 from eventpipe.segments.published import PublishedSegments
+from eventpipe.serving.file import as_of_published, open_published
 from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt
 from eventpipe.warehouse.parsed import project_dir

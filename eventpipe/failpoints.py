@@ -33,6 +33,10 @@ POINTS: Final = (
     "publish.written",  # the new tables lie beside the published ones
     "publish.renamed",  # ... in their place, but the run is not recorded as published
 )
+SERVER_POINTS: Final = (
+    "publish.sent",  # the server has all rows, and no commit
+    "publish.committed",  # readers of the server see them, but the file beside the project is still the old one
+)
 
 _reached: Counter[str] = Counter()
 
@@ -51,8 +55,14 @@ def reach(point: str) -> None:
 def _act(point: str, asked: str) -> None:
     wanted, _, how = asked.partition(":")
     action, _, number = how.partition(":")
-    if wanted not in POINTS or action not in ("raise", "kill", "full") or not (number or "1").isdecimal():
-        raise UsageError(f"{VARIABLE}={asked}: give <point>:raise|kill|full[:n], a point out of {', '.join(POINTS)}")
+    if (
+        wanted not in (*POINTS, *SERVER_POINTS)
+        or action not in ("raise", "kill", "full")
+        or not (number or "1").isdecimal()
+    ):
+        raise UsageError(
+            f"{VARIABLE}={asked}: give <point>:raise|kill|full[:n], a point out of {', '.join((*POINTS, *SERVER_POINTS))}"
+        )
     if point != wanted:
         return
     _reached[point] += 1

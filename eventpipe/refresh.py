@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
@@ -31,17 +32,29 @@ from eventpipe.identity.resolve import Resolved, resolve
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
-from eventpipe.ops import automations, checks, definitions, holds, memberships, quiet, runs
+from eventpipe.ops import automations, checks, contact_id_changes, definitions, holds, memberships, quiet, runs
 from eventpipe.ops import lease as leases
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.segments import history
 from eventpipe.segments.judge import Judgement, judge
-from eventpipe.serving.observed import observed
-from eventpipe.serving.publish import Observed, Published, prepare, publish
+from eventpipe.serving.observed import id_changes, observed
+from eventpipe.serving.postgres.server import Server
+from eventpipe.serving.publish import (
+    Assembled,
+    Observed,
+    Published,
+    assembled,
+    edition_of,
+    finish_cut_publish,
+    prepare,
+)
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt, Node
+
+if TYPE_CHECKING:
+    from eventpipe.serving.postgres.upload import Uploaded, Uploader
 
 LEASE_WAIT = timedelta(minutes=10)
 _TOLD = 3
@@ -260,27 +273,63 @@ class Refresh:
         started = time.monotonic()
         with self.warehouse() as connection:
             rows = prepare(connection)
-        ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
-        told = runs.runs_frame(self._store, workspace_id=self.project.settings.workspace, ending=ending)
-        checked = Observed(
-            "checks",
-            checks.checks_frame(self._store, workspace_id=self.project.settings.workspace),
-            "One row per run, check and subject of it.",
-            checks.COMMENTS,
-        )
-        with self._lease.begin() as store:
-            # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
-            published = publish(
-                self.project,
-                rows,
-                lambda tables, previous: [
-                    *observed(tables, previous, store, self.request.run_id, told),
-                    checked,
-                ],
-            )
+        server = Server.of(self.project.settings.serving)
+        uploader = None if server is None else self._uploader(server)
+        changed_ids: list[dict[str, str]] = []
+        with assembled(self.project, rows, self.request.run_id, partial(self._observed, changed_ids)) as tables:
+            uploaded = None if uploader is None else self._upload(uploader, tables)
+            with self._lease.begin() as store:
+                # The rename happens while the lease is known to be ours: a run that was replaced cannot publish.
+                contact_id_changes.record(store, changed_ids)
+                published = tables.put_in_place()
+        if uploaded is not None:
+            published = replace(published, removed=uploaded.removed, brought=uploaded.brought)
         self._stages.append(runs.Stage("publish", round(time.monotonic() - started, 3), sum(published.rows.values())))
         self._end("published", None)
         return published
+
+    def _observed(
+        self, changed_ids: list[dict[str, str]], tables: duckdb.DuckDBPyConnection, is_previous: bool
+    ) -> list[Observed]:
+        """What is published from the ops store; `changed_ids` are to be recorded with the publish."""
+        workspace = self.project.settings.workspace
+        ending = self._run.ended("published", now=self._clock(), stages=self._stages, counts=self._counts)
+        told = runs.runs_frame(self._store, workspace_id=workspace, ending=ending)
+        checked = checks.checks_frame(self._store, workspace_id=workspace)
+        with self._store.read() as store:
+            changed_ids += id_changes(tables, is_previous, store, self.request.run_id)
+            return [
+                *observed(store, changed_ids, told),
+                Observed("checks", checked, "One row per run, check and subject of it.", checks.COMMENTS),
+            ]
+
+    def _uploader(self, server: Server) -> Uploader:
+        """The way to the server, after what a run that was killed between its commit there and the rename here left."""
+        from eventpipe.serving.postgres.upload import Uploader  # late: who serves from a file needs no driver
+
+        spill = self.project.state / "publish.tmp"
+        uploader = Uploader(server, self.project.settings.engine, spill, self._clock, self._sleep)
+        served = uploader.served()
+        if served is not None:
+            with self._lease.begin():
+                finish_cut_publish(self.project, served)
+        return uploader
+
+    def _upload(self, uploader: Uploader, tables: Assembled) -> Uploaded:
+        from eventpipe.serving.postgres.upload import Base, Edition
+
+        known = runs.known(self._store)
+        edition = Edition(tables.path, self.request.run_id, self._lease.epoch, self.as_of, known)
+        last = edition_of(self.project.analytics)
+        base = None if last is None else Base(self.project.analytics, last)
+        return uploader.upload(edition, base, partial(self._committing, tables))
+
+    @contextmanager
+    def _committing(self, tables: Assembled) -> Iterator[None]:
+        """Around a server's commit: while the lease is ours; afterwards readers there see these tables."""
+        with self._lease.begin():
+            yield
+            tables.keep()
 
     def everything(self) -> Published:
         """All stages, in order."""

@@ -12,6 +12,7 @@ import typer
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import plain
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     import duckdb
@@ -97,14 +98,15 @@ def why(
     from eventpipe.client import find_contact
     from eventpipe.ops import automations as ops
     from eventpipe.ops.store import OpsStore
+    from eventpipe.serving.file import PublishedFile
 
     with _published(opened) as (connection, found):
         automation = found.named(name)
-        key = find_contact(connection, opened, identifier, type)
+        key = find_contact(PublishedFile(connection), opened, identifier, type)
         ids = found.ids_of(key.contact_id)
         matching = found.of_contact(automation, key.contact_id, _MOST)
     decisions: list[dict[str, Any]] = []
-    if opened.ops.exists():
+    if is_made(opened.ops):
         with OpsStore.open(opened.ops) as store:
             decisions = ops.decisions_of(store, name, ids, _MOST)
     active, *_ = _state(opened)
@@ -229,7 +231,7 @@ def _refused(project: Project, automation: Automation) -> str | None:
 
 def _state(project: Project) -> tuple[dict[str, Activation], dict[str, dict[str, int]], dict[str, dict[str, int]], Any]:
     """Active automations, decisions and deliveries by status, and the next due, each by automation."""
-    if not project.ops.exists():  # looking makes nothing
+    if not is_made(project.ops):  # looking makes nothing
         return {}, {}, {}, {}
     from eventpipe.ops import automations as ops
     from eventpipe.ops import deliveries
@@ -242,7 +244,7 @@ def _state(project: Project) -> tuple[dict[str, Activation], dict[str, dict[str,
 @contextmanager
 def _published(project: Project) -> Iterator[tuple[duckdb.DuckDBPyConnection, PublishedAutomations]]:
     from eventpipe.automations.published import PublishedAutomations
-    from eventpipe.client import as_of_published, explained, open_published
+    from eventpipe.serving.file import as_of_published, explained, open_published
 
     with open_published(project) as connection, explained():
         yield connection, PublishedAutomations(connection, project.automations, as_of_published(connection))

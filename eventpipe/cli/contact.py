@@ -11,12 +11,12 @@ from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import JsonText, plain
 
 if TYPE_CHECKING:
-    import duckdb
-
     from eventpipe.client import ContactKey
+    from eventpipe.serving.reading import Store
 
 app = typer.Typer(help="Who somebody is, and what they did.", no_args_is_help=False)
 
+_BATCH = 10_000
 _DETAIL = 70  # characters of properties or changes on a line of the timeline
 
 Row = dict[str, Any]
@@ -41,14 +41,15 @@ def show(
     """Show a contact: identifiers, traits, and the timeline, newest first."""
     opened = open_project(project)
 
-    from eventpipe.client import contact_sql, find_contact, identifiers_sql, open_published, timeline_sql
+    from eventpipe.client import contact_sql, find_contact, identifiers_sql, timeline_sql
+    from eventpipe.serving.reading import reading
 
-    with open_published(opened) as connection:
-        key = find_contact(connection, opened, identifier, type)
-        profile = next(iter(_rows(connection, contact_sql(key))), {})
-        identifiers = _rows(connection, identifiers_sql(key))
-        timeline = _rows(connection, timeline_sql(key, limit))
-        entries = _rows(connection, f"select count(*) as entries from ({timeline_sql(key)})")[0]["entries"]
+    with reading(opened) as store, store.snapshot():
+        key = find_contact(store, opened, identifier, type)
+        profile = next(iter(_rows(store, contact_sql(key))), {})
+        identifiers = _rows(store, identifiers_sql(key))
+        timeline = _rows(store, timeline_sql(key, limit))
+        entries = _rows(store, f"select count(*) as entries from ({timeline_sql(key)}) as timeline")[0]["entries"]
     if json:
         print_json(
             {
@@ -126,17 +127,16 @@ def _show(key: ContactKey, profile: Row, identifiers: list[Row], timeline: list[
         console.print(f"The newest {len(timeline)} of {entries:,} entries; --limit N shows N.", soft_wrap=True)
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    from eventpipe.client import execute
-
-    result = execute(connection, query)
-    columns = [(each[0], str(each[1])) for each in result.description or []]
+def _rows(store: Store, query: str) -> list[Row]:
+    answer = store.ask(query)
+    pages = iter(lambda: answer.fetch(_BATCH), [])
     return [
         {
-            name: JsonText(value) if kind == "JSON" and value is not None else value
-            for (name, kind), value in zip(columns, row, strict=True)
+            column.name: JsonText(value) if column.type == "JSON" and value is not None else value
+            for column, value in zip(answer.columns, row, strict=True)
         }
-        for row in result.fetchall()
+        for page in pages
+        for row in page
     ]
 
 

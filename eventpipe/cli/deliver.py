@@ -13,6 +13,7 @@ from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, o
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import plain
 from eventpipe.errors import UsageError
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from eventpipe.project.folder import Project
@@ -37,9 +38,8 @@ def deliver(
     from eventpipe.ops import deliveries as ops
     from eventpipe.ops.store import OpsStore
 
-    opened.ops.parent.mkdir(parents=True, exist_ok=True)
     targets = destinations(opened)
-    if not opened.ops.exists():  # looking makes nothing, and nothing was ever triggered
+    if not is_made(opened.ops):  # looking makes nothing, and nothing was ever triggered
         _show_due([], {}, json=json)
         return
     with OpsStore.open(opened.ops) as store:
@@ -90,7 +90,7 @@ def ls(
     if status is not None and wanted is None:
         raise UsageError(f"A delivery is never {status!r}: take one of {', '.join(ops.STATUSES)}.")
     rows: list[dict[str, Any]] = []
-    if opened.ops.exists():  # looking makes nothing
+    if is_made(opened.ops):  # looking makes nothing
         with OpsStore.open(opened.ops) as store:
             rows = ops.listed(store, status=wanted, automation=automation, limit=limit)
     if json:
@@ -183,7 +183,7 @@ def replay(
 
 def _with_store(project: str | None) -> Project:
     opened = open_project(project)
-    if not opened.ops.exists():
+    if not is_made(opened.ops):
         raise UsageError("Nothing was ever triggered in this project: there are no deliveries.")
     return opened
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eventpipe.cli.options import now
 from eventpipe.cli.terminal import inert, out
 from eventpipe.cli.values import plain
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from eventpipe.ops.deliveries import Backlog, EndpointState
@@ -56,7 +57,7 @@ class DeliveryState:
 
 def delivery_state(project: Project) -> DeliveryState | None:
     """The state; None where no automation is defined and nothing was ever delivered."""
-    if not project.ops.exists():  # looking makes nothing
+    if not is_made(project.ops):  # looking makes nothing
         return None
     from eventpipe.delivery.deliver import destinations
     from eventpipe.ops import automations, deliveries

@@ -11,6 +11,7 @@ from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, o
 from eventpipe.cli.terminal import err, inert, out, print_json, table
 from eventpipe.cli.values import plain
 from eventpipe.errors import ConfigurationError, Problem, UsageError
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,7 @@ def show(
     if definition is None and seen is None:
         raise UsageError(f"No event {name!r} is defined or was seen: `eventpipe events ls` lists them.")
     versions: list[DefinitionVersion] = []
-    if opened.ops.exists():
+    if is_made(opened.ops):
         with OpsStore.open(opened.ops) as store:
             versions = history(store, canonical)
     if json:
@@ -161,8 +162,8 @@ def draft(
     """Write a definition from what was seen, to stdout: events/NAME.yml is a place for it."""
     opened = open_project(project)
 
-    from eventpipe.client import open_published
     from eventpipe.project.draft import draft as drafted
+    from eventpipe.serving.file import open_published
 
     seen = next((row for row in _catalog(opened) if row["event_name"] == name), None)
     if seen is None or not seen["accepted"]:
@@ -176,7 +177,7 @@ def draft(
 
 def _catalog(project: Project) -> list[Row]:
     """The published catalogue; nothing before the first run."""
-    from eventpipe.client import execute, open_published
+    from eventpipe.serving.file import execute, open_published
 
     if not project.analytics.exists():
         return []
@@ -187,8 +188,8 @@ def _catalog(project: Project) -> list[Row]:
 
 
 def _seen_properties(connection: duckdb.DuckDBPyConnection, event: str, entries: Sequence[Row]) -> list[SeenProperty]:
-    from eventpipe.client import execute
     from eventpipe.project.draft import SeenProperty
+    from eventpipe.serving.file import execute
     from eventpipe.sql import json_path, literal
 
     found = []

@@ -9,6 +9,7 @@ import typer
 
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def ls(
     from eventpipe.ops.store import OpsStore
 
     found: list[Hold] = []
-    if opened.ops.exists():  # looking makes nothing
+    if is_made(opened.ops):  # looking makes nothing
         with OpsStore.open(opened.ops) as store:
             found = list_holds(store, released=everything)
     if json:

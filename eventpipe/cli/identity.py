@@ -47,9 +47,9 @@ def explain(
     """Show the chain of events that ties two identifiers, or what keeps them apart."""
     opened = open_project(project)
 
-    from eventpipe.client import open_published
     from eventpipe.identity.explain import explain as explained
     from eventpipe.identity.rules import Rules
+    from eventpipe.serving.file import open_published
 
     with open_published(opened) as connection:
         left, right = _pair(connection, opened, one, other)
@@ -92,9 +92,9 @@ def unlink(
     """Keep two identifiers on two contacts, also in the past."""
     opened = open_project(project)
 
-    from eventpipe.client import open_published
     from eventpipe.errors import UsageError
     from eventpipe.project.corrections import FILE, add_correction
+    from eventpipe.serving.file import open_published
 
     with open_published(opened) as connection:
         left, right = _pair(connection, opened, one, other)
@@ -120,8 +120,8 @@ def plan(
     """Show which contacts would merge, split or change under the configuration as edited. Changes nothing."""
     opened = open_project(project)
 
-    from eventpipe.client import open_published
     from eventpipe.identity.plan import plan as planned
+    from eventpipe.serving.file import open_published
 
     open_published(opened).close()  # says it where nothing is published yet
     found = planned(opened, limit)
@@ -140,6 +140,7 @@ def _pair(
     from eventpipe.identity.meant import meant
     from eventpipe.identity.rules import Rules
     from eventpipe.project.corrections import split_type
+    from eventpipe.serving.file import PublishedFile
 
     found = []
     for written, candidates in zip((one, other), meant(project, [one, other]), strict=True):
@@ -150,7 +151,7 @@ def _pair(
                 raise UnknownContact(
                     f"{written!r} is blocked: it links nobody, makes no contact, and is not looked for."
                 )
-            raise UnknownContact(nobody(connection, value, type, project.settings.identity.names))
+            raise UnknownContact(nobody(PublishedFile(connection), value, type, project.settings.identity.names))
         types = list(dict.fromkeys(each.type for each in carrying))
         if len(types) > 1:
             listed = " or ".join(f"{type}:{carrying[0].value}" for type in types)

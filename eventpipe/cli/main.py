@@ -16,6 +16,7 @@ import typer
 
 from eventpipe import __version__
 from eventpipe.cli import (
+    admin,
     automations,
     backfill,
     contact,
@@ -54,6 +55,7 @@ for command in (
     ui.ui,
 ):
     app.command()(command)
+app.add_typer(admin.app, name="admin")
 app.add_typer(contact.app, name="contact")
 app.add_typer(identity.app, name="identity")
 app.add_typer(segments.app, name="segments")

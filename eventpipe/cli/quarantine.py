@@ -171,7 +171,7 @@ def _chosen(reason: str | None, event: str | None, since: date | None) -> str:
 
 
 def _rows(project: str | None, query: str) -> list[Row]:
-    from eventpipe.client import execute, open_published
+    from eventpipe.serving.file import execute, open_published
 
     opened: Project = open_project(project)
     with open_published(opened) as connection:

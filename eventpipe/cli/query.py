@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
@@ -17,10 +16,9 @@ from eventpipe.cli.options import DebugOption, ProjectOption, open_project
 from eventpipe.cli.terminal import err, out, table
 from eventpipe.cli.values import JsonText, csv_line, json_text, plain
 from eventpipe.errors import UsageError
-from eventpipe.interruption import interruptible
 
 if TYPE_CHECKING:
-    import duckdb
+    from eventpipe.serving.reading import Answer
 
 SHOWN_ROWS = 200
 """Rows of a table on the terminal, unless --limit says otherwise."""
@@ -32,7 +30,9 @@ Format = Literal["table", "csv", "json", "parquet"]
 
 
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One query, in DuckDB's SQL.")],
+    sql: Annotated[
+        str, typer.Argument(metavar="SQL", help="One query, in DuckDB's SQL; in PostgreSQL's where that serves.")
+    ],
     file: Annotated[
         Path | None,
         typer.Argument(metavar="[FILE]", help="Write here instead of to stdout; its extension may say the format."),
@@ -50,49 +50,39 @@ def query(
     _debug: DebugOption = False,
 ) -> None:
     """Ask the published tables, read-only. A run that publishes meanwhile changes nothing under the query."""
-    from eventpipe.client import execute, explained, open_published
+    from eventpipe.serving.reading import reading
 
     form = _format(csv=csv, parquet=parquet, json=json, file=file)
-    with open_published(open_project(project)) as connection:
-        rows = Rows.of(execute(connection, sql), limit)
-        with explained():
-            if form == "table":
-                _show(rows, limit)
-            elif file is not None:
-                _write_file(rows, form, file)
-            else:
-                _write(rows, form, sys.stdout.buffer)
+    with reading(open_project(project)) as store:
+        rows = Rows(store.ask(sql), limit)
+        if form == "table":
+            _show(rows, limit)
+        elif file is not None:
+            _write_file(rows, form, file)
+        else:
+            _write(rows, form, sys.stdout.buffer)
 
 
 class Rows:
-    """The rows of a result, fetched as they are asked for. Column names are made distinct: `a`, `a_1`."""
+    """The first `limit` rows of an answer, None for all, fetched as they are asked for. Column names are made distinct: `a`, `a_1`."""
 
-    def __init__(
-        self, result: duckdb.DuckDBPyConnection, columns: list[str], types: list[str], limit: int | None
-    ) -> None:
-        self._result = result
-        self.columns = columns
-        self.types = types
+    def __init__(self, answer: Answer, limit: int | None) -> None:
+        self._answer = answer
         self._limit = limit
-
-    @classmethod
-    def of(cls, result: duckdb.DuckDBPyConnection, limit: int | None) -> Rows:
-        """The first `limit` rows of what was executed last; None is all."""
-        described = result.description or []
-        return cls(result, _distinct([each[0] for each in described]), [str(each[1]) for each in described], limit)
+        self.columns = _distinct([each.name for each in answer.columns])
+        self.types = [each.type for each in answer.columns]
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return islice(self._all(), self._limit)
 
     def _all(self) -> Iterator[tuple[Any, ...]]:
-        while batch := interruptible(self._result, partial(self._result.fetchmany, _BATCH)):
+        while batch := self._answer.fetch(_BATCH):
             yield from batch
 
     def batches(self) -> Any:
         """The rows as Arrow record batches: the schema, and an iterator."""
-        reader = self._result.to_arrow_reader(_BATCH)
-        batches = iter(lambda: interruptible(self._result, partial(next, reader, None)), None)
-        return reader.schema, _limited(batches, self._limit)
+        schema, batches = self._answer.batches(_BATCH)
+        return schema, _limited(batches, self._limit)
 
     def objects(self) -> Iterator[str]:
         """Each row as a JSON object; JSON columns are part of it, not text in it."""

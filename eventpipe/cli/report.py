@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventpipe.cli.terminal import inert, out, table
-from eventpipe.client import open_published, row_counts
 from eventpipe.errors import EventpipeError
 from eventpipe.intake.land import Landed, Outcome
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
+from eventpipe.serving.file import open_published, row_counts
 
 if TYPE_CHECKING:
     from eventpipe.intake.lake import Manifest

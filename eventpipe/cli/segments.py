@@ -118,10 +118,11 @@ def explain(
     opened = open_project(project)
 
     from eventpipe.client import find_contact
+    from eventpipe.serving.file import PublishedFile
 
     with _published(opened) as (connection, found):
         found.named(name)
-        key = find_contact(connection, opened, identifier, type)
+        key = find_contact(PublishedFile(connection), opened, identifier, type)
         explained = found.explain(name, key.contact_id)
         since = connection.execute(
             "select entered_at from segment_members where segment = $1 and contact_id = $2", [name, key.contact_id]
@@ -141,8 +142,8 @@ def explain(
 
 @contextmanager
 def _published(project: Project) -> Iterator[tuple[duckdb.DuckDBPyConnection, PublishedSegments]]:
-    from eventpipe.client import as_of_published, explained, open_published
     from eventpipe.segments.published import PublishedSegments
+    from eventpipe.serving.file import as_of_published, explained, open_published
 
     with open_published(project) as connection, explained():
         yield connection, PublishedSegments(connection, project.segments, as_of_published(connection))

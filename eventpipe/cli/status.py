@@ -11,6 +11,7 @@ from eventpipe.cli.delivery_state import delivery_state
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.writer import current_writer, is_gone
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -157,7 +158,7 @@ def by_source(sources: Iterable[str], manifests: Sequence[Manifest]) -> list[Sou
 
 
 def _runs(project: Project, limit: int) -> list[Run]:
-    if not project.ops.exists():  # looking makes nothing
+    if not is_made(project.ops):  # looking makes nothing
         return []
     from eventpipe.ops import runs
     from eventpipe.ops.store import OpsStore
@@ -167,7 +168,7 @@ def _runs(project: Project, limit: int) -> list[Run]:
 
 
 def _audit(project: Project) -> LastAudit:
-    if not project.ops.exists():
+    if not is_made(project.ops):
         return LastAudit(0, (), ())
     from eventpipe.ops import checks, holds
     from eventpipe.ops.store import OpsStore
@@ -180,7 +181,7 @@ def _audit(project: Project) -> LastAudit:
 
 
 def _published(project: Project) -> Published | None:
-    from eventpipe.client import execute, open_published, row_counts
+    from eventpipe.serving.file import execute, open_published, row_counts
 
     if not project.analytics.exists():
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from eventpipe.cli.options import now
 from eventpipe.cli.terminal import err, inert
+from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
     from eventpipe.ops.lease import Lease, Tenure
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def current_writer(project: Project) -> Tenure | None:
     """Who holds the lease; None when nobody does."""
-    if not project.ops.exists():  # looking makes nothing
+    if not is_made(project.ops):  # looking makes nothing
         return None
     from eventpipe.ops import lease
     from eventpipe.ops.store import OpsStore

@@ -44,6 +44,9 @@ SEGMENT_TABLES: Final = {
     "segment_members": "Members of segments now. Grain: segment and contact_id.",
 }
 
+WRITER: Final = "eventpipe_writer"
+"""The pool that every stage belongs to: an instance with a limit of 1 for it starts one run after another."""
+
 _ONE_RUN: Final = dg.BackfillPolicy.single_run()
 _NEEDED: Final = {REFRESH}
 
@@ -73,6 +76,7 @@ def _lake(landing_dates: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         partitions_def=landing_dates,
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def lake(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with shared_run(context) as session:
@@ -112,6 +116,7 @@ def _resolve(models: Sequence[Model]) -> dg.AssetsDefinition:
         specs=[model.spec for model in models],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def resolve(context: dg.AssetExecutionContext) -> Results:
         with shared_run(context) as session:
@@ -141,6 +146,7 @@ def _identify() -> dg.AssetsDefinition:
         ],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def identify(context: dg.AssetExecutionContext) -> Results:
         with shared_run(context) as session:
@@ -165,6 +171,7 @@ def _model(models: Sequence[Model]) -> dg.AssetsDefinition:
         specs=[model.spec for model in models],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def model(context: dg.AssetExecutionContext) -> Results:
         with shared_run(context) as session:
@@ -199,6 +206,7 @@ def _segment() -> dg.AssetsDefinition:
         ],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def segment(context: dg.AssetExecutionContext) -> Results:
         with shared_run(context) as session:
@@ -251,12 +259,13 @@ def _analytics(published: Sequence[Model]) -> dg.AssetsDefinition:
     @dg.asset(
         name=ANALYTICS,
         group_name="publish",
-        description="The published file, analytics.duckdb: all tables of one run, put in place of the last run's by "
-        "one rename, and only when no check failed.",
+        description="The published tables, all of one run: in place of the last run's by one rename of analytics.duckdb, by "
+        "one transaction where PostgreSQL serves, and only when no check failed.",
         kinds={"duckdb"},
         deps=[*(model.spec.key for model in published), *map(dg.AssetKey, (*SEGMENT_TABLES, *DECISION_TABLES))],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def analytics(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with shared_run(context) as session:

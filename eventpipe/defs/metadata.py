@@ -95,12 +95,14 @@ def decision_metadata(step: Step | None) -> Metadata:
 
 
 def published_metadata(published: Published) -> Metadata:
-    """Of the published file: its size, and the rows of each table in it."""
+    """Of the published file: its size, and the rows of each table in it; of a server, the rows that travelled."""
     rows = "\n".join(f"| {name} | {count:,} |" for name, count in sorted(published.rows.items()))
     return {
         ROWS: sum(published.rows.values()),
         "bytes": published.bytes,
         "tables": dg.MetadataValue.md(f"| table | rows |\n| --- | ---: |\n{rows}"),
+        **({} if published.removed is None else {"removed_on_server": published.removed}),
+        **({} if published.brought is None else {"brought_to_server": published.brought}),
     }
 
 

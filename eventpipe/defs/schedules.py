@@ -1,4 +1,4 @@
-"""Schedules: one run a day.
+"""Schedules: one run a day, or as often as the project wants.
 
 Here: when runs start by the clock. Not here: when they start because something landed (`sensors`).
 """
@@ -15,7 +15,6 @@ from eventpipe.project.folder import Project
 
 DAILY: Final = "refresh_daily"
 HOURLY: Final = "refresh_hourly"
-_SIX: Final = "0 6 * * *"
 _EVERY_HOUR: Final = "0 * * * *"
 
 
@@ -35,16 +34,16 @@ def hourly_schedule(project: Project) -> dg.ScheduleDefinition:
 
 
 def daily_schedule(project: Project) -> dg.ScheduleDefinition:
-    """`refresh` at 06:00 in the project's timezone, also for what time alone changes.
+    """`refresh` at the project's `schedule`, by default 06:00 in its timezone, also for what time alone changes.
 
     Off until somebody turns it on: that a project runs unattended is its owner's decision.
     """
     return dg.ScheduleDefinition(
         name=DAILY,
         job_name=JOB,
-        cron_schedule=_SIX,
+        cron_schedule=project.settings.schedule,
         execution_timezone=project.settings.timezone,
         run_config=run_config(only_settled=True),
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Runs `refresh` every day at 06:00 in the project's timezone, on exports that have settled.",
+        description="Runs `refresh` at the `schedule` of eventpipe.yml in the project's timezone, on exports that have settled.",
     )

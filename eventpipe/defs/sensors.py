@@ -25,6 +25,7 @@ from eventpipe.delivery.deliver import destinations
 from eventpipe.intake.arrivals import Place, look
 from eventpipe.ops import automations, deliveries
 from eventpipe.ops.lease import DELIVERY, WRITER, Tenure, current
+from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
@@ -173,14 +174,14 @@ def _request(sensor: str, state: str, attempt: int, config: dict[str, Any]) -> d
 
 
 def _next_due(project: Project) -> dict[str, datetime]:
-    if not project.ops.exists():  # a tick makes no ops store
+    if not is_made(project.ops):  # a tick makes no ops store
         return {}
     with OpsStore.open(project.ops) as store:
         return automations.next_due(store)
 
 
 def _due(project: Project, now: datetime) -> int:
-    if not project.ops.exists():
+    if not is_made(project.ops):
         return 0
     with OpsStore.open(project.ops) as store:
         return deliveries.backlog(store, now, destinations(project)).due
@@ -209,7 +210,7 @@ def _tries(instance: dg.DagsterInstance, sensor: str) -> list[Try]:
 
 def _tenure(project: Project, name: str = WRITER) -> Tenure | None:
     """Who holds the lease; None before the first run, for a tick makes no ops store."""
-    if not project.ops.exists():
+    if not is_made(project.ops):
         return None
     with OpsStore.open(project.ops) as store:
         return current(store, name)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import duckdb
 
-from eventpipe.client import as_of_published, open_published
 from eventpipe.doctor.accounted import accounted
 from eventpipe.doctor.findings import Check, Promise
 from eventpipe.doctor.same_answer import (
@@ -28,6 +27,7 @@ from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
+from eventpipe.serving.file import as_of_published, open_published
 
 _ALL = 1_000_000
 

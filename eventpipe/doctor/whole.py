@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import duckdb
 
-from eventpipe.client import row_counts
 from eventpipe.doctor.findings import Check, Promise
 from eventpipe.doctor.same_answer import OBSERVED
 from eventpipe.ops.runs import Run
+from eventpipe.serving.file import row_counts
 from eventpipe.sql import identifier, literal
 
 _AGAIN = "Run `eventpipe run`; if it stays so, `eventpipe run --full-refresh`."

@@ -1,6 +1,6 @@
 """What changed for readers of contact ids, as observed run by run (spec 2, "Outputs").
 
-The rename of the published file commits it, the store follows in the transaction around it. A run that is killed in
+The rename of the published file commits it, the store follows in the transaction around that. A run that is killed in
 between has published rows that the store does not know: the next run finds them in the published file and `record`s
 them first.
 """
@@ -42,10 +42,10 @@ def record(connection: Connection, changes: Sequence[Mapping[str, str]]) -> None
         connection.execute(insert(contact_id_changes), list(changes))
 
 
-def changes_frame(connection: Connection) -> pl.DataFrame:
-    """The published table `contact_id_changes`: all that is recorded, the caller's transaction included."""
+def changes_frame(connection: Connection, more: Sequence[Mapping[str, str]] = ()) -> pl.DataFrame:
+    """The published table `contact_id_changes`: all that is recorded, and `more`."""
     import polars as pl  # late: commands that read the store need not pay for it
 
-    columns = [contact_id_changes.c[name] for name in COLUMNS]
-    found = connection.execute(select(*columns).order_by(*columns)).all()
-    return pl.DataFrame([tuple(row) for row in found], schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
+    found = connection.execute(select(*(contact_id_changes.c[name] for name in COLUMNS))).all()
+    rows = sorted([*(tuple(row) for row in found), *(tuple(each[name] for name in COLUMNS) for each in more)])
+    return pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")

@@ -146,6 +146,12 @@ def published(store: OpsStore) -> set[str]:
         )
 
 
+def known(store: OpsStore) -> set[str]:
+    """The ids of all runs on record."""
+    with store.read() as connection:
+        return set(connection.execute(select(tables.runs.c.run_id)).scalars())
+
+
 @dataclass(frozen=True)
 class PublishedColumn:
     """A column of the published table; `timestamp` is UTC in microseconds, `json` is text."""

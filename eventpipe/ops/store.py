@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from eventpipe.ops import schema
-from eventpipe.ops.engines import READ_ONLY, engine_for, place_of
+from eventpipe.ops.engines import READ_ONLY, engine_for, place_of, schema_of
 from eventpipe.ops.faults import explained
 
 BUSY_TIMEOUT = timedelta(seconds=30)
@@ -47,6 +47,12 @@ class OpsStore:
             store.close()
             raise
         return store
+
+    @classmethod
+    def is_made(cls, url: str) -> bool:
+        """Whether a server holds the store's tables."""
+        with cls(engine_for(url, BUSY_TIMEOUT)) as store, store.read() as connection:
+            return inspect(connection).has_table(schema.VERSION_TABLE, schema=schema_of(store._engine))
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:

@@ -19,6 +19,7 @@ from eventpipe.project.document import Document
 from eventpipe.project.identifiers import declared_names
 from eventpipe.project.refusal import Finding
 from eventpipe.project.rfm import RfmSettings
+from eventpipe.project.serving import is_address
 from eventpipe.project.settings import FILE, Paths, Settings, read_settings, with_environment
 from eventpipe.project.sources import SourceProfile
 from eventpipe.project.tracking_plan import read_registry
@@ -39,7 +40,8 @@ _RFM: Final = TypeAdapter(RfmSettings)
 
 @dataclass(frozen=True)
 class Project:
-    """A project that was read without a problem. All paths are absolute; nothing on them need exist yet.
+    """A project that was read without a problem. All paths are absolute; nothing on them need exist yet. The ops store
+    is a path, or an address as text.
 
     `state` is for what the tools keep and nobody misses: the dbt target, Dagster's home, temporary files.
     """
@@ -56,7 +58,7 @@ class Project:
     lake: Path
     warehouse: Path
     analytics: Path
-    ops: Path
+    ops: Path | str
     state: Path
 
 
@@ -94,7 +96,8 @@ def path_findings(root: Path, document: Document) -> Iterator[Finding]:
     paths = attempt(_PATHS, document, ("paths",))
     if paths is None:
         return
-    places = {name: _absolute(root, getattr(paths, name)) for name in Paths.model_fields}
+    locations = {name: getattr(paths, name) for name in Paths.model_fields}
+    places = {name: _absolute(root, each) for name, each in locations.items() if not is_address(each)}
     places["state"] = root / STATE
     for (name, place), (other, other_place) in combinations(places.items(), 2):
         if place == other_place or place in other_place.parents or other_place in place.parents:
@@ -150,7 +153,7 @@ def _project(
         lake=_absolute(root, paths.lake),
         warehouse=_absolute(root, paths.warehouse),
         analytics=_absolute(root, paths.analytics),
-        ops=_absolute(root, paths.ops),
+        ops=paths.ops if is_address(paths.ops) else _absolute(root, paths.ops),
         state=root / STATE,
     )
 

@@ -9,11 +9,12 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_CURRENCY          currency                   USD               ISO 4217
     EVENTPIPE_EARLIEST          earliest                   1990-01-01        date
     EVENTPIPE_SETTLE            settle                     60s               duration
+    EVENTPIPE_SCHEDULE          schedule                   0 6 * * *         cron, in the project's time zone
     EVENTPIPE_EXPORTS           paths.exports              exports           folder
     EVENTPIPE_LAKE              paths.lake                 lake              folder
     EVENTPIPE_WAREHOUSE         paths.warehouse            warehouse.duckdb  file
     EVENTPIPE_ANALYTICS         paths.analytics            analytics.duckdb  file
-    EVENTPIPE_OPS               paths.ops                  ops.db            file
+    EVENTPIPE_OPS               paths.ops                  ops.db            file, or postgresql:// address
     EVENTPIPE_MEMORY            engine.memory              2GB               size
     EVENTPIPE_THREADS           engine.threads             all cores         whole number
     EVENTPIPE_TEMP_SPACE        engine.temp_space          20GB              size
@@ -23,6 +24,9 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_EXPANDED_BYTES    limits.expanded_bytes      50GB              size
     EVENTPIPE_EVENT_NAMES       limits.event_names         10000             whole number
     EVENTPIPE_PROPERTY_NAMES    limits.property_names      10000             whole number
+    EVENTPIPE_SERVING_URL       serving.url                (none)            postgresql:// address
+    EVENTPIPE_SERVING_SCHEMA    serving.schema             eventpipe         schema
+    EVENTPIPE_ALERT_WEBHOOK     alerts.webhook             (none)            https:// address
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -41,21 +46,27 @@ from eventpipe.project.identifiers import IdentitySettings, declared_names, iden
 from eventpipe.project.quantities import ByteCount, Duration, EngineSize
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.rfm import RfmSettings, rfm_findings
+from eventpipe.project.serving import ServingSettings, is_address, server_address, serving_findings
 from eventpipe.project.sources import Source, source_findings
 from eventpipe.project.validation import Section, at, problems_of, validate
 
 FILE: Final = "eventpipe.yml"
+_CRON: Final = re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
 
 
 def _location(text: str) -> str:
-    if "://" in text:
+    if is_address(text):
         raise Refusal("a path: addresses of other stores are not served here")
     if not text.strip():
         raise Refusal("a path: it is empty")
     return text
+
+
+def _store(text: str) -> str:
+    return server_address(text) if is_address(text) else _location(text)
 
 
 def _workspace(text: str) -> str:
@@ -65,16 +76,19 @@ def _workspace(text: str) -> str:
 
 
 Location = Annotated[str, AfterValidator(_location)]
+Store = Annotated[str, AfterValidator(_store)]
 
 
 class Paths(Section):
-    """Where things are, relative to the project's folder or absolute (spec 1, section 1, the tree)."""
+    """Where things are, relative to the project's folder or absolute (spec 1, section 1, the tree); the ops store may
+    be on a PostgreSQL server.
+    """
 
     exports: Location = "exports"
     lake: Location = "lake"
     warehouse: Location = "warehouse.duckdb"
     analytics: Location = "analytics.duckdb"
-    ops: Location = "ops.db"
+    ops: Store = "ops.db"
 
 
 class EngineSettings(Section):
@@ -111,6 +125,24 @@ class DeliverSettings(Section):
     in_flight: int = Field(default=16, ge=1, le=256)
 
 
+def _cron(text: str) -> str:
+    if not _CRON.fullmatch(text):
+        raise Refusal("a cron schedule: write minute, hour, day, month and weekday, like 0 6 * * *")
+    return text
+
+
+def _webhook(text: str) -> str:
+    if urlsplit(text).scheme not in ("https", "http") or not urlsplit(text).hostname:
+        raise Refusal("an address to post to: write https://host/path")
+    return text
+
+
+class AlertSettings(Section):
+    """Who is told of failed runs: the address that `{"text": ...}` is posted to."""
+
+    webhook: Annotated[str, AfterValidator(_webhook)] | None = Field(default=None, repr=False)
+
+
 class Settings(Section):
     """The whole of eventpipe.yml."""
 
@@ -119,6 +151,7 @@ class Settings(Section):
     currency: Currency = "USD"
     earliest: date = date(1990, 1, 1)
     settle: Duration = timedelta(seconds=60)
+    schedule: Annotated[str, AfterValidator(_cron)] = "0 6 * * *"
     sources: Mapping[str, Source] = Field(default_factory=dict)
     identity: IdentitySettings = IdentitySettings()
     rfm: RfmSettings = RfmSettings()
@@ -126,9 +159,11 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
     deliver: DeliverSettings = DeliverSettings()
+    serving: ServingSettings = ServingSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
-_TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle")
+_TOP_LEVEL: Final = ("workspace", "timezone", "currency", "earliest", "settle", "schedule")
 _SECTIONS: Final[Mapping[str, type[Section]]] = {
     "paths": Paths,
     "engine": EngineSettings,
@@ -140,6 +175,9 @@ VARIABLES: Final[Mapping[str, KeyPath]] = {
     **{
         f"EVENTPIPE_{key.upper()}": (section, key) for section, model in _SECTIONS.items() for key in model.model_fields
     },
+    "EVENTPIPE_SERVING_URL": ("serving", "url"),
+    "EVENTPIPE_SERVING_SCHEMA": ("serving", "schema"),
+    "EVENTPIPE_ALERT_WEBHOOK": ("alerts", "webhook"),
 }
 """The environment variables of the table above, with the key that each one overrides."""
 
@@ -156,6 +194,8 @@ def read_settings(document: Document) -> tuple[Settings | None, list[Problem]]:
     settings, problems = validate(Settings, document)
     problems += problems_of(document, identity_findings(document))
     problems += problems_of(document, rfm_findings(document))
+    types = declared_names(document) or IdentitySettings().names
+    problems += problems_of(document, serving_findings(document, types))
     sources = at(document.data, ("sources",))
     for name in sources if isinstance(sources, dict) else ():
         findings = source_findings(document, ("sources", name), declared_names(document) or ())

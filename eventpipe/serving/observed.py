@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import duckdb
 import polars as pl
 from sqlalchemy import Connection
@@ -12,15 +14,19 @@ from eventpipe.serving.publish import PREVIOUS, Observed
 from eventpipe.sql import literals
 
 
-def observed(
-    tables: duckdb.DuckDBPyConnection, is_previous: bool, store: Connection, run_id: str, runs_told: pl.DataFrame
-) -> list[Observed]:
-    """Those tables as this run publishes them. What this run changes is recorded in the `store`'s transaction, after
-    what an earlier one published and could not record any more.
+def id_changes(
+    tables: duckdb.DuckDBPyConnection, is_previous: bool, store: Connection, run_id: str
+) -> list[dict[str, str]]:
+    """What is to be recorded when this run has published: the contact ids that it changes for readers, after what an
+    earlier run published and could not record any more.
     """
-    if is_previous:
-        contact_id_changes.record(store, _unrecorded(tables, contact_id_changes.recorded_runs(store)))
-        contact_id_changes.record(store, _changed(tables, run_id))
+    if not is_previous:
+        return []
+    return [*_unrecorded(tables, contact_id_changes.recorded_runs(store)), *_changed(tables, run_id)]
+
+
+def observed(store: Connection, changes: Sequence[Mapping[str, str]], runs_told: pl.DataFrame) -> list[Observed]:
+    """Those tables as this run publishes them; `changes` are not recorded yet."""
     return [
         Observed(
             "runs",
@@ -30,7 +36,7 @@ def observed(
         ),
         Observed(
             "contact_id_changes",
-            contact_id_changes.changes_frame(store),
+            contact_id_changes.changes_frame(store, changes),
             contact_id_changes.DESCRIPTION,
             contact_id_changes.COLUMNS,
         ),

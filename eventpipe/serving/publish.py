@@ -1,14 +1,16 @@
 """Publishing to `analytics.duckdb` (spec 5, "Write, audit, publish").
 
 The published file is a copy of the checkpointed working database without its working schemas, put in place by one
-rename: readers see the last good run or this one, and who has the old file open keeps it.
+rename: readers see the last good run or this one, and who has the old file open keeps it. Where PostgreSQL serves, the
+file is what the next publish is compared with, and what the project's own commands read.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,16 +25,19 @@ PREVIOUS = "previous"
 """What the published file is called while its successor is made, if it can be read."""
 
 _HIDDEN_SCHEMAS = ("work", "run")
+_EDITION = "edition.run"
 # Taking tables out and comparing ids needs no more; the engine's own default is most of the machine.
 _MEMORY = "1GB"
 
 
 @dataclass(frozen=True)
 class Published:
-    """The published file's size and the rows of each table."""
+    """The published file's size and the rows of each table; of a server, the rows that were taken away and brought."""
 
     bytes: int
     rows: dict[str, int]
+    removed: int | None = None
+    brought: int | None = None
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -63,30 +68,79 @@ Observe = Callable[[duckdb.DuckDBPyConnection, bool], Iterable[Observed]]
 """
 
 
-def publish(project: Project, rows: dict[str, int], observe: Observe) -> Published:
-    """Replace the published file. The working database must be prepared, which gave `rows`, and closed in this process."""
-    temporary = Path(f"{project.analytics}.publishing")
+@contextmanager
+def assembled(project: Project, rows: dict[str, int], run_id: str, observe: Observe) -> Iterator[Assembled]:
+    """The tables to be published, in a file beside the published one, whole and on the disk. At the end of the block it
+    is gone unless it was put in place or kept.
+
+    The working database must be prepared, which gave `rows`, and closed in this process.
+    """
+    temporary = _temporary(project)
     _remove(temporary)
+    made = Assembled(temporary, project.analytics)
     try:
         shutil.copyfile(project.warehouse, temporary)
-        observed = _make_public(temporary, project.analytics, observe)
+        observed = _make_public(temporary, project.analytics, run_id, observe)
         _sync(temporary)
         reach("publish.written")
-        temporary.replace(project.analytics)
+        made.rows = {**rows, **observed}
+        yield made
     finally:
         # What a failed publish leaves is as large as the tables, and the disk may be what failed it.
-        _remove(temporary)
-    reach("publish.renamed")
-    _sync(project.analytics.parent)
-    return Published(project.analytics.stat().st_size, {**rows, **observed})
+        if not made.is_kept:
+            _remove(temporary)
 
 
-def _make_public(copy: Path, published: Path, observe: Observe) -> dict[str, int]:
+class Assembled:
+    """The file of the next tables."""
+
+    def __init__(self, path: Path, published: Path) -> None:
+        self.path = path
+        self.rows: dict[str, int] = {}
+        self.is_kept = False
+        self._published = published
+
+    def keep(self) -> None:
+        """Somebody reads these tables elsewhere by now: should this process end, the next run puts the file in place."""
+        self.is_kept = True
+
+    def put_in_place(self) -> Published:
+        """Replaces the published file by one rename."""
+        _put_in_place(self.path, self._published)
+        return Published(self._published.stat().st_size, self.rows)
+
+
+def edition_of(path: Path) -> str | None:
+    """The run whose tables a published file holds; None where there is no file that says so."""
+    if not path.exists():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found = connection.execute(f"select run_id from {_EDITION}").fetchone()
+    except duckdb.Error:
+        return None
+    return None if found is None else str(found[0])
+
+
+def finish_cut_publish(project: Project, served: str) -> bool:
+    """Puts the file of run `served` in place, whose process ended after readers elsewhere got its tables and before
+    its rename. Whether there was one.
+    """
+    temporary = _temporary(project)
+    if edition_of(temporary) != served:
+        return False
+    _put_in_place(temporary, project.analytics)
+    return True
+
+
+def _make_public(copy: Path, published: Path, run_id: str, observe: Observe) -> dict[str, int]:
     """Take out what nobody reads and put in what was observed; the rows of each of those."""
     with duckdb.connect(str(copy), config={"memory_limit": _MEMORY}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for schema in _HIDDEN_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
+        connection.execute(f"create schema {_EDITION.partition('.')[0]}")
+        connection.execute(f"create table {_EDITION} as select $1::varchar as run_id", [run_id])
         is_previous = _attached(connection, published)
         rows: dict[str, int] = {}
         for each in observe(connection, is_previous):
@@ -117,6 +171,16 @@ def _store(connection: duckdb.DuckDBPyConnection, table: Observed) -> None:
     connection.execute(f"comment on table {name} is {literal(table.description)}")
     for column, text in table.columns.items():
         connection.execute(f"comment on column {name}.{identifier(column)} is {literal(text)}")
+
+
+def _put_in_place(temporary: Path, published: Path) -> None:
+    temporary.replace(published)
+    reach("publish.renamed")
+    _sync(published.parent)
+
+
+def _temporary(project: Project) -> Path:
+    return Path(f"{project.analytics}.publishing")
 
 
 def _remove(temporary: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eventpipe.cli.options import now
+from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe_tests.cli.conftest import Ended, Shop
 from eventpipe_tests.delivery.fired import fire, project
@@ -99,4 +100,4 @@ def test_looking_at_a_project_that_never_ran_makes_nothing(tmp_path: Path, call:
 
     made = builders.project(tmp_path)
     call(*command, "--project", made.root).good()
-    assert not made.ops.exists()
+    assert not is_made(made.ops)

@@ -11,7 +11,6 @@ import duckdb
 import pytest
 
 from eventpipe.cli.options import now
-from eventpipe.client import open_published
 from eventpipe.doctor.accounted import accounted
 from eventpipe.doctor.findings import Check, Promise
 from eventpipe.doctor.same_answer import configuration_of, same_answer
@@ -20,6 +19,7 @@ from eventpipe.intake.lake import Lake
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project, load_project
+from eventpipe.serving.file import open_published
 from eventpipe_tests.cli.conftest import Ended, Shop, eventpipe
 
 

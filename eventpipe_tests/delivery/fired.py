@@ -44,6 +44,7 @@ def project(folder: Path, targets: Mapping[str, object], **settings: Any) -> Pro
         for name, target in targets.items()
     ]
     made = builders.project(folder, automations=automations, **settings)
+    assert isinstance(made.ops, Path)
     empty_store(made.ops)
     return made
 

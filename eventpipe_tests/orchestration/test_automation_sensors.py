@@ -15,6 +15,7 @@ from eventpipe.defs.deliveries import ALL_ANSWER, NONE_DEAD, deliveries_asset
 from eventpipe.defs.jobs import DELIVER
 from eventpipe.defs.sensors import ASKED_BY, UNDELIVERED, due_candidates_sensor, undelivered_triggers_sensor
 from eventpipe.delivery.deliver import delivering
+from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe_tests.automations.world import World, at
@@ -77,7 +78,7 @@ def test_a_tick_without_an_ops_store_asks_for_nothing_and_makes_none(tmp_path: P
     made = arranged(tmp_path)
     assert "No trigger is due" in waiting(tick(made))
     assert "No candidate is due" in waiting(tick(made, sensor=due_candidates_sensor))
-    assert not made.ops.exists()
+    assert not is_made(made.ops)
 
 
 def test_undelivered_triggers_ask_for_a_run_until_they_are_delivered(shop: Project) -> None:

@@ -15,6 +15,7 @@ from eventpipe.defs.jobs import JOB
 from eventpipe.defs.sensors import ASKED_BY, ATTEMPT, NEW_EXPORTS, STATE, Try, Wait, new_exports_sensor, next_attempt
 from eventpipe.intake.arrivals import look
 from eventpipe.ops import lease as leases
+from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe_tests.builders import event, export, land, project, quiet_since
@@ -64,7 +65,7 @@ def test_nothing_new_asks_for_nothing(shop: Project) -> None:
     landed_export(shop)
     land(shop)
     assert "No new export" in waiting(tick(shop))
-    assert not shop.ops.exists(), "a tick leaves no trace"
+    assert not is_made(shop.ops), "a tick leaves no trace"
 
 
 @pytest.mark.usefixtures("parsed")

@@ -584,7 +584,7 @@ def test_variables_win_over_the_file() -> None:
 
 @pytest.mark.parametrize("variable", sorted(VARIABLES.keys() - {"EVENTPIPE_WORKSPACE"}))
 def test_a_wrong_variable_is_told_by_its_name_and_not_by_its_value(variable: str) -> None:
-    if variable.endswith(("EXPORTS", "LAKE", "WAREHOUSE", "ANALYTICS", "OPS")):
+    if variable.endswith(("EXPORTS", "LAKE", "WAREHOUSE", "ANALYTICS", "OPS", "SERVING_SCHEMA")):
         problem = problem_of("", **{variable: "hush://hush"})
     else:
         problem = problem_of("", **{variable: "hush"})

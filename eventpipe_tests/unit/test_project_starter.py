@@ -105,7 +105,7 @@ def test_the_settings_it_comments_out_are_the_defaults(starter: Project) -> None
     path = starter.root / "eventpipe.yml"
     head, sections = path.read_text().split("# Which identifiers", 1)
     sections = re.sub(r"^# ((?: *- | *)\w*[:{].*)$", r"\1", sections, flags=re.MULTILINE)
-    head = re.sub(r"^# (earliest|settle)", r"\1", head, flags=re.MULTILINE)
+    head = re.sub(r"^# (earliest|settle|schedule)", r"\1", head, flags=re.MULTILINE)
     path.write_text(f"{head}# Which identifiers{sections}")
     loaded = load_project(starter.root, {}).settings
     assert loaded.identity.blocked == ("qa@example.com",)

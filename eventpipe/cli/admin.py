@@ -1,0 +1,77 @@
+"""`eventpipe admin`: what the owner of a server does once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
+from eventpipe.cli.terminal import inert, out, print_json
+from eventpipe.errors import UsageError
+from eventpipe.project.refusal import Refusal
+from eventpipe.project.serving import server_address
+
+ADMIN_URL = "EVENTPIPE_ADMIN_URL"
+WRITER_PASSWORD = "EVENTPIPE_WRITER_PASSWORD"
+READER_PASSWORD = "EVENTPIPE_READER_PASSWORD"
+
+app = typer.Typer(help="Set up the server that people read from.", no_args_is_help=False)
+
+
+@app.callback()
+def admin() -> None:
+    """Set up the server that people read from."""
+
+
+@app.command("init-db")
+def init_db(
+    reader_timeout: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="How long a query of a reader may take.")
+    ] = 300,
+    idle_timeout: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="How long a reader's transaction may do nothing.")
+    ] = 300,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    _debug: DebugOption = False,
+) -> None:
+    """Make the roles eventpipe_writer and eventpipe_reader, their schemas and rights. Doing it again changes nothing.
+
+    Connects as EVENTPIPE_ADMIN_URL, else as the address that serves; that user must be able to make roles. Passwords
+    come from EVENTPIPE_WRITER_PASSWORD and EVENTPIPE_READER_PASSWORD; without them the roles keep theirs.
+    """
+    opened = open_project(project)
+
+    from eventpipe.serving.postgres.roles import Limits, set_up
+    from eventpipe.serving.postgres.server import READER, WRITER, Server
+
+    server = Server.of(opened.settings.serving)
+    if server is None:
+        raise UsageError(
+            f"{opened.root} is served from its file: name a server first (serving.url in eventpipe.yml, or "
+            "EVENTPIPE_SERVING_URL)."
+        )
+    address = os.environ.get(ADMIN_URL)
+    if address:
+        try:
+            server = replace(server, url=server_address(address))
+        except Refusal as refusal:
+            raise UsageError(f"{ADMIN_URL} is not {refusal.expected}.") from None
+    passwords = {WRITER: os.environ.get(WRITER_PASSWORD), READER: os.environ.get(READER_PASSWORD)}
+    limits = Limits(timedelta(seconds=reader_timeout), timedelta(seconds=idle_timeout))
+    with server.connect() as connection:
+        set_up(connection, server, passwords, limits)
+        connection.commit()
+    schema = server.masked_schema if server.mask else server.schema
+    if json:
+        print_json({"place": server.place, "writer": WRITER, "reader": READER, "reads": schema, "mask": server.mask})
+        return
+    told = f", {', '.join(server.mask)} masked" if server.mask else ""
+    out().print(
+        inert(f"{server.place}: {WRITER} publishes to the schema {server.schema}; {READER} reads {schema}{told}."),
+        soft_wrap=True,
+    )

@@ -1,0 +1,76 @@
+"""What stops a publish to PostgreSQL: worth another try or not, and in the words of whoever has to act on it."""
+
+from __future__ import annotations
+
+from sqlalchemy import exc, text
+
+from eventpipe.errors import StageFailed
+from eventpipe.serving.postgres.server import PublishBlocked, Server, ServerUnreachable, reason, state_of
+
+_LOCKED, _TIMEOUT = "55P03", "57014"
+_TRIED_AGAIN = ("40P01", "40001")  # deadlock, serialisation failure
+_BROKEN_CONNECTION = ("08", "57P")  # classes: connection exceptions, the server shutting down
+_UNTOUCHED = "The tables there are still those of the run before."
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """What a publish raises of the server: SQLAlchemy's, and the driver's own while rows are copied."""
+    import psycopg  # late: it is installed where a server serves
+
+    return exc.DBAPIError, psycopg.Error
+
+
+def is_connection_lost(error: Exception) -> bool:
+    """Whether the connection broke, so that nobody knows what the server did last."""
+    state = state_of(error)
+    return state is None or state.startswith(_BROKEN_CONNECTION)
+
+
+def is_worth_another_try(error: Exception) -> bool:
+    """Whether the same publish may well succeed."""
+    return is_connection_lost(error) or state_of(error) in _TRIED_AGAIN
+
+
+def explained(server: Server, error: Exception) -> StageFailed:
+    """The error as one paragraph."""
+    state = state_of(error)
+    if state == _LOCKED:
+        return PublishBlocked(
+            f"The publish to {server.place} waited {server.lock_timeout.total_seconds():.0f} s for a lock and gave up; "
+            f"nothing failed. {_holders(server)} {_UNTOUCHED} End what holds it and run again, or wait longer "
+            "(serving.lock_timeout)."
+        )
+    if state == _TIMEOUT:
+        return StageFailed(
+            f"The publish to {server.place} was cancelled: a statement took longer than serving.statement_timeout "
+            f"({server.statement_timeout}), or somebody cancelled it. {_UNTOUCHED} Raise it and run again."
+        )
+    if is_connection_lost(error):
+        return ServerUnreachable(
+            f"PostgreSQL at {server.place} ended the connection again and again: {reason(error)}. {_UNTOUCHED} "
+            "Check the server and run again."
+        )
+    return StageFailed(f"PostgreSQL at {server.place} refused the publish ({state}): {reason(error)}. {_UNTOUCHED}")
+
+
+def _holders(server: Server) -> str:
+    """Who holds locks on the tables, in a sentence."""
+    query = text("""
+        select distinct a.pid, a.usename, a.application_name, a.xact_start
+        from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+        join pg_stat_activity a on a.pid = l.pid
+        where n.nspname = any(:schemas) and l.granted and a.pid <> pg_backend_pid() and a.datname = current_database()
+        order by a.xact_start, a.pid limit 5
+        """)
+    try:
+        with server.connect() as connection:
+            found = connection.execute(query, {"schemas": [server.schema, server.masked_schema]}).all()
+    except (StageFailed, exc.DBAPIError):
+        return ""
+    if not found:
+        return "Who held it is gone by now."
+    told = "; ".join(
+        f"process {pid} of {user}" + (f" ({program})" if program else "") + f", in a transaction since {since:%H:%M:%S}"
+        for pid, user, program, since in found
+    )
+    return f"Held by: {told}."

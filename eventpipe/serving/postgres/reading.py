@@ -1,0 +1,222 @@
+"""Reading the published tables on the server, in its SQL and with the reader's own rights. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg.types.string import TextLoader
+
+from eventpipe.errors import EventpipeError, UsageError
+from eventpipe.project.folder import Project
+from eventpipe.serving.postgres.publication import NAME
+from eventpipe.serving.postgres.server import APPLICATION, Server, ServerUnreachable, named, reason
+from eventpipe.serving.reading import Column, QueryFailed
+from eventpipe.sql import identifier, literal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+
+_BATCH = 10_000
+_CANDIDATES = 10_000
+_TYPES = {
+    "bool": "BOOLEAN",
+    "int2": "SMALLINT",
+    "int4": "INTEGER",
+    "int8": "BIGINT",
+    "float4": "FLOAT",
+    "float8": "DOUBLE",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "timestamptz": "TIMESTAMP WITH TIME ZONE",
+    "json": "JSON",
+    "jsonb": "JSON",
+}
+_UNSCALED = "DECIMAL(38,10)"
+"""Numbers that the server computed say no scale; in frames they have ten places."""
+
+
+class ServerAnswer:
+    """What the server answers, row by row as they are asked for."""
+
+    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], query: str) -> None:
+        self._rows = iter(cursor.stream(query.encode(), size=1000))
+        self._ahead = _explained(lambda: list(islice(self._rows, 1)))
+        described = cursor.description or []
+        self.columns: Sequence[Column] = [Column(each.name, _type(cursor, each)) for each in described]
+
+    def fetch(self, rows: int) -> list[tuple[Any, ...]]:
+        """The next rows, none at the end."""
+        found, self._ahead = self._ahead[:rows], self._ahead[rows:]
+        return found + _explained(lambda: list(islice(self._rows, rows - len(found))))
+
+    def batches(self, rows: int) -> tuple[Any, Iterator[Any]]:
+        """The rows as Arrow record batches: the schema, and an iterator."""
+        schema = self._framed([]).to_arrow().schema
+        return schema, (
+            batch
+            for page in iter(lambda: self.fetch(rows), [])
+            for batch in self._framed(page).to_arrow().cast(schema).to_batches()
+        )
+
+    def frame(self) -> pl.DataFrame:
+        """All rows."""
+        import polars as pl
+
+        return pl.concat([self._framed([]), *(self._framed(page) for page in iter(lambda: self.fetch(_BATCH), []))])
+
+    def _framed(self, rows: list[tuple[Any, ...]]) -> pl.DataFrame:
+        import polars as pl
+
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise UsageError("Two columns of the query have one name: name them apart with `as`.")
+        return pl.DataFrame(rows, schema={each.name: _frame_type(each.type) for each in self.columns}, orient="row")
+
+
+class PublishedSchema:
+    """The schema that the project's server serves; the masked one where that is all that this user may read."""
+
+    def __init__(self, project: Project) -> None:
+        server = Server.of(project.settings.serving)
+        assert server is not None
+        self._server = server
+        try:
+            self._connection = psycopg.connect(
+                _conninfo(server.url), autocommit=True, application_name=APPLICATION, connect_timeout=10
+            )
+        except psycopg.Error as error:
+            raise ServerUnreachable(
+                f"PostgreSQL at {server.place} cannot be reached: {reason(error)}. Check the address and the server."
+            ) from error
+        try:
+            self._prepare(project)
+        except psycopg.Error as error:
+            self.close()
+            raise EventpipeError(f"PostgreSQL at {server.place} refuses to be read: {reason(error)}.") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, query: str) -> ServerAnswer:
+        """The answer to one query. Raises UsageError, QueryFailed."""
+        if not query.strip().strip(";").strip():
+            raise UsageError("That is not one query. Give one statement that reads, such as select or with.")
+        return ServerAnswer(self._connection.cursor(), query)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """The queries in the block see one run's tables."""
+        self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with self._connection.transaction():
+            yield
+
+    def closest(self, text: str, slips: int, type: str | None, limit: int) -> list[str]:
+        """Identifiers that at most so many slips of the keyboard turn into `text`, the likeliest first.
+
+        The server offers those of about its length that begin or end as it does; the engine counts their slips.
+        """
+        import duckdb
+
+        from eventpipe.serving.file import closest
+
+        found = self.ask(
+            f"""
+            select distinct identifier_type, identifier_value from contact_identifiers
+            where abs(length(identifier_value) - {len(text)}) <= {slips}
+                and (left(lower(identifier_value), 2) = {literal(text[:2])}
+                    or right(lower(identifier_value), 4) = {literal(text[-4:])})
+            limit {_CANDIDATES}
+            """
+        ).fetch(_CANDIDATES)
+        with duckdb.connect() as engine:
+            engine.execute("create table contact_identifiers (identifier_type varchar, identifier_value varchar)")
+            if found:
+                engine.executemany("insert into contact_identifiers values (?, ?)", found)
+            return closest(engine, text, slips, type, limit)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def _prepare(self, project: Project) -> None:
+        connection, server = self._connection, self._server
+        for kind in ("json", "jsonb"):
+            connection.adapters.register_loader(kind, TextLoader)
+        connection.execute("set default_transaction_read_only = on")
+        connection.execute("set timezone = 'UTC'")
+        readable = "select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = %s"
+        plain = connection.execute(readable, [server.schema]).fetchone()
+        if plain is None:
+            raise UsageError(
+                f"{project.root} has published nothing to {server.place} yet: there is no schema {server.schema}. "
+                "Put exports into its folder exports/ and start `eventpipe run`."
+            )
+        table = named(server.schema, NAME)
+        is_empty = plain == (True,) and connection.execute("select to_regclass(%s) is null", [table]).fetchone() == (
+            True,
+        )
+        if is_empty:
+            raise UsageError(
+                f"{project.root} has published nothing to {server.place} yet. Put exports into its folder exports/ and "
+                "start `eventpipe run`."
+            )
+        schema = server.schema if plain == (True,) else server.masked_schema
+        connection.execute(f"set search_path = {identifier(schema)}".encode())
+
+
+def _explained(work: Callable[[], T]) -> T:
+    """Turns what the server says of a query into UsageError or QueryFailed."""
+    try:
+        return work()
+    except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.ReadOnlySqlTransaction) as error:
+        raise UsageError(f"The query is refused. {reason(error)}. The published tables cannot be changed.") from error
+    except psycopg.errors.FeatureNotSupported as error:
+        raise UsageError(f"The query is refused. {reason(error)}.") from error
+    except psycopg.ProgrammingError as error:
+        raise UsageError(
+            f"That is not one query ({reason(error)}). Give one statement that reads: select, with, values, show or explain."
+        ) from error
+    except psycopg.Error as error:
+        raise QueryFailed(f"The query stopped. {reason(error)}.") from error
+
+
+def _type(cursor: psycopg.Cursor[Any], described: psycopg.Column) -> str:
+    found = cursor.adapters.types.get(described.type_code)
+    if found is None:
+        return "VARCHAR"
+    if found.name == "numeric":
+        kind = _UNSCALED if described.scale is None else f"DECIMAL({described.precision},{described.scale})"
+    else:
+        kind = _TYPES.get(found.name, "VARCHAR")
+    return f"{kind}[]" if described.type_code == found.array_oid else kind
+
+
+def _frame_type(kind: str) -> Any:
+    import polars as pl
+
+    if kind.endswith("[]"):
+        return pl.List(_frame_type(kind.removesuffix("[]")))
+    if kind.startswith("DECIMAL("):
+        precision, scale = kind.removeprefix("DECIMAL(").removesuffix(")").split(",")
+        return pl.Decimal(int(precision), int(scale))
+    return {
+        "BOOLEAN": pl.Boolean(),
+        "SMALLINT": pl.Int16(),
+        "INTEGER": pl.Int32(),
+        "BIGINT": pl.Int64(),
+        "FLOAT": pl.Float32(),
+        "DOUBLE": pl.Float64(),
+        "DATE": pl.Date(),
+        "TIMESTAMP": pl.Datetime("us"),
+        "TIMESTAMP WITH TIME ZONE": pl.Datetime("us", "UTC"),
+    }.get(kind, pl.String())
+
+
+def _conninfo(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)

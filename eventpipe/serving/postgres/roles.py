@@ -1,0 +1,106 @@
+"""The roles of the server (spec 5, security): one that writes the published tables, one that reads them and no more.
+
+Whoever sets the server up calls `set_up`, once or many times. What a role may read is granted by the publish too, as
+the owner of the tables: by default privileges on what comes later, and by itself on what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.schema import CreateSchema
+
+from eventpipe.ops.engines import POSTGRES_SCHEMA
+from eventpipe.serving.postgres.server import READER, WRITER, Server, milliseconds, named, run
+from eventpipe.sql import identifier, literal
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a reader may take: a query, and a transaction that does nothing."""
+
+    statement: timedelta = timedelta(minutes=5)
+    idle: timedelta = timedelta(minutes=5)
+
+
+def set_up(connection: Connection, server: Server, passwords: Mapping[str, str | None], limits: Limits) -> None:
+    """Makes or corrects roles, schemas and privileges, in the caller's transaction. Doing it again changes nothing.
+
+    `passwords` by role; without one a role keeps the one that it has. The connection's user must be able to make
+    roles and schemas.
+    """
+    database = identifier(str(connection.execute(text("select current_database()")).scalar_one()))
+    known: set[str] = set(connection.execute(text("select rolname from pg_roles")).scalars())
+    for role in (WRITER, READER):
+        if role not in known:
+            run(connection, f"create role {role} login")
+        if password := passwords.get(role):
+            run(connection, f"alter role {role} password {literal(_verifier(connection, role, password))}")
+        run(connection, f"grant connect on database {database} to {role}")
+    me = str(connection.execute(text("select current_user")).scalar_one())
+    run(connection, f"grant {WRITER} to {identifier(me)}")  # the owner of a schema is made by a member
+    for schema in (server.schema, server.masked_schema, POSTGRES_SCHEMA):
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+        run(connection, f"alter schema {identifier(schema)} owner to {WRITER}")
+        run(connection, f"revoke all on schema {identifier(schema)} from public")
+    run(connection, f"grant create on database {database} to {WRITER}")
+    for setting, value in _reader_settings(server, limits):
+        run(connection, f"alter role {READER} in database {database} set {setting} = {literal(value)}")
+    _own(connection, server)
+    run(connection, f"set local role {WRITER}")
+    grant_reading(connection, server)
+    run(connection, "reset role")
+
+
+def grant_reading(connection: Connection, server: Server) -> None:
+    """Lets the reader read the published tables, or their masked views alone where there is a mask; by the owner.
+
+    Does nothing on a server without the roles.
+    """
+    known: set[str] = set(connection.execute(text("select rolname from pg_roles")).scalars())
+    if READER not in known:
+        return
+    schemas = set(inspect(connection).get_schema_names())
+    for schema, is_read in ((server.schema, not server.mask), (server.masked_schema, bool(server.mask))):
+        if schema not in schemas:
+            continue
+        name = identifier(schema)
+        verb, side = ("grant", "to") if is_read else ("revoke", "from")
+        run(connection, f"{verb} usage on schema {name} {side} {READER}")
+        run(connection, f"{verb} select on all tables in schema {name} {side} {READER}")
+        run(connection, f"alter default privileges in schema {name} {verb} select on tables {side} {READER}")
+
+
+def _reader_settings(server: Server, limits: Limits) -> Iterator[tuple[str, str | int]]:
+    yield "default_transaction_read_only", "on"
+    yield "statement_timeout", milliseconds(limits.statement)
+    yield "idle_in_transaction_session_timeout", milliseconds(limits.idle)
+    # A reader never has to know whether there is a mask.
+    yield "search_path", server.masked_schema if server.mask else server.schema
+
+
+def _own(connection: Connection, server: Server) -> None:
+    """Gives the writer what was published before there were roles."""
+    found = connection.execute(
+        text(
+            """
+            select n.nspname, c.relname, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where n.nspname = any(:schemas) and c.relkind in ('r', 'p', 'v') and c.relowner <> :writer::regrole::oid
+            """.replace(":writer::regrole::oid", f"'{WRITER}'::regrole::oid")
+        ),
+        {"schemas": [server.schema, server.masked_schema, POSTGRES_SCHEMA]},
+    )
+    for row in found.all():
+        what = "view" if row.relkind == "v" else "table"
+        run(connection, f"alter {what} {named(row.nspname, row.relname)} owner to {WRITER}")
+
+
+def _verifier(connection: Connection, role: str, password: str) -> str:
+    """The password as the server keeps it: it travels, and stands in logs, as a hash."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    hashed = driver.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    return str(hashed.decode())

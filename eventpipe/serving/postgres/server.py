@@ -1,0 +1,161 @@
+"""The PostgreSQL server that serves the published tables: reaching it, and what can go wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy.pool import NullPool
+
+from eventpipe.errors import EventpipeError, StageFailed, UsageError
+from eventpipe.project.serving import ServingSettings
+from eventpipe.sql import identifier, literal
+
+OLDEST = 15
+"""The first PostgreSQL that knows `unique nulls not distinct`."""
+
+WRITER = "eventpipe_writer"
+READER = "eventpipe_reader"
+APPLICATION = "eventpipe"
+
+# Whether this user may act as the writer, and the schema is the writer's. Roles belong to all databases of a server.
+_IS_WRITERS = text("""
+    select pg_has_role(r.oid, 'member') and exists (
+        select from pg_namespace n where n.nspname = :schema and n.nspowner = r.oid
+    )
+    from pg_roles r where r.rolname = :writer
+    """)
+
+_CONNECTING = {
+    "connect_timeout": 10,
+    "application_name": APPLICATION,
+    # A server whose machine is gone says nothing: notice within two minutes.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+}
+
+
+class ServerUnreachable(StageFailed):
+    """The server cannot be reached, or ended the connection."""
+
+
+class PublishBlocked(StageFailed):
+    """Nothing failed: somebody who reads, or another publish, held a lock for longer than `serving.lock_timeout`."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it is, the schema of the tables there, and how long a publish waits."""
+
+    url: str = field(repr=False)
+    schema: str
+    mask: tuple[str, ...]
+    lock_timeout: timedelta
+    statement_timeout: timedelta
+
+    @classmethod
+    def of(cls, settings: ServingSettings) -> Server | None:
+        """The server that the settings name, if they do."""
+        if settings.url is None:
+            return None
+        return cls(settings.url, settings.namespace, settings.mask, settings.lock_timeout, settings.statement_timeout)
+
+    @property
+    def masked_schema(self) -> str:
+        """The schema of the masked views."""
+        return f"{self.schema}_masked"
+
+    @property
+    def place(self) -> str:
+        """The address without password and options, for messages."""
+        return make_url(self.url).set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection of its own, closed at the end of the block. Errors: `ServerUnreachable`, `UsageError`."""
+        engine = self._engine()
+        try:
+            try:
+                connection = engine.connect()
+            except exc.OperationalError as error:
+                raise ServerUnreachable(
+                    f"PostgreSQL at {self.place} cannot be reached: {reason(error)}. The tables there are as they were; "
+                    "check the address and the server, and start again."
+                ) from error
+            with connection:
+                self._refuse_old(connection)
+                yield connection
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The same as the role that owns the tables, with a transaction begun: the caller commits it, or it is undone."""
+        with self.connect() as connection:
+            if connection.execute(_IS_WRITERS, {"writer": WRITER, "schema": self.schema}).scalar():
+                connection.execute(text(f"set local role {WRITER}"))
+            for setting, value in (
+                ("timezone", "UTC"),
+                ("lock_timeout", milliseconds(self.lock_timeout)),
+                ("statement_timeout", milliseconds(self.statement_timeout)),
+                # An index is built in memory, not in many passes over the disk.
+                ("maintenance_work_mem", "256MB"),
+            ):
+                connection.execute(text(f"set local {setting} = {literal(value)}"))
+            yield connection
+
+    def _engine(self) -> Engine:
+        try:
+            return create_engine(
+                make_url(self.url).set(drivername="postgresql+psycopg"),
+                hide_parameters=True,
+                poolclass=NullPool,
+                connect_args=_CONNECTING,
+            )
+        except ModuleNotFoundError as error:
+            raise UsageError("Serving from PostgreSQL needs its driver: install eventpipe[postgres].") from error
+
+    def _refuse_old(self, connection: Connection) -> None:
+        version = connection.dialect.server_version_info
+        if version is not None and int(version[0]) < OLDEST:
+            raise EventpipeError(
+                f"PostgreSQL at {self.place} is version {version[0]}; the published tables need {OLDEST} or later."
+            )
+
+
+def run(connection: Connection, sql: str) -> int:
+    """Executes one statement as it is written, in the connection's transaction; the rows that it changed.
+
+    Names and comments of users may hold `%` and `:`, which SQLAlchemy and the driver would take for parameters.
+    """
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.rowcount)
+
+
+def named(schema: str, relation: str) -> str:
+    """A relation as SQL names it."""
+    return f"{identifier(schema)}.{identifier(relation)}"
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration as PostgreSQL's settings take it; never 0, which would be no limit."""
+    return max(1, int(duration.total_seconds() * 1000))
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what the server or the driver said."""
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().partition("\n")[0][:300].rstrip(".")
+
+
+def state_of(error: BaseException) -> str | None:
+    """PostgreSQL's code of an error (SQLSTATE), None where it is the connection that broke."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None)

@@ -1,0 +1,178 @@
+"""Publishing an edition to PostgreSQL: everything that changed, in one transaction (spec 5, "Write, audit, publish").
+
+Readers see one run's tables or the next one's. Rows are deleted and inserted in place, which waits for no reader and
+keeps what others built on the tables; only a change of columns or views takes a lock that readers can hold.
+
+Tried again, a few times: a lost connection, a deadlock, a serialisation failure. A commit whose answer was lost is
+recognised by the row in `publication`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from eventpipe import __version__
+from eventpipe.errors import StageFailed
+from eventpipe.failpoints import reach
+from eventpipe.ops.lease import Fenced
+from eventpipe.project.settings import EngineSettings
+from eventpipe.serving.postgres import migration, publication, roles, tables, views
+from eventpipe.serving.postgres.difference import Comparison, compared
+from eventpipe.serving.postgres.faults import database_errors, explained, is_worth_another_try
+from eventpipe.serving.postgres.publication import Publication
+from eventpipe.serving.postgres.server import Server, ServerUnreachable, run
+from eventpipe.sql import identifier
+
+ATTEMPTS = 5
+_FIRST_PAUSE = 1.0
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The tables of run `run_id`, in a file of the engine; its lease's epoch, and the runs that this project knows."""
+
+    path: Path
+    run_id: str
+    epoch: int
+    as_of: datetime
+    known_runs: Collection[str]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The edition that was published last from here, in a file of the engine."""
+
+    path: Path
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """Rows taken away and brought, all tables together; both 0 where an earlier attempt had committed already."""
+
+    removed: int = 0
+    brought: int = 0
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """Publishes editions. `temporary` is where the engine may spill to; `sleep` waits between two attempts."""
+
+    server: Server
+    engine: EngineSettings
+    temporary: Path
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+
+    def upload(
+        self, edition: Edition, base: Base | None, committing: Callable[[], AbstractContextManager[object]]
+    ) -> Uploaded:
+        """Publishes `edition`. `committing` surrounds the commit: what it raises at its beginning undoes everything.
+
+        Errors: `ServerUnreachable`, `PublishBlocked`, `SchemaRefused`, `Fenced`, else `StageFailed`.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            is_last = attempt == ATTEMPTS
+            try:
+                return self._once(edition, base, committing)
+            except database_errors() as error:
+                if is_last or not is_worth_another_try(error):
+                    raise explained(self.server, error) from error
+            except ServerUnreachable:
+                if is_last:
+                    raise
+            self.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
+        raise AssertionError("the last attempt returns or raises")
+
+    def served(self) -> str | None:
+        """The run whose edition the server holds."""
+        with self.server.connect() as connection:
+            held = publication.current(connection, self.server.schema)
+        return None if held is None else held.run_id
+
+    def _once(
+        self, edition: Edition, base: Base | None, committing: Callable[[], AbstractContextManager[object]]
+    ) -> Uploaded:
+        with self.server.writing() as connection:
+            held = publication.claim(connection, self.server.schema)
+            if held is not None and held.run_id == edition.run_id:
+                return Uploaded()
+            if held is not None:
+                _check_owner(self.server, held, edition)
+            is_base = base is not None and held is not None and base.run_id == held.run_id
+            path = base.path if base is not None and is_base else None
+            with compared(edition.path, path, self.engine, self.temporary) as comparison:
+                uploaded = self._bring(connection, held, comparison, edition)
+            reach("publish.sent")
+            with committing():
+                connection.commit()
+        reach("publish.committed")
+        return uploaded
+
+    def _bring(
+        self, connection: Connection, held: Publication | None, comparison: Comparison, edition: Edition
+    ) -> Uploaded:
+        server = self.server
+        stored = [each for each in comparison.relations if each.sql is None]
+        found = migration.found_in(connection, server.schema)
+        found.pop(publication.NAME, None)
+        plan = migration.plan(stored, found, held.tables if held else (), server.schema)
+        plan.check(server.place)
+        shown = views.views(server, comparison.relations)
+        is_shown_anew = held is None or bool(plan.steps) or held.views != shown.digests
+        if is_shown_anew:
+            views.drop(connection, server, held.views if held else {})
+        for step in plan.steps:
+            run(connection, step.sql)
+        indexes = tables.indexes_in(connection, server)
+        uploaded = Uploaded()
+        for table in stored:
+            is_new, is_altered = table in plan.new, table.name in plan.altered
+            if is_new:
+                tables.make(connection, server, table)
+            change = comparison.change(table, anew=is_new or is_altered)
+            removed = tables.move(connection, server, comparison, table, change)
+            tables.finish(connection, server, table, indexes)
+            if is_new or is_altered:
+                tables.describe(connection, server, table)
+            uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + change.brought)
+        if is_shown_anew:
+            views.make(connection, server, shown)
+        if is_shown_anew or plan.new:
+            roles.grant_reading(connection, server)
+        publication.write(
+            connection,
+            server.schema,
+            Publication(
+                edition.run_id,
+                edition.epoch,
+                edition.as_of,
+                self.now(),
+                __version__,
+                tuple(each.name for each in stored),
+                shown.digests,
+                server.mask,
+            ),
+        )
+        return uploaded
+
+
+def _check_owner(server: Server, held: Publication, edition: Edition) -> None:
+    if held.run_id not in edition.known_runs:
+        raise StageFailed(
+            f"The schema {server.schema} at {server.place} holds tables of run {held.run_id}, which this project knows "
+            "nothing of: another project publishes there, or the ops store was lost. Name another schema "
+            f"(serving.schema), or make this one free: drop schema {identifier(server.schema)} cascade."
+        )
+    if held.epoch > edition.epoch:
+        raise Fenced(
+            f"Run {held.run_id} published to {server.place} under a later lease than that of run {edition.run_id}, "
+            "which has lost its own. Nothing was changed."
+        )

@@ -1,0 +1,104 @@
+"""The ops store in PostgreSQL: the same tables, the same lease."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from eventpipe.errors import LeaseHeld
+from eventpipe.ops import lease as leases
+from eventpipe.ops.engines import POSTGRES_SCHEMA
+from eventpipe.ops.place import is_made
+from eventpipe.ops.process import Process
+from eventpipe.ops.schema import VERSION_TABLE
+from eventpipe.ops.store import OpsStore
+from eventpipe.ops.tables import metadata
+
+ELSEWHERE = Process("another-host", 1, "")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def take(store: OpsStore, holder: str, clock: Clock, wait: int = 0) -> leases.Lease:
+    return leases.acquire(
+        store, holder, now=clock, wait=timedelta(seconds=wait), sleep=lambda _: None, process=ELSEWHERE
+    )
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_declares(database: str) -> None:
+    assert not is_made(database)
+    with OpsStore.open(database) as store, store.read() as connection:
+        names = set(inspect(connection).get_table_names(schema=POSTGRES_SCHEMA))
+        assert names == {*metadata.tables, VERSION_TABLE}
+        connection.execute(text(f"set local search_path = {POSTGRES_SCHEMA}"))
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    assert is_made(database)
+
+
+def test_many_processes_may_open_a_new_store_at_once(database: str) -> None:
+    def opened(_: int) -> str:
+        with OpsStore.open(database) as store:
+            return store.place
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(opened, range(8)))) == 1
+
+
+def test_one_run_holds_the_lease_and_the_second_is_told_who(database: str) -> None:
+    clock = Clock()
+    with OpsStore.open(database) as store:
+        take(store, "first", clock)
+        with pytest.raises(LeaseHeld, match="run first"):
+            take(store, "second", clock, wait=1)
+
+
+def test_a_run_that_lost_its_lease_commits_nothing(database: str) -> None:
+    clock = Clock()
+    with OpsStore.open(database) as store:
+        first = take(store, "first", clock)
+        clock.now += timedelta(minutes=5)
+        second = take(store, "second", clock)
+        assert second.epoch == first.epoch + 1
+        with pytest.raises(leases.Fenced), first.begin():
+            pass
+        with second.begin() as connection:
+            second.check(connection)
+
+
+def test_a_commit_under_way_is_waited_for_by_who_takes_over(database: str) -> None:
+    """The taker's lock comes after the commit, so it sees a renewed lease and leaves it alone."""
+    clock = Clock()
+    with OpsStore.open(database) as store, ThreadPoolExecutor(1) as pool:
+        first = take(store, "first", clock)
+        clock.now += timedelta(minutes=5)
+        with first.begin():
+            taking = pool.submit(take, store, "second", clock)
+            with pytest.raises(TimeoutError):
+                taking.result(timeout=0.5)
+        with pytest.raises(LeaseHeld, match="run first"):
+            taking.result(timeout=30)
+
+
+def test_no_lock_outlives_its_transaction(database: str) -> None:
+    """Session locks break behind poolers."""
+    clock = Clock()
+    with OpsStore.open(database) as store:
+        lease = take(store, "first", clock)
+        with lease.begin():
+            pass
+        with store.read() as connection:
+            held = "select count(*) from pg_locks where locktype = 'advisory' and database ="
+            held += " (select oid from pg_database where datname = current_database())"
+            assert connection.execute(text(held)).scalar() == 0

@@ -1,0 +1,109 @@
+"""A changed list of columns: made where nothing is lost, refused with the plan where something would be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from eventpipe.serving.postgres.migration import SchemaRefused, holds_every
+from eventpipe_tests.serving.editions import Served, expected, make, serve, served
+
+
+def columns(url: str, table: str) -> dict[str, str]:
+    with psycopg.connect(url) as connection:
+        return dict(
+            connection.execute(
+                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+                [f"eventpipe.{table}"],
+            ).fetchall()
+        )
+
+
+def test_new_columns_wider_types_and_new_tables_are_made(tmp_path: Path, database: str) -> None:
+    one = make(tmp_path, "one")
+    two = make(
+        tmp_path,
+        "two",
+        known=["one"],
+        extra=[
+            "alter table events add column channel varchar",
+            "update events set channel = 'web'",
+            "alter table events alter column value type decimal(38, 4)",
+            "create table refunds as select 1 as amount",
+        ],
+    )
+    serve(database, one)
+    serve(database, two, one)
+    assert columns(database, "events")["channel"] == "text"
+    assert columns(database, "events")["value"] == "numeric(38,4)"
+    assert served(database) == expected(two)
+
+
+def indexes(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("select indexname from pg_indexes where schemaname = 'eventpipe'").fetchall()
+    return {name for (name,) in found}
+
+
+def regardless_of_columns_order(tables: Served) -> dict[str, list[list[str]]]:
+    return {name: sorted(sorted(map(repr, row)) for row in rows) for name, rows in tables.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("alter table events drop column note", r'events\.note is not published any more.*drop column "note";'),
+        (
+            "alter table events alter column value type decimal(9, 2)",
+            r"events\.value is numeric\(9,2\) now and was numeric",
+        ),
+        ("drop table ledger", r'the table ledger is not published any more.*drop table "eventpipe"\."ledger";'),
+    ],
+)
+def test_what_would_lose_something_is_refused_with_the_plan(
+    tmp_path: Path, database: str, change: str, told: str
+) -> None:
+    one, two = make(tmp_path, "one"), make(tmp_path, "two", known=["one"], extra=[change])
+    serve(database, one)
+    with pytest.raises(SchemaRefused, match=told) as refused:
+        serve(database, two, one)
+    assert served(database) == expected(one)
+    before = indexes(database) - ({"pk_ledger"} if "ledger" in change else set())
+    plan = str(refused.value).partition("run again: ")[2]
+    with psycopg.connect(database) as connection:
+        if "volume" not in plan:
+            connection.execute(plan.encode())
+    serve(database, two, one)
+    assert regardless_of_columns_order(served(database)) == regardless_of_columns_order(expected(two))
+    assert indexes(database) == before
+
+
+def test_a_table_of_somebody_elses_is_not_taken(tmp_path: Path, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("create schema eventpipe")
+        connection.execute("create table eventpipe.events (mine int)")
+    with pytest.raises(SchemaRefused, match=r"tables that eventpipe did not make.*: events"):
+        serve(database, make(tmp_path, "one"))
+    assert columns(database, "events") == {"mine": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "holds"),
+    [
+        ("bigint", "integer", True),
+        ("integer", "bigint", False),
+        ("numeric(38,4)", "numeric(18,4)", True),
+        ("numeric(38,2)", "numeric(18,4)", False),
+        ("numeric(18,4)", "bigint", False),
+        ("numeric(39,0)", "bigint", True),
+        ("text", "jsonb", True),
+        ("text", "text[]", False),
+        ("jsonb", "text", False),
+        ("double precision", "bigint", False),
+    ],
+)
+def test_a_type_is_wider_when_it_has_every_value(wide: str, narrow: str, holds: bool) -> None:
+    assert holds_every(wide, narrow) is holds

@@ -1,0 +1,221 @@
+"""A project that is served from PostgreSQL, its ops store there too, and its twin that is served from a file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+
+from eventpipe.cli.main import main
+from eventpipe.client import UnknownContact, connect
+from eventpipe.errors import UsageError
+from eventpipe.failpoints import VARIABLE, FailPointReached
+from eventpipe.ops import runs
+from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import Project, load_project
+from eventpipe.serving.layout import LAYOUTS
+from eventpipe.serving.reference import reference
+from eventpipe_tests.pipeline import worlds
+from eventpipe_tests.pipeline.histories import put
+from eventpipe_tests.pipeline.shop import Shop
+from eventpipe_tests.postgres import Postgres
+
+SEGMENT = {"name": "buyers", "where": {"goal": "purchase", "aggregate": "count", "at_least": 1}}
+
+
+@dataclass(frozen=True)
+class Served:
+    """The project on the server, what its environment says, and what its file held after each run."""
+
+    project: Project
+    url: str
+    environ: dict[str, str]
+
+    def tables(self) -> dict[str, Counter[tuple[Any, ...]]]:
+        """Every relation that is served."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("set timezone = 'UTC'")
+            names = connection.execute(
+                "select table_name from information_schema.tables"
+                " where table_schema = 'eventpipe' and table_name <> 'publication'"
+            ).fetchall()
+            return {
+                name: Counter(map(plain, connection.execute(f'select * from eventpipe."{name}"').fetchall()))
+                for (name,) in names
+            }
+
+    def file(self) -> dict[str, Counter[tuple[Any, ...]]]:
+        """The same of the file beside the project."""
+        with duckdb.connect(str(self.project.analytics), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            names = connection.execute(
+                "select table_name from information_schema.tables where table_schema = 'main'"
+            ).fetchall()
+            found = {}
+            texts = {column for layout in LAYOUTS.values() for column in layout.json}
+            for (name,) in names:
+                result = connection.execute(f'from main."{name}"')
+                is_json = [str(each[1]) == "JSON" or each[0] in texts for each in result.description or []]
+                found[name] = Counter(
+                    plain(tuple(json.loads(v) if j and v else v for v, j in zip(row, is_json, strict=True)))
+                    for row in result.fetchall()
+                )
+            return found
+
+
+def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values by what they mean: JSON as canonical text, numbers by their size."""
+    return tuple(
+        json.dumps(_numbers(value), sort_keys=True) if isinstance(value, dict | list) else value for value in row
+    )
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_numbers(each) for each in value]
+    return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[Served]:
+    """Three runs: the second was stopped between the server's commit and the rename of the file."""
+    random = Random(83)
+    root = tmp_path_factory.mktemp("served")
+    worlds.project(root)
+    (root / "segments").mkdir(exist_ok=True)
+    (root / "segments" / "all.yml").write_text(json.dumps({"segments": [SEGMENT]}), encoding="utf-8")
+    exports = worlds.exports(random, worlds=6, reports=25)
+    with server.database() as url, pytest.MonkeyPatch.context() as patch:
+        environ = {"EVENTPIPE_SERVING_URL": url, "EVENTPIPE_OPS": url}
+        shop = Shop(load_project(root, environ))
+        served = Served(shop.project, url, environ)
+        put(shop, {key: worlds.edited(random, reports) for key, reports in exports.items()})
+        shop.put("web", "2026-01-03", "broken.jsonl", b'{"event_name": "no end\n{"a": "\x00"}\n\xff\n')
+        shop.run(worlds.AS_OF[0])
+        assert served.tables() == served.file()
+        put(shop, exports)
+        patch.setenv(VARIABLE, "publish.committed:raise")
+        before = served.file()
+        with pytest.raises(FailPointReached):
+            shop.run(worlds.AS_OF[1])
+        patch.delenv(VARIABLE)
+        assert served.tables() != before
+        assert served.file() == before
+        assert (root / "analytics.duckdb.publishing").exists(), "the next run puts it in place"
+        shop.run(worlds.AS_OF[2])
+        assert not (root / "analytics.duckdb.publishing").exists()
+        yield served
+
+
+def test_both_stores_hold_equal_tables(ran: Served) -> None:
+    tables, file = ran.tables(), ran.file()
+    assert tables.keys() == file.keys()
+    for name, rows in file.items():
+        assert tables[name] == rows, name
+    assert all(file[name] for name in ("events", "contacts", "contact_timeline", "segment_members", "rejected_events"))
+
+
+def test_every_published_table_has_a_layout_whose_key_holds(ran: Served) -> None:
+    with psycopg.connect(ran.url) as connection:
+        found = connection.execute(
+            """
+            select c.relname, bool_or(i.indisunique) from pg_class c left join pg_index i on i.indrelid = c.oid
+            where c.relnamespace = 'eventpipe'::regnamespace and c.relkind = 'r' and c.relname <> 'publication'
+            group by c.relname
+            """
+        ).fetchall()
+    assert {name for name, _ in found} == LAYOUTS.keys()
+    assert all(is_unique for _, is_unique in found)
+
+
+def test_the_page_of_tables_is_what_the_models_say(ran: Served) -> None:
+    page = Path(__file__).parents[2] / "docs" / "tables.md"
+    assert page.read_text(encoding="utf-8") == reference(ran.project.analytics), "write it anew: make docs"
+
+
+def test_the_ops_store_is_on_the_server(ran: Served) -> None:
+    with OpsStore.open(ran.url) as store:
+        assert [run.status for run in runs.recent(store, 10)] == ["published", "failed", "published"]
+    assert not (ran.project.root / "ops.db").exists()
+
+
+@pytest.fixture
+def call(ran: Served, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """The command line on the project, served from the server or (`here`) from its file."""
+
+    def called(*arguments: object, here: bool = False) -> str:
+        monkeypatch.setenv("EVENTPIPE_OPS", ran.url)
+        monkeypatch.setenv("EVENTPIPE_SERVING_URL", "" if here else ran.url)
+        capfd.readouterr()
+        code = main([str(each) for each in (*arguments, "--project", ran.project.root)])
+        written = capfd.readouterr()
+        assert code == 0, written.err
+        return written.out
+
+    return called
+
+
+def test_query_answers_alike(call: Callable[..., str], tmp_path: Path) -> None:
+    query = "select event_id, occurred_at, value, flags, properties from events order by event_id"
+    theirs, ours = json.loads(call("query", query, "--json")), json.loads(call("query", query, "--json", here=True))
+    assert theirs == ours
+    call("query", "select event_id, value, occurred_at from events", tmp_path / "rows.parquet")
+    with duckdb.connect() as engine:
+        count = engine.execute(f"select count(*), sum(value) from '{tmp_path}/rows.parquet'").fetchone()
+    assert count == (len(ours), sum((Decimal(str(row["value"])) for row in ours if row["value"]), Decimal()))
+
+
+def test_contact_show_answers_alike(call: Callable[..., str]) -> None:
+    contacts = json.loads(call("query", "select contact_id from contacts order by contact_id limit 5", "--json"))
+    for each in contacts:
+        show = ("contact", "show", each["contact_id"], "--json")
+        assert json.loads(call(*show)) == json.loads(call(*show, here=True))
+
+
+def test_status_and_doctor_know_the_server(ran: Served, call: Callable[..., str]) -> None:
+    status = json.loads(call("status", "--json"))
+    assert status["published"]["tables"]["events"] == sum(ran.tables()["events"].values())
+
+
+def test_python_answers_alike(ran: Served) -> None:
+    with connect(ran.project.root, ran.environ) as there, connect(ran.project.root, {"EVENTPIPE_OPS": ran.url}) as here:
+        assert there.rfm().equals(here.rfm())
+        order = ["contact_id", "workspace_id"]
+        assert (
+            there.segment("buyers").drop("traits").sort(order).equals(here.segment("buyers").drop("traits").sort(order))
+        )
+        contact = there.sql("select contact_id from contact_timeline group by 1 order by count(*) desc limit 1").item()
+        theirs, ours = there.timeline(contact), here.timeline(contact)
+        assert theirs.schema == ours.schema
+        assert theirs.drop("properties", "extra", "changes").equals(ours.drop("properties", "extra", "changes"))
+        total = there.sql("select sum(value) as total from events where currency = 'USD'")
+        assert total.equals(here.sql("select sum(value)::decimal(38, 10) as total from events where currency = 'USD'"))
+
+
+def test_nobody_is_found_and_somebody_was_meant(ran: Served) -> None:
+    with connect(ran.project.root, ran.environ) as there:
+        known = there.sql(
+            "select max(identifier_value) from contact_identifiers where identifier_type = 'email'"
+        ).item()
+        with pytest.raises(UnknownContact, match="Did you mean"):
+            there.timeline(f"{known[:3]}x{known[3:]}")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["delete from events", "create table t (a int)", "select 1; select 2", "select nothing from events", "selct", ";"],
+)
+def test_what_is_no_question_is_refused(ran: Served, query: str) -> None:
+    with connect(ran.project.root, ran.environ) as there, pytest.raises(UsageError):
+        there.sql(query)

@@ -1,0 +1,115 @@
+"""Publishing to PostgreSQL: the tables there are those of the engine's file, and only what changed travels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from eventpipe.errors import StageFailed
+from eventpipe.ops.lease import Fenced
+from eventpipe.serving.postgres.upload import Uploaded
+from eventpipe_tests.serving.editions import expected, make, serve, served
+
+
+def test_every_value_arrives_as_it_is(tmp_path: Path, database: str) -> None:
+    made = make(tmp_path, "one", events=60)
+    assert serve(database, made).brought == sum(map(made.count, ("events", "contacts", "contact_goals", "ledger")))
+    assert served(database) == expected(made)
+
+
+def test_only_changed_rows_travel(tmp_path: Path, database: str) -> None:
+    """The second edition has lost 7 events, changed every seventh of those that stay, and gained 7."""
+    one = make(tmp_path, "one", events=300)
+    keep = ["update events set run_id = 'one'"]
+    two = make(tmp_path, "two", events=300, shift=7, known=["one"], extra=keep)
+    serve(database, one)
+    moved = serve(database, two, one)
+    assert served(database) == expected(two)
+    assert moved.removed < 60
+    assert moved.brought < 60
+
+
+def test_an_edition_that_is_served_already_is_not_sent_again(tmp_path: Path, database: str) -> None:
+    one = make(tmp_path, "one")
+    serve(database, one)
+    assert serve(database, one) == Uploaded(0, 0)
+
+
+def test_without_the_edition_before_everything_is_sent(tmp_path: Path, database: str) -> None:
+    """The file beside the project was lost, or the server was restored from a backup."""
+    one, two, three = (
+        make(tmp_path, name, shift=shift, known=["one", "two"])
+        for name, shift in (("one", 0), ("two", 3), ("three", 6))
+    )
+    serve(database, one)
+    serve(database, three, two)  # the server holds `one`, so `two` tells nothing
+    assert served(database) == expected(three)
+    serve(database, make(tmp_path, "four", shift=2, known=["three"]))
+    assert [len(served(database)[name]) for name in ("events", "ledger")] == [30, 1]
+
+
+def test_text_that_the_server_cannot_hold_is_told_apart(tmp_path: Path, database: str) -> None:
+    made = make(
+        tmp_path,
+        "one",
+        extra=[
+            "update events set note = 'a' || chr(0) || 'b'",
+            "create table rejected_events as select 'web' as source, date '2026-01-01' as landed_on, 'a' as file,"
+            " 1 as line, null::bigint as \"index\", '{' || chr(0) as raw, false as raw_is_base64",
+        ],
+    )
+    serve(database, made)
+    tables = served(database)
+    assert {row[8] for row in tables["events"]} == {"a␀b"}
+    assert tables["rejected_events"][0][-2:] == ("ewA=", True)
+
+
+def test_identifiers_of_any_length_are_served(tmp_path: Path, database: str) -> None:
+    """Longer than an ordered index takes, of letters that do not compress."""
+    noise = "(select string_agg(md5(i::varchar || '{}'), '') from range(400) as t(i))"
+    table = (
+        "create table contact_identifiers as select 'default' as workspace_id, 'c1' as contact_id,"
+        " 'device' as identifier_type, {} as identifier_value, {} as event_count"
+    )
+    one = make(tmp_path, "one", extra=[table.format(noise.format("x"), 1)])
+    two = make(tmp_path, "two", known=["one"], extra=[table.format(noise.format("x"), 2)])
+    serve(database, one)
+    assert serve(database, two, one).removed >= 1
+    assert served(database) == expected(two)
+
+
+def test_descriptions_keys_and_indexes_are_there(tmp_path: Path, database: str) -> None:
+    serve(database, make(tmp_path, "one"))
+    with psycopg.connect(database) as connection:
+        about = "select obj_description('eventpipe.events'::regclass)"
+        assert connection.execute(about).fetchone() == ("What happened: 100 % of it. Grain: event_id.",)
+        column = "select col_description('eventpipe.events'::regclass, 5)"
+        assert connection.execute(column).fetchone() == ("In `currency`; :refunds are negative.",)
+        found = connection.execute(
+            "select indexdef from pg_indexes where schemaname = 'eventpipe' order by indexname"
+        ).fetchall()
+    indexes = "\n".join(definition for (definition,) in found)
+    assert "UNIQUE INDEX pk_events ON eventpipe.events USING btree (event_id)" in indexes
+    assert "events USING btree (contact_id, occurred_at)" in indexes
+    assert "events USING btree (event_name, occurred_at)" in indexes
+    assert "USING gin (properties jsonb_path_ops)" in indexes
+    assert "(contact_id, goal_type, md5(goal_name), currency) NULLS NOT DISTINCT" in indexes
+
+
+def test_a_run_that_lost_its_lease_cannot_publish(tmp_path: Path, database: str) -> None:
+    one, two = make(tmp_path, "one"), make(tmp_path, "two", known=["one"])
+    one.epoch, two.epoch = 3, 2
+    serve(database, one)
+    with pytest.raises(Fenced, match="later lease"):
+        serve(database, two, one)
+    assert served(database) == expected(one)
+
+
+def test_another_projects_tables_are_left_alone(tmp_path: Path, database: str) -> None:
+    one, stranger = make(tmp_path, "one"), make(tmp_path, "stranger")
+    serve(database, one)
+    with pytest.raises(StageFailed, match="another project publishes there"):
+        serve(database, stranger)
+    assert served(database) == expected(one)

@@ -1,0 +1,116 @@
+"""Roles: one publishes, one reads what is published and nothing else; masked views show nobody's identifiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from eventpipe.cli.main import main
+from eventpipe.ops.store import OpsStore
+from eventpipe_tests.builders import project
+from eventpipe_tests.serving.editions import Made, make, serve, target
+
+READER, WRITER = "eventpipe_reader", "eventpipe_writer"
+
+
+def as_role(url: str, role: str) -> str:
+    return make_url(url).set(username=role, password="secret").render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def roles(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database on which `eventpipe admin init-db` was called, twice."""
+    initialise(tmp_path, database, monkeypatch)
+    initialise(tmp_path, database, monkeypatch)
+    return database
+
+
+def initialise(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, **serving: object) -> None:
+    made = project(tmp_path / "project", serving=serving)
+    monkeypatch.setenv("EVENTPIPE_SERVING_URL", url)
+    monkeypatch.setenv("EVENTPIPE_READER_PASSWORD", "secret")
+    monkeypatch.setenv("EVENTPIPE_WRITER_PASSWORD", "secret")
+    assert main(["admin", "init-db", "--project", str(made.root)]) == 0
+
+
+def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: str) -> None:
+    one = make(tmp_path, "one")
+    serve(as_role(roles, WRITER), one)
+    serve(as_role(roles, WRITER), with_a_new_table(tmp_path), one)
+    with OpsStore.open(as_role(roles, WRITER)):
+        pass
+    with psycopg.connect(roles, autocommit=True) as owner:
+        owner.execute("create schema if not exists payroll")
+        owner.execute("create table payroll.salaries (amount int)")
+    with psycopg.connect(as_role(roles, READER), autocommit=True) as reader:
+        assert reader.execute("select count(*) from events").fetchone() == (30,)
+        assert reader.execute("select count(*) from later").fetchone() == (1,)
+        assert reader.execute("select sum(events) from volume").fetchone() == (30,)
+        for refused in (
+            "delete from events",
+            "insert into ledger default values",
+            "drop table events",
+            "create table eventpipe.mine (a int)",
+            "create table public.mine (a int)",
+            "create schema mine",
+            "select * from eventpipe_ops.runs",
+            "select * from payroll.salaries",
+            f"set role {WRITER}",
+        ):
+            reader.execute("set default_transaction_read_only = off")  # nothing rests on that
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(refused.encode())
+
+
+def test_the_reader_is_held_to_its_time(roles: str) -> None:
+    with psycopg.connect(as_role(roles, READER)) as reader:
+        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            assert reader.execute(f"show {setting}".encode()).fetchone() == ("5min",)
+        assert reader.execute("show default_transaction_read_only").fetchone() == ("on",)
+
+
+def test_what_was_published_before_there_were_roles_is_the_writers(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make(tmp_path, "one")
+    serve(database, one)
+    initialise(tmp_path, database, monkeypatch)
+    serve(as_role(database, WRITER), with_a_new_table(tmp_path), one)
+    with psycopg.connect(as_role(database, READER)) as reader:
+        assert reader.execute("select count(*) from events").fetchone() == (30,)
+
+
+def test_masked_views_show_no_identifier(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that could read the tables can read the views alone once there is a mask."""
+    initialise(tmp_path, database, monkeypatch)
+    one = make(tmp_path, "one")
+    serve(as_role(database, WRITER), one)
+    initialise(tmp_path, database, monkeypatch, mask=["email"])
+    serve(as_role(database, WRITER), with_a_new_table(tmp_path), one, mask=("email",))
+    with psycopg.connect(as_role(database, READER), autocommit=True) as reader:
+        assert reader.execute("select distinct email, traits from contacts").fetchall() == [("***", {"plan": "gold"})]
+        assert reader.execute("select identifiers from events limit 1").fetchone() == ([["email", "***"]],)
+        everything = [
+            str(reader.execute(f"select * from {name}".encode()).fetchall())
+            for name in ("contacts", "contact_goals", "events", "ledger", "volume", "later")
+        ]
+        assert "example.com" not in "".join(everything)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("select * from eventpipe.contacts")
+
+
+def test_a_server_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["admin", "init-db", "--project", str(project(tmp_path).root)]) == 2
+    assert "name a server first" in capsys.readouterr().err
+
+
+def test_a_password_is_in_no_message(database: str) -> None:
+    address = make_url(database).set(username="nobody", password="s3cret-canary").render_as_string(hide_password=False)
+    assert "s3cret-canary" not in repr(target(address)) + target(address).place
+
+
+def with_a_new_table(tmp_path: Path) -> Made:
+    return make(tmp_path, "two", known=["one"], extra=["create table later as select 1 as a"])
