@@ -65,6 +65,8 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     "contact_rfm": Layout(key=("contact_id", "currency"), lookups=(("rfm_segment",),)),
     "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT),
     "segment_history": Layout(key=("segment", "contact_id", "entered_at"), lookups=_BY_CONTACT),
+    "trigger_decisions": Layout(key=("automation", "occasion"), long=("occasion",), lookups=_BY_CONTACT),
+    "automation_triggers": Layout(key=("trigger_id",), lookups=_BY_CONTACT, json=("payload",)),
     "event_catalog": Layout(key=("event_name",), long=("event_name",)),
     "event_profile": Layout(key=("workspace_id", "source", "event_name", "day"), long=("event_name",)),
     "property_profile": Layout(
