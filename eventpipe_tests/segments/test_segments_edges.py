@@ -362,6 +362,13 @@ def test_what_a_checkout_is_without_may_lie_outside_the_window(
     assert not matches(where, old), "a checkout exactly as old as the window is not in it"
 
 
+def test_what_comes_right_after_the_first_checkout_of_a_window_counts() -> None:
+    where = {"event": "checkout", "in_last": "1d", "without": {"event": "order.completed", "after": "it"}}
+    began = AS_OF - timedelta(days=1)
+    assert not matches(where, checkout(began + TICK), order(began + 2 * TICK))
+    assert matches(where, checkout(began + 2 * TICK), order(began + TICK))
+
+
 def test_a_sequence_of_one_event_and_itself() -> None:
     """The last checkout has none after it, the first none before it."""
     several = [checkout(NOON + number * TICK, number) for number in range(3)]

@@ -157,3 +157,23 @@ def test_a_run_with_nothing_to_land_judges_only_whom_a_window_turned_for(store: 
     assert (next_day.whole_segments, next_day.contacts, next_day.left) == (0, 1, 1)
     assert (again.whole_segments, again.entered, again.left) == (0, 0, 0)
     assert again.contacts <= 1
+
+
+def test_whose_score_changed_is_judged_again_though_nothing_happened_to_them(store: OpsStore) -> None:
+    """Others bought more: a score sinks."""
+
+    def scored(score: int) -> World:
+        rfm = {"USD": {"r_score": score, "rfm_score": f"{score}11", "rfm_segment": "Others"}}
+        return World([Contact("k1", AS_OF, rfm=rfm), Contact("k2", AS_OF)], [], AS_OF)
+
+    segments = read({"fresh": {"rfm": "r_score", "at_least": 4}}, names(scored(5)))
+    engine = with_segments(scored(3))
+    try:
+        judgements = []
+        for day, score in enumerate((3, 4, 5, 1)):
+            engine.show(scored(score))
+            judgements.append(judge(engine.connection, store, segments, run_id=RUN, as_of=AS_OF + timedelta(days=day)))
+    finally:
+        engine.close()
+    assert [(each.entered, each.left) for each in judgements] == [(0, 0), (1, 0), (0, 0), (0, 1)]
+    assert [each.contacts for each in judgements[1:]] == [1, 1, 1]
