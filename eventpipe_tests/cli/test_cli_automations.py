@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eventpipe.automations.published import PublishedAutomations
 from eventpipe.cli.options import now
 from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import load_project
+from eventpipe.serving.file import open_published
 from eventpipe_tests.cli.conftest import Ended, Shop
 from eventpipe_tests.delivery.fired import fire, project
 from eventpipe_tests.delivery.receiver import SECRET, receiving
@@ -42,7 +46,20 @@ def test_why_says_that_a_sign_up_lies_in_the_past(shop: Shop, call: Call) -> Non
 def test_plan_tells_what_the_next_run_does(shop: Shop, call: Call) -> None:
     rows = call("automations", "plan", "--project", shop.root, "--json").good().json["automations"]
     assert {each["state"] for each in rows} == {"same"}
-    assert any(each["occasions"] for each in rows)
+    assert [each["occasions"] for each in rows] == [0] * 5, "the sample is older than 30 days"
+
+
+def test_a_plan_counts_what_would_have_triggered_lately(shop: Shop) -> None:
+    made = load_project(shop.root, os.environ)
+    with open_published(made) as connection:
+        found = PublishedAutomations(connection, made.automations, datetime(2026, 1, 31, tzinfo=UTC))
+        matches = found.matches(found.named("welcome"))
+        expected = connection.execute(
+            "select count(*), count(distinct contact_id) from contact_timeline"
+            " where event_name = 'user.signed_up' and entry_type = 'event' and occurred_at > timestamptz '2026-01-01'"
+        ).fetchone()
+    assert (matches.occasions, matches.contacts) == expected
+    assert matches.contacts > 0
 
 
 def test_a_wrong_name_is_a_wrong_argument(shop: Shop, call: Call) -> None:

@@ -117,7 +117,7 @@ def test_a_fault_of_the_program_shows_no_traceback_and_no_data(
     def fails(*_: object) -> None:
         raise ValueError("ada@example.com")
 
-    monkeypatch.setattr("eventpipe.client.open_published", fails)
+    monkeypatch.setattr("eventpipe.serving.reading.reading", fails)
     ended = call("query", "select 1", "--project", shop.root)
     assert ended.code == 1
     assert "ada@example.com" not in ended.err

@@ -50,7 +50,10 @@ def pragma(path: Path, name: str) -> object:
 def test_a_new_store_has_every_table_and_a_free_lease(path: Path) -> None:
     with OpsStore.open(path) as store, store.read() as connection:
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, schema.VERSION_TABLE}
-        assert connection.execute(select(run_lease.c.name, run_lease.c.epoch)).all() == [("writer", 0)]
+        assert connection.execute(select(run_lease.c.name, run_lease.c.epoch).order_by(run_lease.c.name)).all() == [
+            ("delivery", 0),
+            ("writer", 0),
+        ]
 
 
 def test_migrations_make_exactly_the_tables_that_the_code_declares(path: Path) -> None:
@@ -124,7 +127,7 @@ def test_processes_that_open_a_new_store_at_once_all_succeed(path: Path) -> None
         opener.stdin.flush()
     assert [opener.communicate(timeout=60)[0] for opener in openers] == ["open\n"] * 3
     with OpsStore.open(path) as store, store.read() as connection:
-        assert connection.execute(select(run_lease.c.epoch)).all() == [(0,)]
+        assert connection.execute(select(run_lease.c.epoch)).all() == [(0,), (0,)]
 
 
 def test_an_up_to_date_store_opens_without_alembic_or_polars(path: Path) -> None:

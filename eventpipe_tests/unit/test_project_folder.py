@@ -170,8 +170,9 @@ def test_a_variable_that_puts_two_in_one_place_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_automations_are_left_alone(tmp_path: Path) -> None:
+def test_a_wrong_file_of_automations_is_named(tmp_path: Path) -> None:
     root = project(tmp_path)
     (root / "automations").mkdir()
     (root / "automations" / "x.yml").write_text("not: [valid")
-    assert load(root)
+    with pytest.raises(ConfigurationError, match=r"automations/x\.yml:1: is not valid YAML"):
+        load(root)

@@ -143,13 +143,12 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text),
         sa.PrimaryKeyConstraint("endpoint", name="pk_endpoints"),
     )
-    lease = sa.table("run_lease", sa.column("name", sa.Text), sa.column("epoch", sa.BigInteger))
-    op.bulk_insert(lease, [{"name": "delivery", "epoch": 0}])
+    op.bulk_insert(_lease(), [{"name": "delivery", "epoch": 0}])
 
 
 def downgrade() -> None:
     """Removes them: what was decided and delivered is forgotten."""
-    lease = sa.table("run_lease", sa.column("name", sa.Text))
+    lease = _lease()
     op.execute(sa.delete(lease).where(lease.c.name == "delivery"))
     op.drop_table("endpoints")
     op.drop_table("delivery_attempts")
@@ -160,3 +159,8 @@ def downgrade() -> None:
     op.drop_table("seen_events")
     op.drop_table("automation_activations")
     op.drop_table("automation_runs")
+
+
+def _lease() -> sa.Table:
+    """A whole table: the schema of a server's store is not put before the names of light ones."""
+    return sa.Table("run_lease", sa.MetaData(), sa.Column("name", sa.Text), sa.Column("epoch", sa.BigInteger))
