@@ -39,13 +39,15 @@ from eventpipe.identity.solve import OWN_CONTACT, solve
 from eventpipe.project.quantities import byte_count
 from eventpipe.sql import literal, literals
 
-_IDS = {"component": "ubigint", "alias_id": "varchar", "contact_id": "varchar"}
+# As in the table events: trying every method on text that hardly repeats costs more than writing it.
+_TEXT = "varchar using compression fsst"
+_IDS = {"component": "ubigint", "alias_id": _TEXT, "contact_id": _TEXT}
 _COLUMNS = {
-    "identity_sets": {"workspace_id": "varchar", "identifiers": "varchar", "first_occurred_at": "timestamptz", **_IDS},
+    "identity_sets": {"workspace_id": "varchar", "identifiers": _TEXT, "first_occurred_at": "timestamptz", **_IDS},
     "identity_nodes": {
         "workspace_id": "varchar",
         "identifier_type": "varchar",
-        "identifier_value": "varchar",
+        "identifier_value": _TEXT,
         "first_seen_at": "timestamptz",
         **_IDS,
     },
