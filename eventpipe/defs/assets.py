@@ -240,6 +240,7 @@ def _decide() -> dg.AssetsDefinition:
         ],
         backfill_policy=_ONE_RUN,
         required_resource_keys=_NEEDED,
+        pool=WRITER,
     )
     def decide(context: dg.AssetExecutionContext) -> Results:
         with shared_run(context) as session:
