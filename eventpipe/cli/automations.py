@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
+from eventpipe.cli.options import ContactArgument, DebugOption, JsonOption, ProjectOption, TypeOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import plain
 from eventpipe.ops.place import is_made
@@ -86,8 +86,8 @@ def ls(project: ProjectOption = None, json: JsonOption = False, _debug: DebugOpt
 @app.command()
 def why(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An automation of automations/*.yml.")],
-    identifier: Annotated[str, typer.Argument(metavar="CONTACT", help="An identifier of any type, or a contact_id.")],
-    type: Annotated[str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")] = None,
+    identifier: ContactArgument,
+    type: TypeOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
     _debug: DebugOption = False,

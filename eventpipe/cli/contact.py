@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
+from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, TypeOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import JsonText, plain
 
@@ -32,7 +32,7 @@ def show(
     identifier: Annotated[
         str, typer.Argument(metavar="IDENTIFIER", help="An identifier of any type, or a contact_id.")
     ],
-    type: Annotated[str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")] = None,
+    type: TypeOption = None,
     limit: Annotated[int, typer.Option(min=0, help="Entries of the timeline at most.")] = 50,
     project: ProjectOption = None,
     json: JsonOption = False,

@@ -37,6 +37,10 @@ def _instant(text: str) -> datetime:
         raise typer.BadParameter(f"{text!r} is no instant: write it as 2026-01-31 or 2026-01-31T18:00:00Z") from None
 
 
+ContactArgument = Annotated[str, typer.Argument(metavar="CONTACT", help="An identifier of any type, or a contact_id.")]
+
+TypeOption = Annotated[str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")]
+
 ProjectOption = Annotated[
     str | None,
     typer.Option(

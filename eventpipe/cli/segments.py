@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
+from eventpipe.cli.options import ContactArgument, DebugOption, JsonOption, ProjectOption, TypeOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import plain
 
@@ -108,8 +108,8 @@ def plan(
 @app.command()
 def explain(
     name: NameArgument,
-    identifier: Annotated[str, typer.Argument(metavar="CONTACT", help="An identifier of any type, or a contact_id.")],
-    type: Annotated[str | None, typer.Option("--type", help="Which type it is: email, phone, ...; contact_id.")] = None,
+    identifier: ContactArgument,
+    type: TypeOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
     _debug: DebugOption = False,
