@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from eventpipe.audit.audit import audit
+from eventpipe.audit.judge import Judge
 from eventpipe.audit.suites import library
 from eventpipe.project.folder import load_project
 from eventpipe.warehouse.database import connect
@@ -37,7 +38,9 @@ def main() -> None:
             "profile": sum(node.seconds for node in profile),
             "tests": _timed(lambda: tests.extend(dbt.run("*", command="test"))),
             "import": _timed(library),
-            "checks": _timed(lambda: audit(connection, project, tests, as_of=found[0], published=())),
+            "checks": _timed(
+                lambda: audit(connection, project, Judge().ask, lambda: tests, as_of=found[0], published=())
+            ),
         }
     slowest = sorted([*profile, *tests], key=lambda node: node.seconds, reverse=True)[:_SLOWEST]
     print(json.dumps({**seconds, "slowest": {node.name: round(node.seconds, 2) for node in slowest}}))

@@ -24,6 +24,7 @@ import duckdb
 from eventpipe import __version__
 from eventpipe.audit.audit import audit
 from eventpipe.audit.findings import Finding
+from eventpipe.audit.judge import Judge
 from eventpipe.automations import history as decision_tables
 from eventpipe.automations.decide import decide
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
@@ -98,6 +99,7 @@ class Refresh:
         self._stages: list[runs.Stage] = []
         self._counts = runs.Counts()
         self._dbt = dbt or Dbt(project)
+        self._judge = Judge()
         self.nodes: dict[str, Node] = {}
         """What became of the models and tests that this run has run, by their dbt id."""
         self.findings: list[Finding] = []
@@ -111,6 +113,7 @@ class Refresh:
             )
             opening.callback(self._lease.release)
             opening.enter_context(self._lease.keep_alive())
+            opening.enter_context(self._judge)
             self.as_of = self.request.as_of or self._clock()
             with self._lease.begin() as connection:
                 self._run = runs.start(
@@ -167,6 +170,8 @@ class Refresh:
 
     def resolve(self) -> plans.Plan:
         """Plan what the run touches; which reports are one event, and which version of it counts."""
+        if self.project.audit.expectations:
+            self._judge.start()
         with self._stage("resolve"), self.warehouse() as connection:
             plan = plans.make_plan(
                 connection,
@@ -212,9 +217,14 @@ class Refresh:
         """Judge what the run made, and record what was found. Errors: `AuditHeld` when a check of error severity fails."""
         with self._stage("audit") as stage:
             with self.warehouse() as connection:
-                tests = self._ran(self._dbt.run("*", command="test"))
-                published = runs.published(self._store)
-                found = audit(connection, self.project, tests, as_of=self.as_of, published=published)
+                found = audit(
+                    connection,
+                    self.project,
+                    self._judge.ask,
+                    lambda: self._ran(self._dbt.run("*", command="test")),
+                    as_of=self.as_of,
+                    published=runs.published(self._store),
+                )
             self.findings = list(found.findings)
             stage.rows = len(self.findings)
             with self._lease.begin() as connection_to_ops:

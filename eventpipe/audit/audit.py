@@ -6,7 +6,7 @@ next one back too. The checks and their names follow from the project alone, so 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ import duckdb
 from eventpipe.audit import contacts, drift, frames, suites
 from eventpipe.audit.findings import MOST_ROWS, Finding, shown
 from eventpipe.audit.freshness import FRESHNESS, freshness
+from eventpipe.audit.judge import Ask, Findings
 from eventpipe.audit.volume import Verdict, Watched, complete_through, watch
 from eventpipe.ops.holds import Breach
 from eventpipe.project.audit_rules import OnBreach, Severities, VolumeRules
@@ -75,18 +76,23 @@ def announced(project: Project) -> list[Announced]:
 def audit(
     connection: duckdb.DuckDBPyConnection,
     project: Project,
-    tests: Sequence[Node],
+    ask: Ask,
+    test: Callable[[], Sequence[Node]],
     *,
     as_of: datetime,
     published: Collection[str],
 ) -> Audit:
-    """Judge the working tables. `tests` are the outcomes of the dbt tests, `published` the runs that were published."""
+    """Judge the working tables. `test` runs the dbt tests, while those who are asked look at the expectations; `published` are the
+    runs that were published.
+    """
     runs = frames.changed_runs(connection, published)
+    expectations = _expectations(connection, project, runs, ask)
+    tests = test()
     watched = _volume(connection, project.audit.volume, as_of)
     rules = project.audit.severity
     findings = [
         *(_tested(node) for node in tests),
-        *_expectations(connection, project, runs),
+        *expectations(),
         *_volume_findings(watched, project.audit.volume),
         *_weighed(freshness(connection, project.audit.freshness, as_of), rules),
         *_weighed(drift.drift(connection, runs), rules),
@@ -123,7 +129,7 @@ def _tested(node: Node) -> Finding:
     )
 
 
-def _expectations(connection: duckdb.DuckDBPyConnection, project: Project, runs: Sequence[str]) -> Iterator[Finding]:
+def _expectations(connection: duckdb.DuckDBPyConnection, project: Project, runs: Sequence[str], ask: Ask) -> Findings:
     rules = project.audit
     written = {*project.registry.canonical_names, *(name for each in rules.expectations for name in each.texts())}
     judged: dict[Frame, pd.DataFrame] = {
@@ -133,10 +139,12 @@ def _expectations(connection: duckdb.DuckDBPyConnection, project: Project, runs:
     }
     if any(each.of in frames.SAMPLES for each in rules.expectations):
         judged |= frames.samples(connection, project.registry, runs, rules.sample_rows, written)
+    skipped = [suites.skipped(each) for each in rules.expectations if not len(judged[each.of])]
     some = [each for each in rules.expectations if len(judged[each.of])]
-    yield from (suites.skipped(each) for each in rules.expectations if not len(judged[each.of]))
-    if some:  # importing Great Expectations costs seconds: not for a run that changed nothing
-        yield from suites.judge(some, judged, project.state / DOCS if rules.data_docs else None)
+    if not some:
+        return lambda: skipped
+    findings = ask(some, judged, project.state / DOCS if rules.data_docs else None)
+    return lambda: [*skipped, *findings()]
 
 
 def _volume(connection: duckdb.DuckDBPyConnection, rules: VolumeRules, as_of: datetime) -> Watched:

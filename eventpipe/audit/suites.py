@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -79,6 +80,11 @@ def _context(gx: Any) -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     return context
+
+
+def is_loaded() -> bool:
+    """Whether this process has imported Great Expectations."""
+    return "great_expectations" in sys.modules
 
 
 def library() -> Any:

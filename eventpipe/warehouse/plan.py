@@ -312,18 +312,22 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
         select event_id from (from main.event_history where is_winner)
         semi join touched_orders using (workspace_id, event_name, order_key)
     """)
+    # Inner joins where many columns are read: of these the engine lets the scan know which rows are looked for.
     connection.execute("""
         create or replace table run.reopened_events as
-        select ids.event_id, workspace_id, identifiers, contact_id
-        from reopened_ids as ids left join main.events using (event_id)
+        select event_id, stored.workspace_id, stored.identifiers, stored.contact_id
+        from reopened_ids left join (
+            select event_id, workspace_id, identifiers, contact_id
+            from main.events inner join reopened_ids using (event_id)
+        ) as stored using (event_id)
     """)
     connection.execute(f"""
         create or replace table run.reopened as
-        select {columns} from (from main.events semi join reopened_ids using (event_id))
+        select {columns} from (from main.events inner join reopened_ids using (event_id))
         anti join run.changed_exports using ({_EXPORT})
         where version_count = 1
         union all
-        select {columns} from (from main.event_history semi join reopened_ids using (event_id))
+        select {columns} from (from main.event_history inner join reopened_ids using (event_id))
         anti join run.changed_exports using ({_EXPORT})
     """)
     connection.execute(f"""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from eventpipe.audit.suites import library
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
 from eventpipe.warehouse.dbt import Dbt
@@ -38,6 +39,8 @@ class Shop:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.dbt = ParsedOnce(project)
+        if project.audit.expectations:
+            library()  # so that its import is paid once here, not by a process of each run
 
     def refresh(self, as_of: datetime | None = None, *, full_refresh: bool = False) -> Refresh:
         """A run that has not begun: a context manager whose stages are its methods."""

@@ -14,6 +14,7 @@ import pytest
 
 from eventpipe.audit.audit import announced, audit
 from eventpipe.audit.findings import WITHHELD, Finding
+from eventpipe.audit.judge import Judge
 from eventpipe.errors import AuditHeld
 from eventpipe.ops import checks, definitions, holds, runs
 from eventpipe.ops.store import OpsStore
@@ -142,8 +143,8 @@ def test_each_kind_of_check_holds_the_publish_back(held: Held, name: str) -> Non
     assert [each.holds_back for each in held.findings[name]] == [True]
     rules = {"severity": {name: "error"}} if name in OWN else {}
     project = held.shop(*[expectation(each) for each in BROKEN if each == name], data_docs=False, **rules).project
-    with connect(project) as connection, OpsStore.open(project.ops) as store:
-        judged = audit(connection, project, [], as_of=LATE, published=runs.published(store))
+    with connect(project) as connection, OpsStore.open(project.ops) as store, Judge() as judge:
+        judged = audit(connection, project, judge.ask, list, as_of=LATE, published=runs.published(store))
     assert [each.check for each in judged.findings if each.holds_back] == [name]
     assert [each.check for each in announced(project) if each.holds_back] == [name]
 
