@@ -1,9 +1,14 @@
-{% macro shows_intent(properties, property_types) -%}
-    {#- An event that names a product or a category. Looked for among the names of its properties, few different texts;
-        the properties are only read where some value is null. -#}
+{% macro shows_intent(property_types) -%}
+    {#- An event that names a product or a category: told by the names and types of its properties, few different texts.
+        The properties themselves are not read. -#}
     (
         regexp_matches({{ property_types }}, '(^|\x1f)(category|product_id|sku)[\x1f\x1e]')
-        and (not contains({{ properties }}, 'null') or {{ intent(properties) }} is not null)
+        and (
+            not contains({{ property_types }}, 'NULL')
+            {%- for name in ["category", "product_id", "sku"] %}
+            or coalesce({{ engine_type_of("'" ~ name ~ "'", property_types) }}, 'NULL') <> 'NULL'
+            {%- endfor %}
+        )
     )
 {%- endmacro %}
 

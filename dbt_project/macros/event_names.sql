@@ -14,3 +14,10 @@
         else 'number'
     end
 {%- endmacro %}
+
+{% macro engine_type_of(name, property_types) -%}
+    {#- The engine's name for the type of a property, from `property_types`; null where there is no such property. -#}
+    string_split(string_split({{ property_types }}, chr(30))[2], chr(31))[
+        list_position(string_split(string_split({{ property_types }}, chr(30))[1], chr(31)), {{ name }})
+    ]
+{%- endmacro %}

@@ -1,6 +1,6 @@
 {% macro keep_sides_of_joins() -%}
-    {#- Pre-hook of a model whose joins have the small side on the right: behind anti joins the engine takes the large one
-        for smaller, and would put every column of all events into a hash table. -#}
+    {#- Pre-hook of a model whose joins have the small side on the right: behind anti joins and several conditions the
+        engine takes the large one for smaller, and would put every column of all events into a hash table. -#}
     set disabled_optimizers = 'build_side_probe_side'
 {%- endmacro %}
 

@@ -7,9 +7,8 @@
 with goals as (
     select events.*
     from {{ ref("events") }} as events
-    inner join {{ ref("touched_contacts") }} as touched
-        on events.workspace_id = touched.workspace_id and events.contact_id = touched.contact_id
-    where events.goal_type is not null and events.deletion <> 'deleted'
+    {{ of_touched_contacts("events", is_update=is_incremental()) }}
+    where events.contact_id is not null and events.goal_type is not null and events.deletion <> 'deleted'
 ),
 
 aggregated as (

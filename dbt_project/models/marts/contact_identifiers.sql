@@ -4,35 +4,11 @@
     pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
 ) }}
 
-with events as (
-    select
-        events.workspace_id,
-        events.contact_id,
-        events.identifiers,
-        events.occurred_at
-    from {{ ref("events") }} as events
-    inner join {{ ref("touched_contacts") }} as touched
-        on events.workspace_id = touched.workspace_id and events.contact_id = touched.contact_id
-    where events.deletion <> 'deleted'
-),
-
-sets as (
-    select
-        workspace_id,
-        contact_id,
-        identifiers,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at,
-        count(*) as event_count
-    from events
-    group by workspace_id, contact_id, identifiers
-),
-
-members as (
+with members as (
     select
         *,
         unnest(list_distinct(from_json(identifiers, '[["VARCHAR"]]'))) as member
-    from sets
+    from {{ ref("contact_sets") }}
 ),
 
 identifiers as (

@@ -1,49 +1,56 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
+    pre_hook=[
+        "{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
+        "{{ keep_sides_of_joins() }}",
+    ],
+    post_hook="{{ choose_sides_of_joins() }}",
 ) }}
 
 -- Read again for each purpose: what each needs of it is little, and a copy of all of it is dear.
 with events as not materialized (
-    select events.*
-    from {{ ref("events") }} as events
-    inner join {{ ref("touched_contacts") }} as touched
-        on events.workspace_id = touched.workspace_id and events.contact_id = touched.contact_id
-    where events.deletion <> 'deleted'
+    select * from {{ ref("events") }}
 ),
 
 seen as (
     select
         workspace_id,
         contact_id,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at,
-        count(*) as event_count
-    from events
+        min(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at,
+        cast(sum(event_count) as bigint) as event_count,
+        max(last_look_at) as last_look_at
+    from {{ ref("contact_sets") }}
     group by workspace_id, contact_id
 ),
 
--- What was looked at last, by the names that shops give to it; an order is no look.
+-- What was looked at last, by the names that shops give to it.
 intents as (
     select
-        workspace_id,
-        contact_id,
-        arg_max(properties, (occurred_at, event_id)) as properties
+        events.workspace_id,
+        events.contact_id,
+        arg_max(events.properties, events.event_id) as properties
     from events
-    where goal_type is null and {{ shows_intent("properties", "property_types") }}
-    group by workspace_id, contact_id
+    inner join seen
+        on
+            events.workspace_id = seen.workspace_id
+            and events.contact_id = seen.contact_id
+            and events.occurred_at = seen.last_look_at
+    where events.deletion <> 'deleted' and events.goal_type is null and {{ shows_intent("events.property_types") }}
+    group by events.workspace_id, events.contact_id
 ),
 
 trait_writes as (
     select
-        workspace_id,
-        contact_id,
-        occurred_at,
-        event_id,
-        unnest(map_entries(from_json(traits, '"MAP(VARCHAR, JSON)"'))) as entry
+        events.workspace_id,
+        events.contact_id,
+        events.occurred_at,
+        events.event_id,
+        unnest(map_entries(from_json(events.traits, '"MAP(VARCHAR, JSON)"'))) as entry
     from events
-    where traits is not null
+    {{ of_touched_contacts("events", is_update=is_incremental()) }}
+    where events.traits is not null and events.contact_id is not null and events.deletion <> 'deleted'
 ),
 
 -- Per key the last write wins; null takes a key away.
@@ -80,8 +87,7 @@ held as (
         arg_max(identifiers.identifier_value, (identifiers.last_seen_at, identifiers.identifier_value))
         filter (where identifiers.identifier_type = 'phone') as phone
     from {{ ref("contact_identifiers") }} as identifiers
-    inner join {{ ref("touched_contacts") }} as touched
-        on identifiers.workspace_id = touched.workspace_id and identifiers.contact_id = touched.contact_id
+    {{ of_touched_contacts("identifiers", is_update=is_incremental()) }}
     group by identifiers.workspace_id, identifiers.contact_id
 )
 

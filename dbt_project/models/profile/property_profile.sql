@@ -24,9 +24,7 @@ spelled as (
         declared.type,
         declared.is_required,
         declared.place,
-        string_split(string_split(shapes.property_types, chr(30))[2], chr(31))[
-            list_position(string_split(string_split(shapes.property_types, chr(30))[1], chr(31)), declared.spelling)
-        ] as engine_type
+        {{ engine_type_of("declared.spelling", "shapes.property_types") }} as engine_type
     from shapes
     inner join declared on shapes.event_name = declared.event_name
 ),

@@ -12,11 +12,11 @@ with orders as (
         events.occurred_at,
         events.value
     from {{ ref("events") }} as events
-    inner join {{ ref("touched_contacts") }} as touched
-        on events.workspace_id = touched.workspace_id and events.contact_id = touched.contact_id
+    {{ of_touched_contacts("events", is_update=stored_table("work", "order_days")) }}
     cross join {{ source("run", "rfm_settings") }} as settings
     where
-        list_contains(settings.goal_types, events.goal_type)
+        events.contact_id is not null
+        and list_contains(settings.goal_types, events.goal_type)
         and events.deletion <> 'deleted'
         and events.value is not null
 ),
