@@ -27,6 +27,7 @@ from eventpipe.automations.decide import decide
 from eventpipe.delivery.deliver import deliver
 from eventpipe.ops import automations as ops
 from eventpipe.ops import lease as leases
+from eventpipe.ops.seen_events import KEY, MOST, SeenFrame
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project, load_project
 from eventpipe.warehouse.database import connect
@@ -58,9 +59,13 @@ def _decisions(root: Path) -> dict[str, Any]:
     project = load_project(root, {})
     with OpsStore.open(project.ops) as store, closing(connect(project)) as connection:
         history.prepare(connection)
-        keys = connection.execute(
-            "select event_id from main.events where event_name = $1 order by occurred_at desc, event_id", [name]
-        ).pl()["event_id"]
+        keys = (
+            connection.execute(
+                "select event_id from main.events where event_name = $1 order by occurred_at desc, event_id", [name]
+            )
+            .pl()
+            .rename({"event_id": KEY})
+        )
         candidates = min(CANDIDATES, len(keys))
         empty = pl.DataFrame(schema=dict(ops.DECISION_SCHEMA)).with_columns(is_new=pl.Series([], dtype=pl.Boolean))
         automation = project.automations.definitions[0]
@@ -70,7 +75,8 @@ def _decisions(root: Path) -> dict[str, Any]:
             as_of,
             (began,),
             (),
-            {str(name): keys[candidates:]},
+            {},
+            {str(name): [SeenFrame.of(each) for each in keys[candidates:].iter_slices(MOST)]},
             empty,
             pl.DataFrame(schema=dict(ops.TRIGGER_SCHEMA)),
             frozenset(),
@@ -161,7 +167,7 @@ def _fire(store: OpsStore, number: int, turn: int) -> None:
     triggers = decided.with_columns(fired_at=pl.lit(at), payload=pl.lit(json.dumps({"text": _BODY.decode()}))).select(
         *ops.TRIGGER_SCHEMA
     )
-    _record(store, ops.Step(f"turn{turn}", at, (), (), {}, decided, triggers, frozenset({"bench"})))
+    _record(store, ops.Step(f"turn{turn}", at, (), (), {}, {}, decided, triggers, frozenset({"bench"})))
 
 
 def _record(store: OpsStore, step: ops.Step) -> None:

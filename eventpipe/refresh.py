@@ -275,6 +275,7 @@ class Refresh:
                 run_id=self.request.run_id,
                 as_of=self.as_of,
                 is_observed=judged is not None and judged.recorded,
+                lands_the_past=self._lands_the_past,
                 fire=fire,
             )
 

@@ -2,16 +2,19 @@
 
 A new event is one that no decision step has seen in the table `events`, under its id or that of its order. So neither an
 update, a deletion or a restoration, nor a merge, another source's report of the same order, or a rebuild from the lake
-makes a new one; and what a killed run had taken in is new to the next.
+makes a new one; and what a killed run had taken in is new to the next. Only what runs wrote that have not decided can be
+new: of that, what earlier steps saw is taken out.
 
     temp.candidates  automation, occasion, workspace_id, contact_id, event_id, event_name, source, segment, occurred_at,
                      is_new. Grain: automation and occasion
+    temp.undecided   those of earlier runs among them, as they stand in the ops store
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 import duckdb
@@ -19,13 +22,15 @@ import polars as pl
 from sqlglot import exp
 
 from eventpipe.automations.grammar import Automation, EnteredTrigger, EventTrigger
+from eventpipe.ops.automations import DECISION_SCHEMA
 from eventpipe.ops.quiet import LINES, QuietLines
+from eventpipe.ops.seen_events import KEY, MOST, Seen, SeenFrame
 from eventpipe.segments.compile import sql, where_holds
 from eventpipe.segments.names import Names
 from eventpipe.sql import literal, literals
 
 CANDIDATES: Final = "temp.candidates"
-FRESH: Final = "temp.fresh_events"
+_FRESH: Final = "temp.fresh_events"
 _COLUMNS: Final = (
     "automation, occasion, workspace_id, contact_id, event_id, event_name, source, segment, occurred_at, is_new"
 )
@@ -40,40 +45,78 @@ class Candidates:
         self._names = names
         self._as_of = as_of
 
-    def begin(self, undecided: pl.DataFrame) -> None:
-        """Those of earlier runs that are still to be decided."""
-        self._connection.register("undecided_frame", undecided.to_arrow())
+    def begin(self, undecided: Iterable[pl.DataFrame]) -> None:
+        """Those of earlier runs that can be decided now, frames of DECISION_SCHEMA."""
+        self._load("undecided", pl.DataFrame(schema=dict(DECISION_SCHEMA)), undecided)
         self._connection.execute(
             f"create or replace temp table {CANDIDATES} as select {_COLUMNS.removesuffix(', is_new')}, false as is_new"
-            " from undecided_frame"
+            " from temp.undecided"
         )
-        self._connection.unregister("undecided_frame")
 
-    def find_events(
-        self,
-        automations: Iterable[Automation],
-        seen: Mapping[str, Iterable[pl.DataFrame]],
-        quiet: Iterable[QuietLines],
-    ) -> dict[str, pl.Series]:
-        """New events of the names in `seen` (frames of keys that runs have seen) become candidates of these automations,
-        but those that quiet lines made. Returns the keys of all new ones."""
-        if not seen:
-            return {}
-        self._find_fresh(seen)
-        self._quieten(quiet)
+    def find_fresh(self, decided: Mapping[str, set[str]], seen: Callable[[set[str]], Iterable[pl.DataFrame]]) -> None:
+        """Events that no decision step has seen, of the names in `decided`, which tells for each of them the runs that
+        decided about it. `seen` gives the keys of those of some names that were seen, in frames."""
+        self._connection.execute(f"""
+            create or replace temp table {_FRESH} as
+            select event_id, event_name, source, landed_on, file, line, index,
+                if(order_key is null, null, sha256(concat_ws(chr(31), workspace_id, event_name, order_key))) as order_hash
+            from main.events where {self._undecided(decided)}""")
+        names = self._connection.execute(f"select distinct event_name from {_FRESH}").fetchall()
+        if not names:
+            return
+        self._connection.execute(
+            f"create or replace temp table fresh_keys as select event_id as key from {_FRESH}"
+            f" union select order_hash from {_FRESH} where order_hash is not null"
+        )
+        self._connection.execute("create or replace temp table seen_keys (key varchar)")
+        for frame in seen({name for (name,) in names}):
+            self._connection.register("keys_frame", frame.to_arrow())
+            self._connection.execute(
+                "insert into temp.seen_keys select key from keys_frame where key in (from temp.fresh_keys)"
+            )
+            self._connection.unregister("keys_frame")
+        self._connection.execute(
+            f"delete from {_FRESH} where event_id in (from temp.seen_keys)"
+            " or (order_hash is not null and order_hash in (from temp.seen_keys))"
+        )
+        self._connection.execute("drop table temp.fresh_keys; drop table temp.seen_keys")
+
+    def fresh(self, event_names: Iterable[str]) -> Seen:
+        """The keys of the fresh events of these names."""
+        return {name: [*self._packed(name)] for name in event_names}
+
+    def quieten(self, quiet: Iterable[QuietLines], *, lands_the_past: bool) -> None:
+        """Lines that a backfill or a replay took in make no candidates, nor do the memberships that they change. In a run
+        that `lands_the_past` itself these are the contacts that it touches, for lines can go too."""
+        quiet = [*quiet]
+        marks = _marks(quiet)
+        lines = f"""
+            select {{0}} from {{1}} as events
+            inner join run.exports as exports
+                on events.source = exports.source and events.landed_on = exports.landed_on and events.file = exports.file
+            inner join quiet_frame as quiet
+                on exports.source = quiet.source and exports.landed_on = quiet.landed_on
+                and exports.file = quiet.file and exports.sha256 = quiet.sha256
+                and (quiet.is_whole or (events.line = quiet.line and events.index is not distinct from quiet.index))"""
+        self._connection.register("quiet_frame", marks.to_arrow())
+        self._connection.execute(
+            f"create or replace temp table quiet_events as {lines.format('distinct events.event_id', _FRESH)}"
+        )
+        touched = "union select contact_id from work.touched_contacts" if lands_the_past else ""
+        self._connection.execute(
+            "create or replace temp table quiet_contacts as"
+            f" {lines.format('events.contact_id', 'main.events')} where not quiet.is_told {touched}"
+        )
+        self._connection.unregister("quiet_frame")
+
+    def find_events(self, automations: Iterable[Automation]) -> None:
+        """Fresh events become candidates of these automations, but those that quiet lines made."""
         for automation in automations:
-            self._add(automation, f"semi join {FRESH} using (event_id) anti join temp.quiet_events using (event_id)")
-        keys = self._connection.execute(
-            f"select event_name, event_id as key from {FRESH}"
-            f" union all select event_name, order_hash from {FRESH} where order_hash is not null"
-        ).pl()
-        return {str(name): rows["key"] for (name,), rows in keys.partition_by("event_name", as_dict=True).items()}
+            self._add(automation, f"semi join {_FRESH} using (event_id) anti join temp.quiet_events using (event_id)")
 
     def ask_for_events(self, automation: Automation, known: set[str]) -> None:
         """All events that match, as old as the automation takes, become candidates, but the occasions `known`."""
-        self._connection.register(
-            "known_frame", pl.DataFrame({"event_id": sorted(known)}, {"event_id": pl.String}).to_arrow()
-        )
+        self._know("event_id", known)
         since = literal((self._as_of - automation.max_lateness).isoformat())
         self._add(
             automation,
@@ -83,28 +126,32 @@ class Candidates:
         )
         self._connection.unregister("known_frame")
 
-    def find_memberships(self, automations: Iterable[Automation]) -> None:
-        """The changes of membership of this run become candidates of these automations."""
+    def find_memberships(self, automations: Iterable[Automation], known: Callable[[str], set[str]]) -> None:
+        """The changes of membership of this run become candidates of these automations, but those of quiet contacts, and
+        those `known` of a name: a run as of the same instant as the last can find the same change again."""
         for automation in automations:
             change, segment = _membership(automation)
+            self._know("occasion", known(automation.name))
             self._connection.execute(
                 f"""
                 insert into {CANDIDATES} by name
-                select {literal(automation.name)} as automation,
-                    segment || ':' || contact_id || ':' || {_ISO.format("$as_of::timestamptz")} as occasion,
-                    workspace_id, contact_id, segment, $as_of::timestamptz as occurred_at, true as is_new
-                from run.segment_changes
-                where change = $change and segment = $segment""",
+                with changes as (
+                    select {literal(automation.name)} as automation,
+                        segment || ':' || contact_id || ':' || {_ISO.format("$as_of::timestamptz")} as occasion,
+                        workspace_id, contact_id, segment, $as_of::timestamptz as occurred_at, true as is_new
+                    from run.segment_changes
+                    where change = $change and segment = $segment
+                )
+                from changes anti join temp.quiet_contacts using (contact_id) anti join known_frame using (occasion)""",
                 {"as_of": self._as_of, "change": change, "segment": segment},
             )
+            self._connection.unregister("known_frame")
 
     def ask_for_memberships(self, automation: Automation, known: set[str]) -> None:
         """All changes of membership of one segment, as old as the automation takes, become candidates, but those known."""
         change, segment = _membership(automation)
         at = "entered_at" if change == "entered" else "left_at"
-        self._connection.register(
-            "known_frame", pl.DataFrame({"occasion": sorted(known)}, {"occasion": pl.String}).to_arrow()
-        )
+        self._know("occasion", known)
         self._connection.execute(
             f"""
             insert into {CANDIDATES} by name
@@ -121,69 +168,41 @@ class Candidates:
         )
         self._connection.unregister("known_frame")
 
-    def _find_fresh(self, seen: Mapping[str, Iterable[pl.DataFrame]]) -> None:
-        self._connection.execute("create or replace temp table seen_keys (key varchar)")
-        for frames in seen.values():
-            for frame in frames:
-                self._connection.register("keys_frame", frame.to_arrow())
-                self._connection.execute("insert into temp.seen_keys select key from keys_frame")
-                self._connection.unregister("keys_frame")
-        self._connection.execute(
-            f"""
-            create or replace temp table {FRESH} as
-            with events as (
-                select event_id, event_name, source, landed_on, file, line, index,
-                    if(order_key is null, null, sha256(concat_ws(chr(31), workspace_id, event_name, order_key)))
-                        as order_hash
-                from main.events where event_name in ({literals(seen)})
+    def _undecided(self, decided: Mapping[str, set[str]]) -> str:
+        """The rows of `events` of these names that no run which decided about the name has written."""
+        wrote = {run_id for (run_id,) in self._connection.execute("select distinct run_id from main.events").fetchall()}
+        names: dict[frozenset[str], list[str]] = {}
+        for name, runs in decided.items():
+            names.setdefault(frozenset(wrote - runs), []).append(name)
+        return (
+            " or ".join(
+                f"(event_name in ({literals(those)}) and run_id in ({literals(sorted(runs))}))"
+                for runs, those in names.items()
+                if runs
             )
-            from events
-            where event_id not in (from temp.seen_keys)
-                and (order_hash is null or order_hash not in (from temp.seen_keys))"""
+            or "false"
         )
-        self._connection.execute("drop table temp.seen_keys")
 
-    def _quieten(self, quiet: Iterable[QuietLines]) -> None:
-        whole = pl.DataFrame(
-            schema={
-                "source": pl.String,
-                "landed_on": pl.Date,
-                "file": pl.String,
-                "sha256": pl.String,
-                "is_whole": pl.Boolean,
-                **LINES,
-            }
-        )
-        frames = [whole]
-        for each in quiet:
-            lines = (
-                each.lines if each.lines is not None else pl.DataFrame({"line": [None], "index": [None]}, schema=LINES)
-            )
-            frames.append(
-                lines.select(
-                    pl.lit(each.source).alias("source"),
-                    pl.lit(each.landed_on).alias("landed_on"),
-                    pl.lit(each.file).alias("file"),
-                    pl.lit(each.sha256).alias("sha256"),
-                    pl.lit(each.lines is None).alias("is_whole"),
-                    *LINES,
-                )
-            )
-        self._connection.register("quiet_frame", pl.concat(frames).to_arrow())
-        self._connection.execute(
-            f"""
-            create or replace temp table quiet_events as
-            select distinct fresh.event_id
-            from {FRESH} as fresh
-            inner join run.exports as exports
-                on fresh.source = exports.source and fresh.landed_on = exports.landed_on and fresh.file = exports.file
-            inner join quiet_frame as quiet
-                on exports.source = quiet.source and exports.landed_on = quiet.landed_on
-                and exports.file = quiet.file and exports.sha256 = quiet.sha256
-                and (quiet.is_whole
-                    or (fresh.line = quiet.line and fresh.index is not distinct from quiet.index))"""
-        )
-        self._connection.unregister("quiet_frame")
+    def _packed(self, event_name: str) -> Iterator[SeenFrame]:
+        reader = self._connection.execute(
+            f"select event_id as {KEY} from {_FRESH} where event_name = $1"
+            f" union all select order_hash from {_FRESH} where event_name = $1 and order_hash is not null",
+            [event_name],
+        ).to_arrow_reader(MOST)
+        for batch in reader:
+            frame = pl.DataFrame(batch)
+            if frame.height:
+                yield SeenFrame.of(frame)
+
+    def _know(self, column: str, known: set[str]) -> None:
+        self._connection.register("known_frame", pl.DataFrame({column: sorted(known)}, {column: pl.String}).to_arrow())
+
+    def _load(self, table: str, empty: pl.DataFrame, frames: Iterable[pl.DataFrame]) -> None:
+        for number, frame in enumerate(chain([empty], frames)):
+            self._connection.register("loaded_frame", frame.to_arrow())
+            insert = f"insert into temp.{table}" if number else f"create or replace temp table {table} as"
+            self._connection.execute(f"{insert} from loaded_frame")
+            self._connection.unregister("loaded_frame")
 
     def _add(self, automation: Automation, among: str, also: str = "true") -> None:
         trigger = automation.trigger
@@ -202,6 +221,33 @@ class Candidates:
             ) as events {among}
             where {matches}"""
         )
+
+
+def _marks(quiet: Iterable[QuietLines]) -> pl.DataFrame:
+    """One row per line, or per export that is quiet as a whole."""
+    schema = {
+        "source": pl.String,
+        "landed_on": pl.Date,
+        "file": pl.String,
+        "sha256": pl.String,
+        "is_whole": pl.Boolean,
+        "is_told": pl.Boolean,
+        **LINES,
+    }
+    whole = pl.DataFrame({"line": [None], "index": [None]}, schema=LINES)
+    frames = [
+        (whole if each.lines is None else each.lines).select(
+            pl.lit(each.source).alias("source"),
+            pl.lit(each.landed_on).alias("landed_on"),
+            pl.lit(each.file).alias("file"),
+            pl.lit(each.sha256).alias("sha256"),
+            pl.lit(each.lines is None).alias("is_whole"),
+            pl.lit(each.is_told).alias("is_told"),
+            *LINES,
+        )
+        for each in quiet
+    ]
+    return pl.concat([pl.DataFrame(schema=schema), *frames])
 
 
 def _membership(automation: Automation) -> tuple[str, str]:

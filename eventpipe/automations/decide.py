@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 
 import duckdb
-import polars as pl
 from sqlalchemy import Connection
 
 from eventpipe.automations.candidates import Candidates
@@ -18,7 +18,7 @@ from eventpipe.automations.definitions import Automations
 from eventpipe.automations.grammar import Automation, EventTrigger
 from eventpipe.automations.judge import Judge
 from eventpipe.ops import automations as ops
-from eventpipe.ops import holds
+from eventpipe.ops import holds, seen_events
 from eventpipe.ops.quiet import marked
 
 
@@ -30,11 +30,13 @@ def decide(
     run_id: str,
     as_of: datetime,
     is_observed: bool,
+    lands_the_past: bool = False,
     fire: bool = False,
 ) -> ops.Step | None:
     """Decide about every candidate. `store` only reads. None where there is nothing to decide: neither is an automation
-    defined nor was one active, or the run is as of an instant before what was observed last (not `is_observed`). With
-    `fire`, the past of an automation can fire too, as far back as the automation takes.
+    defined nor was one active, or the run is as of an instant before what was observed last (not `is_observed`). What a run
+    that `lands_the_past` does to memberships triggers nothing. With `fire`, the past of an automation can fire too, as far
+    back as the automation takes.
     """
     active = ops.active(store)
     if not is_observed or not (automations.definitions or active):
@@ -47,33 +49,38 @@ def decide(
     started = {each.automation for each in activated}
     ended = tuple(sorted(name for name in active if name in started or name not in automations.by_name))
     running = [each for each in automations.definitions if each.name not in started]
-
-    undecided = ops.undecided(store)
-    _keep(connection, undecided)
-    candidates = Candidates(connection, automations.names, as_of)
-    candidates.begin(undecided)
+    changed = {each.name: each.version for each in running if each.version != active[each.name].rule_version}
+    held = holds.all_held(store)
     names = {
         automations.names.event(each.trigger.event)
         for each in automations.definitions
         if isinstance(each.trigger, EventTrigger)
     }
-    seen = candidates.find_events(
-        [each for each in running if _is_event(each)],
-        {name: ops.seen(store, name) for name in sorted(names)},
-        marked(store),
+
+    candidates = Candidates(connection, automations.names, as_of)
+    candidates.begin(ops.undecided(store, as_of, held, {*ended, *changed}))
+    decided = seen_events.decided_runs(store, names)
+    candidates.find_fresh({name: decided[name] for name in sorted(names)}, partial(seen_events.frames, store))
+    candidates.quieten(marked(store), lands_the_past=lands_the_past)
+    candidates.find_events(each for each in running if _is_event(each))
+    last = ops.last_run(store)
+    repeats = last is not None and last.as_of == as_of
+    candidates.find_memberships(
+        (each for each in running if not _is_event(each)),
+        lambda name: ops.known_occasions(store, name, as_of) if repeats else set(),
     )
-    candidates.find_memberships(each for each in running if not _is_event(each))
     if fire:
         _ask(candidates, store, automations.definitions)
     judge = Judge(connection, automations.names, as_of, run_id)
-    decided, triggers = judge.judge(
+    judged, triggers = judge.judge(
         automations.definitions,
         started,
-        holds.all_held(store),
+        held,
         lambda automation, contacts: ops.last_fired(store, automation, contacts),
     )
+    seen = candidates.fresh(sorted(names))
     outgoing = frozenset(each.name for each in automations.definitions if each.deliver != "none")
-    return ops.Step(run_id, as_of, activated, ended, seen, decided, triggers, outgoing)
+    return ops.Step(run_id, as_of, activated, ended, changed, seen, judged, triggers, outgoing)
 
 
 def _ask(candidates: Candidates, store: Connection, automations: Iterable[Automation]) -> None:
@@ -83,12 +90,6 @@ def _ask(candidates: Candidates, store: Connection, automations: Iterable[Automa
             candidates.ask_for_events(each, known)
         else:
             candidates.ask_for_memberships(each, known)
-
-
-def _keep(connection: duckdb.DuckDBPyConnection, undecided: pl.DataFrame) -> None:
-    connection.register("undecided_frame", undecided.to_arrow())
-    connection.execute("create or replace temp table undecided as from undecided_frame")
-    connection.unregister("undecided_frame")
 
 
 def _is_event(automation: Automation) -> bool:

@@ -1,9 +1,10 @@
 """The decision about each candidate (spec 4): one status and, unless it fired or waits, one reason.
 
-In this order: the automation is gone (inactive); the event was deleted (condition); the contact is gone (erased); it was
-too old when it was found (too_late); the audit holds its event back (held); its wait is not over (waiting); nobody judged
+In this order: the automation is gone (inactive); it was too old when it was found (too_late); the audit holds its event
+back (held); its wait is not over (waiting); the event was deleted (condition); the contact is gone (erased); nobody judged
 it for too long since (too_late); an exit since the trigger (exited); `only_if` does not hold (condition); the contact had
-its share (frequency); else it fires. All of it is judged with what is known as of the run, of the contact as it is now.
+its share (frequency); else it fires. So while it waits nothing is asked about it. All of it is judged with what is known
+as of the run, of the contact as it is now.
 
     temp.judged   temp.candidates and contact_id as it is now, current_event_id, due_at, status, reason, detail
     temp.ready    those of one automation that neither an exit nor `only_if` stopped
@@ -141,12 +142,12 @@ class Judge:
             first_look as (
                 select *, case
                     when is_inactive then 'inactive'
-                    when deletion = 'deleted' then 'deleted'
-                    when is_gone then 'erased'
-                    when event_id is not null and current_event_id is null then 'deleted'
                     when is_new and {as_of} - occurred_at > to_microseconds(lateness) then 'too_late'
                     when is_held then 'held'
                     when due_at > {as_of} then 'waiting'
+                    when deletion = 'deleted' then 'deleted'
+                    when is_gone then 'erased'
+                    when event_id is not null and current_event_id is null then 'deleted'
                     when {as_of} - due_at > to_microseconds(lateness) then 'missed'
                     else 'open'
                 end as outcome

@@ -129,7 +129,7 @@ def due_candidates_sensor(project: Project, clock: Callable[[], datetime]) -> dg
     )
     def due_candidates(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
-        due = sorted(f"{name} {at.isoformat()}" for name, at in _next_due(project).items() if at <= now)
+        due = sorted(f"{name} {at.isoformat()}" for name, at in _due_since(project, now).items())
         if not due:
             return dg.SensorResult(skip_reason="No candidate is due.")
         state = hashlib.sha256("\n".join(due).encode()).hexdigest()[:16]
@@ -173,11 +173,11 @@ def _request(sensor: str, state: str, attempt: int, config: dict[str, Any]) -> d
     )
 
 
-def _next_due(project: Project) -> dict[str, datetime]:
+def _due_since(project: Project, now: datetime) -> dict[str, datetime]:
     if not is_made(project.ops):  # a tick makes no ops store
         return {}
     with OpsStore.open(project.ops) as store:
-        return automations.next_due(store)
+        return automations.next_due(store, now)
 
 
 def _due(project: Project, now: datetime) -> int:

@@ -7,16 +7,16 @@ the next one finds the same candidates; killed after it, the next one finds noth
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, insert, or_, select, tuple_, update
 
+from eventpipe.ops import quiet, seen_events
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.store import OpsStore
 from eventpipe.ops.tables import (
@@ -24,7 +24,6 @@ from eventpipe.ops.tables import (
     automation_runs,
     automation_triggers,
     deliveries,
-    seen_events,
     trigger_decisions,
 )
 
@@ -77,7 +76,7 @@ TRIGGER_SCHEMA: Final[Mapping[str, PolarsDataType]] = {
 
 @dataclass(frozen=True)
 class Activation:
-    """Since which run an automation is active, and what it waits for since then."""
+    """Since which run an automation is active, what it waits for since then, and its rule as the last run saw it."""
 
     automation: str
     awaits: str
@@ -99,14 +98,16 @@ class Step:
     """All that the decision step of one run writes.
 
     `decided` are rows of DECISION_SCHEMA of which `is_new` says whether the candidate is; `triggers` are those of
-    TRIGGER_SCHEMA, those that are to be delivered named in `outgoing`. `seen`: keys of events by event name.
+    TRIGGER_SCHEMA, those that are to be delivered named in `outgoing`. `changed` are automations whose rule is another
+    than the last run's, with its version.
     """
 
     run_id: str
     as_of: datetime
     activated: tuple[Activation, ...]
     ended: tuple[str, ...]
-    seen: Mapping[str, pl.Series]
+    changed: Mapping[str, str]
+    seen: seen_events.Seen
     decided: pl.DataFrame
     triggers: pl.DataFrame
     outgoing: frozenset[str]
@@ -140,32 +141,40 @@ def last_run(connection: Connection) -> DecisionRun | None:
     return None if row is None else DecisionRun(row.run_id, row.as_of)
 
 
-def seen(connection: Connection, event_name: str) -> Iterator[pl.DataFrame]:
-    """Frames of one column, `key`: events of the name that runs have seen."""
-    query = select(seen_events.c.frame).where(seen_events.c.event_name == event_name)
-    for row in connection.execution_options(yield_per=10).execute(query):
-        yield pl.read_parquet(io.BytesIO(row.frame))
-
-
-def undecided(connection: Connection) -> pl.DataFrame:
-    """The candidates that wait or are held, as DECISION_SCHEMA."""
-    query = select(trigger_decisions).where(trigger_decisions.c.status.in_(OPEN))
-    return _frame(connection, query, DECISION_SCHEMA)
+def undecided(
+    connection: Connection, as_of: datetime, held: Collection[tuple[str, str]], anew: Collection[str]
+) -> Iterator[pl.DataFrame]:
+    """The candidates that can be decided now, as frames of DECISION_SCHEMA: those whose wait is over, those that the audit
+    holds no longer (`held` are source and name of the events that it does), and all open ones of the automations `anew`."""
+    table = trigger_decisions.c
+    of_event = tuple_(table.source, table.event_name)
+    waited = select(table.source, table.event_name).where(table.status == "held").distinct()
+    released = [tuple(row) for row in connection.execute(waited) if tuple(row) not in held]
+    query = select(trigger_decisions).where(
+        or_(
+            and_(table.status == "waiting", table.due_at <= as_of),
+            and_(table.status == "held", of_event.in_(released)),
+            and_(table.status.in_(OPEN), table.automation.in_(anew)),
+        )
+    )
+    return _frames(connection, query, DECISION_SCHEMA)
 
 
 def decided(connection: Connection, run_id: str | None = None) -> Iterator[pl.DataFrame]:
     """Decisions as DECISION_SCHEMA, all of them or those that a run made, in frames of a bounded size."""
-    return _frames(connection, trigger_decisions, DECISION_SCHEMA, run_id)
+    return _frames(connection, _of_run(trigger_decisions, run_id), DECISION_SCHEMA)
 
 
 def triggers(connection: Connection, run_id: str | None = None) -> Iterator[pl.DataFrame]:
     """Triggers as TRIGGER_SCHEMA, all of them or those of a run, in frames of a bounded size."""
-    return _frames(connection, automation_triggers, TRIGGER_SCHEMA, run_id)
+    return _frames(connection, _of_run(automation_triggers, run_id), TRIGGER_SCHEMA)
 
 
-def known_occasions(connection: Connection, automation: str) -> set[str]:
-    """The occasions that were ever decided about, of one automation."""
+def known_occasions(connection: Connection, automation: str, at: datetime | None = None) -> set[str]:
+    """The occasions that were ever decided about, of one automation; those alone that occurred `at` an instant."""
     query = select(trigger_decisions.c.occasion).where(trigger_decisions.c.automation == automation)
+    if at is not None:
+        query = query.where(trigger_decisions.c.occurred_at == at)
     return set(connection.execute(query).scalars())
 
 
@@ -223,10 +232,12 @@ def counts(store: OpsStore) -> dict[str, dict[str, int]]:
     return found
 
 
-def next_due(store: OpsStore) -> dict[str, datetime]:
-    """For each automation with waiting candidates, when the first of them is due."""
+def next_due(store: OpsStore, until: datetime | None = None) -> dict[str, datetime]:
+    """For each automation with waiting candidates, when the first of them is due; those alone that are `until` then."""
     table = trigger_decisions.c
     query = select(table.automation, func.min(table.due_at)).where(table.status == "waiting").group_by(table.automation)
+    if until is not None:
+        query = query.where(table.due_at <= until)
     with store.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
@@ -242,12 +253,14 @@ def record(connection: Connection, lease: Lease, step: Step, *, now: datetime) -
         )
     if step.activated:
         connection.execute(insert(automation_activations), [each.__dict__ for each in step.activated])
-    for event_name, keys in step.seen.items():
+    for name, version in step.changed.items():
         connection.execute(
-            insert(seen_events).values(
-                run_id=step.run_id, event_name=event_name, events=len(keys), frame=_packed(keys.to_frame("key"))
-            )
+            update(automation_activations)
+            .where(automation_activations.c.automation == name, automation_activations.c.ended_at.is_(None))
+            .values(rule_version=version)
         )
+    seen_events.record(connection, step.run_id, step.seen)
+    quiet.tell(connection, step.run_id)
     _write(connection, step, now)
     connection.execute(
         insert(automation_runs).values(
@@ -302,22 +315,12 @@ def _write(connection: Connection, step: Step, now: datetime) -> None:
         )
 
 
-def _frames(
-    connection: Connection, table: Any, schema: Mapping[str, Any], run_id: str | None
-) -> Iterator[pl.DataFrame]:
+def _of_run(table: Any, run_id: str | None) -> Select[Any]:
     query = select(table)
-    if run_id is not None:
-        query = query.where(table.c.run_id == run_id)
+    return query if run_id is None else query.where(table.c.run_id == run_id)
+
+
+def _frames(connection: Connection, query: Select[Any], schema: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
     result = connection.execution_options(yield_per=_CHUNK).execute(query)
     for some in result.partitions(_CHUNK):
         yield pl.DataFrame([tuple(row) for row in some], schema=schema, orient="row")
-
-
-def _frame(connection: Connection, query: Select[Any], schema: Mapping[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
-
-
-def _packed(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
-    return buffer.getvalue()

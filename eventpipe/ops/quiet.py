@@ -7,32 +7,32 @@ between. A mark is of one content of an export: lines that come with the next co
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 from uuid import uuid4
 
 import polars as pl
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
-from eventpipe.ops.automations import PolarsDataType
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.tables import quiet_lines
 
-LINES: Final[Mapping[str, PolarsDataType]] = {"line": pl.Int64, "index": pl.Int64}
+LINES: Final = pl.Schema({"line": pl.Int64(), "index": pl.Int64()})
 """The columns of a frame of lines."""
 
 
 @dataclass(frozen=True)
 class QuietLines:
-    """Lines of one content of an export, as a frame of LINES; None is all of it."""
+    """Lines of one content of an export, as a frame of LINES; None is all of it. `is_told`: a run has decided since."""
 
     source: str
     landed_on: date
     file: str
     sha256: str
     lines: pl.DataFrame | None
+    is_told: bool = False
 
 
 Quieten = Callable[[QuietLines], None]
@@ -68,9 +68,15 @@ def marked(connection: Connection) -> list[QuietLines]:
             row.file,
             row.sha256,
             None if row.lines is None else pl.read_parquet(io.BytesIO(row.lines)),
+            row.decided_run is not None,
         )
         for row in connection.execute(select(quiet_lines))
     ]
+
+
+def tell(connection: Connection, run_id: str) -> None:
+    """Notes, in the caller's transaction, that this run decides, with all marks there are."""
+    connection.execute(update(quiet_lines).where(quiet_lines.c.decided_run.is_(None)).values(decided_run=run_id))
 
 
 def _packed(frame: pl.DataFrame) -> bytes:

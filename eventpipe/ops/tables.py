@@ -177,7 +177,8 @@ automation_runs = Table(
 )
 
 # One row per time that an automation was active: from the run that first saw it, until one that did not. `awaits` is
-# what it was triggered by: another one has another past. Written by eventpipe.ops.automations.
+# what it was triggered by: another one has another past. `rule_version` is the rule as the last run saw it. Written by
+# eventpipe.ops.automations.
 automation_activations = Table(
     "automation_activations",
     metadata,
@@ -189,19 +190,31 @@ automation_activations = Table(
     Column("ended_at", UtcDateTime),
 )
 
-# One row per run and event name that automations wait for: `frame` is a Parquet frame of the events that this run was the
-# first to see. Written by eventpipe.ops.automations.
+# One row per run that decided and event name that automations waited for then: `events` of that name it was the first to
+# see, and by its end all that there were are seen. Written by eventpipe.ops.seen_events.
 seen_events = Table(
     "seen_events",
     metadata,
     Column("run_id", Text, primary_key=True),
     Column("event_name", Text, primary_key=True),
     Column("events", BigInteger, nullable=False),
+)
+
+# Which events those are: `frame` is a Parquet frame of so many keys, a million at most. A run adds one, into which it takes
+# those that are no larger, so they stay few. Written by eventpipe.ops.seen_events.
+seen_event_frames = Table(
+    "seen_event_frames",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("event_name", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("events", BigInteger, nullable=False),
     Column("frame", LargeBinary, nullable=False),
+    Index("ix_seen_event_frames_event_name", "event_name", "events"),
 )
 
 # Lines that a backfill or a replay took in: their events are nobody's triggers. `lines` is a Parquet frame, null for the
-# whole export. Written by eventpipe.ops.quiet.
+# whole export; `decided_run` the first run that decided with the mark there. Written by eventpipe.ops.quiet.
 quiet_lines = Table(
     "quiet_lines",
     metadata,
@@ -212,6 +225,7 @@ quiet_lines = Table(
     Column("sha256", Text, nullable=False),
     Column("lines", LargeBinary),
     Column("recorded_at", UtcDateTime, nullable=False),
+    Column("decided_run", Text),
 )
 
 # One row per candidate: an event or a change of membership that an automation could be triggered by. `decided_at` and

@@ -31,7 +31,7 @@ _AT = pl.Datetime("us", "UTC")
 _TEXT = pl.String
 _EVENTS = {
     **dict.fromkeys(
-        "event_id workspace_id event_name source file deletion contact_id order_key properties".split(), _TEXT
+        "event_id workspace_id event_name source file deletion contact_id order_key properties run_id".split(), _TEXT
     ),
     **dict.fromkeys("currency order_id goal_type goal_name customer_id email phone anonymous_id".split(), _TEXT),
     "landed_on": pl.Date,
@@ -84,7 +84,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = OpsStore.open(empty_store(self.folder / "ops.db"))
+        self._database = duckdb.connect(config={"threads": 1})
+        self._database.execute("create schema run; create schema work")
+        self._stored: dict[str, list[Mapping[str, Any]]] = {}
         self._members_before: set[str] = set()
+        self._wrote: dict[str, tuple[dict[str, Any], str]] = {}
         self._runs = 0
 
     def put(self, event_name: str, contact: str, hours: float, **fields: Any) -> str:
@@ -114,8 +118,26 @@ class World:
             contact = self.merged[contact]
         return contact
 
-    def run(self, hours: float, *, fire: bool = False, is_observed: bool = True) -> ops.Step | None:
-        """One decision step as of so many hours after midnight of the first day, recorded."""
+    def rebuild(self) -> None:
+        """The next run writes all tables again."""
+        self._wrote.clear()
+
+    def changes(self) -> list[tuple[str, bool]]:
+        """Who enters or leaves the segment with the next run, and whether it enters."""
+        now = {self.current(each) for each in self.members}
+        before = {self.current(each) for each in self._members_before}
+        return [(each, True) for each in sorted(now - before)] + [(each, False) for each in sorted(before - now)]
+
+    def run(
+        self,
+        hours: float,
+        *,
+        fire: bool = False,
+        is_observed: bool = True,
+        backfill: bool = False,
+        is_killed: bool = False,
+    ) -> ops.Step | None:
+        """One decision step as of so many hours after midnight of the first day, recorded unless it was killed before."""
         self._runs += 1
         connection = self._tables(at(hours))
         with self.store.read() as reading:
@@ -123,21 +145,24 @@ class World:
                 connection,
                 reading,
                 self.read(),
-                run_id=f"run{self._runs}",
+                run_id=self._run_id,
                 as_of=at(hours),
                 is_observed=is_observed,
+                lands_the_past=backfill,
                 fire=fire,
             )
+        connection.close()
+        if is_killed:
+            return step
         if step is not None:
             lease = leases.acquire(self.store, uuid4().hex, now=lambda: at(hours), wait=timedelta())
             with lease.begin() as writing:
                 ops.record(writing, lease, step, now=at(hours))
             lease.release()
         self._members_before = {self.current(each) for each in self.members}
-        connection.close()
         return step
 
-    def quieten(self, sha256: str = "sha", lines: Sequence[int] | None = None) -> None:
+    def quieten(self, sha256: str = "sha", lines: Sequence[int] | None = None, source: str = "web") -> None:
         """Marks lines of the only export."""
         frame = (
             None
@@ -145,7 +170,7 @@ class World:
             else pl.DataFrame({"line": lines, "index": None}, schema={"line": pl.Int64, "index": pl.Int64})
         )
         lease = leases.acquire(self.store, uuid4().hex, now=lambda: DAY, wait=timedelta())
-        marker(lease, lambda: DAY)(QuietLines("web", date(2026, 1, 5), "a.jsonl", sha256, frame))
+        marker(lease, lambda: DAY)(QuietLines(source, date(2026, 1, 5), "a.jsonl", sha256, frame))
         lease.release()
 
     def read(self) -> Automations:
@@ -174,11 +199,12 @@ class World:
         return sorted(rows, key=lambda row: (row["fired_at"], row["occasion"]))
 
     def _tables(self, as_of: datetime) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect()
-        connection.execute("set TimeZone = 'UTC'; create schema run")
+        connection = self._database.cursor()  # with temporary tables of its own
+        connection.execute("set TimeZone = 'UTC'")
         due = [self._now(each) for each in self.events.values() if each["occurred_at"] <= as_of]
-        _store(connection, "main.events", due, _EVENTS)
-        _store(connection, "main.event_history", [self._now(each) for each in self.superseded.values()], _EVENTS)
+        wrote = {each["event_id"]: self._writer(each) for each in due}
+        self._store("main.events", [{**each, "run_id": wrote[each["event_id"]]} for each in due], _EVENTS)
+        self._store("main.event_history", [self._now(each) for each in self.superseded.values()], _EVENTS)
         alive = sorted({each["contact_id"] for each in due if each["deletion"] != "deleted" and each["contact_id"]})
         people = [
             {
@@ -189,59 +215,71 @@ class World:
             }
             for each in alive
         ]
-        _store(connection, "main.contacts", people, _CONTACTS)
+        self._store("main.contacts", people, _CONTACTS)
         known = {*(each["contact_id"] for each in self.events.values() if each["contact_id"]), *self.merged}
         aliases = [
             {"workspace_id": "default", "alias_id": each, "contact_id": self.current(each)} for each in sorted(known)
         ]
-        _store(
-            connection,
+        self._store(
             "main.contact_aliases",
             aliases,
             dict.fromkeys(("workspace_id", "alias_id", "contact_id"), _TEXT),
         )
-        for table, schema in _OTHERS.items():
-            _store(connection, table, [], schema)
+        for table in ("main.contact_identifiers", "main.contact_rfm"):
+            self._store(table, [], _OTHERS[table])
+        touched = [{"contact_id": each["contact_id"]} for each in due if wrote[each["event_id"]] == self._run_id]
+        self._store("work.touched_contacts", touched, {"contact_id": _TEXT})
         now = {self.current(each) for each in self.members}
-        before = {self.current(each) for each in self._members_before}
-        changes = [(each, "entered") for each in sorted(now - before)] + [
-            (each, "left") for each in sorted(before - now)
-        ]
         rows = [
-            {"segment": "vip", "workspace_id": "default", "contact_id": contact, "change": change}
-            for contact, change in changes
+            {
+                "segment": "vip",
+                "workspace_id": "default",
+                "contact_id": contact,
+                "change": "entered" if enters else "left",
+            }
+            for contact, enters in self.changes()
         ]
-        _store(
-            connection,
+        self._store(
             "run.segment_changes",
             rows,
             dict.fromkeys(("segment", "workspace_id", "contact_id", "change"), _TEXT),
         )
         members = [{"workspace_id": "default", "segment": "vip", "contact_id": each} for each in sorted(now)]
-        _store(connection, "main.segment_members", members, _OTHERS["main.segment_members"])
+        self._store("main.segment_members", members, _OTHERS["main.segment_members"])
         episodes = [
             {"workspace_id": "default", "segment": "vip", "contact_id": who, "entered_at": entered, "left_at": left}
             for who, entered, left in self.history
         ]
-        _store(connection, "main.segment_history", episodes, _OTHERS["main.segment_history"])
-        export = {"source": "web", "landed_on": date(2026, 1, 5), "file": "a.jsonl", "sha256": "sha"}
-        _store(
-            connection,
+        self._store("main.segment_history", episodes, _OTHERS["main.segment_history"])
+        export = {"landed_on": date(2026, 1, 5), "file": "a.jsonl", "sha256": "sha"}
+        self._store(
             "run.exports",
-            [export],
+            [{"source": source, **export} for source in ("web", "app", "till")],
             {"source": _TEXT, "landed_on": pl.Date, "file": _TEXT, "sha256": _TEXT},
         )
         return connection
+
+    @property
+    def _run_id(self) -> str:
+        return f"run{self._runs}"
+
+    def _writer(self, event: dict[str, Any]) -> str:
+        """The run that wrote this row: the present one, where it is not there as it is already. A merge only updates it."""
+        content = {key: value for key, value in event.items() if key != "contact_id"}
+        found = self._wrote.get(event["event_id"])
+        if found is None or found[0] != content:
+            self._wrote[event["event_id"]] = (content, self._run_id)
+        return self._wrote[event["event_id"]][1]
 
     def _now(self, event: dict[str, Any]) -> dict[str, Any]:
         contact = event["contact_id"]
         deletion = "deleted" if event["event_id"] in self.deletions else event["deletion"]
         return {**event, "contact_id": None if contact is None else self.current(contact), "deletion": deletion}
 
-
-def _store(
-    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]
-) -> None:
-    connection.register("frame", pl.DataFrame([*rows], schema=dict(schema), orient="row").to_arrow())
-    connection.execute(f"create or replace table {table} as from frame")
-    connection.unregister("frame")
+    def _store(self, table: str, rows: list[Mapping[str, Any]], schema: Mapping[str, Any]) -> None:
+        if self._stored.get(table) == rows:
+            return
+        self._database.register("frame", pl.DataFrame(rows, schema=dict(schema), orient="row").to_arrow())
+        self._database.execute(f"create or replace table {table} as from frame")
+        self._database.unregister("frame")
+        self._stored[table] = rows

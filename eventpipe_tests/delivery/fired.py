@@ -78,7 +78,7 @@ def fire(store: OpsStore, automation: str, contacts: Sequence[str], *, at: datet
     triggers = decided.with_columns(
         fired_at=pl.lit(at), payload=pl.Series([f'{{"value":{number}.50}}' for number in range(len(rows))])
     ).select(*ops.TRIGGER_SCHEMA)
-    step = ops.Step(run_id, at, (), (), {}, decided, triggers, frozenset({automation}))
+    step = ops.Step(run_id, at, (), (), {}, {}, decided, triggers, frozenset({automation}))
     lease = leases.acquire(store, run_id, now=_now, wait=timedelta())
     with lease.begin() as connection:
         ops.record(connection, lease, step, now=at)
