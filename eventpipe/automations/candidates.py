@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import polars as pl
@@ -88,26 +88,30 @@ class Candidates:
     def quieten(self, quiet: Iterable[QuietLines], *, lands_the_past: bool) -> None:
         """Lines that a backfill or a replay took in make no candidates, nor do the memberships that they change. In a run
         that `lands_the_past` itself these are the contacts that it touches, for lines can go too."""
-        quiet = [*quiet]
         marks = _marks(quiet)
-        lines = f"""
-            select {{0}} from {{1}} as events
+        lines = """
+            select {columns} from {relation} as events
             inner join run.exports as exports
                 on events.source = exports.source and events.landed_on = exports.landed_on and events.file = exports.file
-            inner join quiet_frame as quiet
+            inner join {marks} as quiet
                 on exports.source = quiet.source and exports.landed_on = quiet.landed_on
                 and exports.file = quiet.file and exports.sha256 = quiet.sha256
                 and (quiet.is_whole or (events.line = quiet.line and events.index is not distinct from quiet.index))"""
+        untold = marks.filter(~pl.col("is_told"))
+        touched = [lines.format(columns="contact_id", relation="main.events", marks="untold_frame")] * bool(len(untold))
+        touched += ["select contact_id from work.touched_contacts"] * lands_the_past
         self._connection.register("quiet_frame", marks.to_arrow())
+        self._connection.register("untold_frame", untold.to_arrow())
         self._connection.execute(
-            f"create or replace temp table quiet_events as {lines.format('distinct events.event_id', _FRESH)}"
+            "create or replace temp table quiet_events as"
+            f" {lines.format(columns='distinct event_id', relation=_FRESH, marks='quiet_frame')}"
         )
-        touched = "union select contact_id from work.touched_contacts" if lands_the_past else ""
         self._connection.execute(
             "create or replace temp table quiet_contacts as"
-            f" {lines.format('events.contact_id', 'main.events')} where not quiet.is_told {touched}"
+            f" {' union '.join(touched) or 'select null::varchar as contact_id where false'}"
         )
         self._connection.unregister("quiet_frame")
+        self._connection.unregister("untold_frame")
 
     def find_events(self, automations: Iterable[Automation]) -> None:
         """Fresh events become candidates of these automations, but those that quiet lines made."""
@@ -225,7 +229,7 @@ class Candidates:
 
 def _marks(quiet: Iterable[QuietLines]) -> pl.DataFrame:
     """One row per line, or per export that is quiet as a whole."""
-    schema = {
+    schema: dict[str, Any] = {
         "source": pl.String,
         "landed_on": pl.Date,
         "file": pl.String,

@@ -51,8 +51,8 @@ def decided_runs(connection: Connection, event_names: Iterable[str]) -> dict[str
     """For each of these event names, the runs that decided about all its events that there were."""
     query = select(seen_events.c.event_name, seen_events.c.run_id).where(seen_events.c.event_name.in_(event_names))
     found: dict[str, set[str]] = defaultdict(set)
-    for name, run_id in connection.execute(query):
-        found[name].add(run_id)
+    for row in connection.execute(query):
+        found[row.event_name].add(row.run_id)
     return found
 
 

@@ -189,7 +189,7 @@ def span(written: str) -> timedelta:
 
 def _passes(event: Event, asked: Definition) -> bool:
     bounds = asked.get("where", {}).get("value")
-    return bounds is None or event.value >= bounds["gte"]
+    return bounds is None or bool(event.value >= bounds["gte"])
 
 
 def _exits(event: Event, one: Candidate, now: Event | None, definition: Definition) -> bool:

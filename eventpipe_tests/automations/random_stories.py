@@ -78,7 +78,7 @@ _conditions = st.sampled_from(
 
 @st.composite
 def _definitions(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    made = draw(
+    made: dict[str, Any] = draw(
         st.fixed_dictionaries(
             {
                 "trigger": st.one_of(_event_triggers, _event_triggers, _segment_triggers),

@@ -49,13 +49,15 @@ class Telling:
         if chapter.merge is not None and len({world.current(each) for each in chapter.merge}) == 2:
             old, new = (world.current(each) for each in chapter.merge)
             world.merged[old] = new
-        for place, change in ((chapter.delete, "deleted"), (chapter.restore, "restored")):
-            if place is not None and (event_id := self._chosen(place)):
-                world.events[event_id]["deletion"] = change
-        if chapter.revalue is not None and (event_id := self._chosen(chapter.revalue)):
-            world.events[event_id]["value"] = 60
-        if chapter.purge is not None and (event_id := self._chosen(chapter.purge)):
-            del world.events[event_id]
+        for place, change in (
+            (chapter.delete, {"deletion": "deleted"}),
+            (chapter.restore, {"deletion": "restored"}),
+            (chapter.revalue, {"value": 60}),
+        ):
+            if place is not None and (chosen := self._chosen(place)):
+                world.events[chosen] |= change
+        if chapter.purge is not None and (gone := self._chosen(chapter.purge)):
+            del world.events[gone]
         world.members = set(chapter.members)
         world.traits = {world.current(each): {"plan": plan} for each, plan in sorted(chapter.plans.items())}
         self._hold(chapter.held)

@@ -86,12 +86,12 @@ class World:
         self.store = OpsStore.open(empty_store(self.folder / "ops.db"))
         self._database = duckdb.connect(config={"threads": 1})
         self._database.execute("create schema run; create schema work")
-        self._stored: dict[str, list[Mapping[str, Any]]] = {}
+        self._stored: dict[str, Sequence[Mapping[str, Any]]] = {}
         self._members_before: set[str] = set()
         self._wrote: dict[str, tuple[dict[str, Any], str]] = {}
         self._runs = 0
 
-    def put(self, event_name: str, contact: str, hours: float, **fields: Any) -> str:
+    def put(self, event_name: str, contact: str | None, hours: float, **fields: Any) -> str:
         """An event; its id, given as `event_id` or the next number."""
         event_id = fields.pop("event_id", f"e{len(self.events) + len(self.superseded):03}")
         properties = fields.pop("properties", {})
@@ -276,10 +276,10 @@ class World:
         deletion = "deleted" if event["event_id"] in self.deletions else event["deletion"]
         return {**event, "contact_id": None if contact is None else self.current(contact), "deletion": deletion}
 
-    def _store(self, table: str, rows: list[Mapping[str, Any]], schema: Mapping[str, Any]) -> None:
+    def _store(self, table: str, rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> None:
         if self._stored.get(table) == rows:
             return
-        self._database.register("frame", pl.DataFrame(rows, schema=dict(schema), orient="row").to_arrow())
+        self._database.register("frame", pl.DataFrame([*rows], schema=dict(schema), orient="row").to_arrow())
         self._database.execute(f"create or replace table {table} as from frame")
         self._database.unregister("frame")
         self._stored[table] = rows
