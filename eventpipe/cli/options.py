@@ -74,8 +74,9 @@ def firing(fire: bool, yes: bool) -> Callable[[int], bool]:
     def confirm(triggers: int) -> bool:
         from eventpipe.cli.terminal import err
 
-        err().print(f"This run fires {triggers:,} triggers, those of the past included.", soft_wrap=True)
-        return yes or typer.confirm("Fire them?", err=True)
+        many = "1 trigger" if triggers == 1 else f"{triggers:,} triggers"
+        err().print(f"This run fires {many}, the past of automations included.", soft_wrap=True)
+        return yes or not triggers or typer.confirm("Fire them? With no, only what is new fires.", err=True)
 
     return confirm
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -55,6 +56,19 @@ class LandingProgress:
             )
         elif self._seen == self._exports or time.monotonic() - self._told_at >= _PAUSE:
             self._say(f"landing: {self._seen:,} of {self._exports:,} exports")
+
+    def aside(self, ask: Callable[[int], bool]) -> Callable[[int], bool]:
+        """The same question, asked while no bar is drawn over it."""
+
+        def asked(number: int) -> bool:
+            if self._bar is None:
+                return ask(number)
+            self._bar.stop()
+            answer = ask(number)
+            self._bar.start()
+            return answer
+
+        return asked
 
     def __enter__(self) -> Self:
         if self._bar is not None:

@@ -69,7 +69,7 @@ def run(
         new_run_id(), as_of=aware(as_of, opened), full_refresh=full_refresh, selection=selection, fire=fire
     )
     with LandingProgress(count_exports(opened, selection)) as progress:
-        outcome = launch(opened, request, progress.landed, confirm, debug=debug)
+        outcome = launch(opened, request, progress.landed, progress.aside(confirm), debug=debug)
     report = RunReport.of(opened, request.run_id, outcome.landed)
     if json:
         print_json(report.as_dict())

@@ -218,7 +218,7 @@ def _holds(condition: Definition | None, contact: str, facts: Facts) -> bool:
         case {"segment": _}:
             return contact in facts.members
         case {"contact": "traits.plan", "equals": plan}:
-            return facts.plans.get(contact) == plan
+            return bool(facts.plans.get(contact) == plan)
         case {"event": name, "in_last": length}:
             return any(
                 each.contact == contact

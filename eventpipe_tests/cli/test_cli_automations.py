@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import select
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +22,8 @@ from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import load_project
 from eventpipe.serving.file import open_published
-from eventpipe_tests.cli.conftest import Ended, Shop
+from eventpipe_tests import builders
+from eventpipe_tests.cli.conftest import Ended, Shop, clean_environment
 from eventpipe_tests.delivery.fired import fire, project
 from eventpipe_tests.delivery.receiver import SECRET, receiving
 
@@ -73,6 +79,48 @@ def test_fire_needs_somebody_who_answers(shop: Shop, call: Call) -> None:
         assert (ended.code, "--yes" in ended.err) == (2, True)
 
 
+def test_fire_shows_the_number_and_asks_in_a_terminal(tmp_path: Path, call: Call) -> None:
+    """No is no for the past alone; later a yes still finds it. Nothing draws over the question."""
+    cart = {"name": "cart", "trigger": {"event": "checkout_started"}, "max_lateness": "3000d"}
+    made = builders.project(tmp_path, automations=[cart])
+    builders.export(made, [builders.event(event_name="checkout_started", customer_id=f"c{n}") for n in range(2)])
+
+    def decisions() -> Any:
+        (row,) = call("automations", "ls", "--project", made.root, "--json").good().json["automations"]
+        return row["decisions"]["fired"]
+
+    code, before, after = in_a_terminal("n\n", "run", "--fire", "--project", made.root)
+    assert "This run fires 2 triggers" in before
+    assert (code, decisions()) == (0, 0), after
+    backfill = ("backfill", "--from", "2026-01-05", "--to", "2026-01-05", "--fire")
+    code, before, after = in_a_terminal("y\n", *backfill, "--project", made.root)
+    assert "This run fires 2 triggers" in before
+    assert (code, decisions()) == (0, 2), after
+
+
+def in_a_terminal(answer: str, *arguments: object) -> tuple[int, str, str]:
+    """A command that asks something, in a terminal of its own: how it ended, what it wrote before it was answered, and
+    after. What is asked must be left standing for a while."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "eventpipe", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, env=clean_environment(TERM="xterm"), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    before = after = ""
+    while "[y/N]" not in before:
+        before += os.read(ours, 4096).decode(errors="replace")
+    ready, _, _ = select.select([ours], [], [], 0.4)  # a bar is drawn ten times a second
+    before += os.read(ours, 4096).decode(errors="replace") if ready else ""
+    assert before.rstrip(" ").endswith("[y/N]:"), before[-300:]
+    os.write(ours, answer.encode())
+    with contextlib.suppress(OSError):  # the terminal is gone with its last user
+        while read := os.read(ours, 4096):
+            after += read.decode(errors="replace")
+    os.close(ours)
+    return process.wait(), before, after
+
+
 def test_deliveries_are_shown_sent_listed_and_replayed(tmp_path: Path, call: Call) -> None:
     with receiving() as receiver:
         made = project(
@@ -113,8 +161,6 @@ def test_deliveries_are_shown_sent_listed_and_replayed(tmp_path: Path, call: Cal
     "command", [["deliver"], ["deliver", "--dry-run"], ["deliveries", "ls"], ["automations", "ls"]]
 )
 def test_looking_at_a_project_that_never_ran_makes_nothing(tmp_path: Path, call: Call, command: list[str]) -> None:
-    from eventpipe_tests import builders
-
     made = builders.project(tmp_path)
     call(*command, "--project", made.root).good()
     assert not is_made(made.ops)
