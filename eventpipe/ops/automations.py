@@ -144,15 +144,16 @@ def last_run(connection: Connection) -> DecisionRun | None:
 def undecided(
     connection: Connection, as_of: datetime, held: Collection[tuple[str, str]], anew: Collection[str]
 ) -> Iterator[pl.DataFrame]:
-    """The candidates that can be decided now, as frames of DECISION_SCHEMA: those whose wait is over, those that the audit
-    holds no longer (`held` are source and name of the events that it does), and all open ones of the automations `anew`."""
+    """The candidates about which something may be new, as frames of DECISION_SCHEMA: those whose wait is over, those that the
+    audit holds or holds no longer (`held` are source and name of the events that it does), and all open ones of the
+    automations `anew`."""
     table = trigger_decisions.c
     of_event = tuple_(table.source, table.event_name)
     waited = select(table.source, table.event_name).where(table.status == "held").distinct()
     released = [tuple(row) for row in connection.execute(waited) if tuple(row) not in held]
     query = select(trigger_decisions).where(
         or_(
-            and_(table.status == "waiting", table.due_at <= as_of),
+            and_(table.status == "waiting", or_(table.due_at <= as_of, of_event.in_([*held]))),
             and_(table.status == "held", of_event.in_(released)),
             and_(table.status.in_(OPEN), table.automation.in_(anew)),
         )
