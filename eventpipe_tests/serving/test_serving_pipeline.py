@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -31,14 +31,33 @@ from eventpipe_tests.postgres import Postgres
 
 SEGMENT = {"name": "buyers", "where": {"goal": "purchase", "aggregate": "count", "at_least": 1}}
 
+AUTOMATIONS = [
+    {
+        "name": "thanks",
+        "trigger": {"event": worlds.ORDER},
+        "wait": "2d",
+        "max_lateness": "3000d",
+        "payload": ["email", "value", "contact.plan"],
+        "deliver": {"file": "outbox"},
+    },
+    {"name": "buyer", "trigger": {"segment_entered": "buyers"}, "frequency": "once", "payload": ["segment"]},
+]
+
 
 @dataclass(frozen=True)
 class Served:
-    """The project on the server, what its environment says, and what its file held after each run."""
+    """The project on the server, what its environment says, and which candidates waited after the second run."""
 
     project: Project
     url: str
     environ: dict[str, str]
+    waited: set[str] = field(default_factory=set)
+
+    def occasions(self, status: str) -> set[str]:
+        """Those of the candidates that readers of the server see in a status."""
+        with psycopg.connect(self.url) as connection:
+            query = "select occasion from eventpipe.trigger_decisions where status = %s"
+            return {occasion for (occasion,) in connection.execute(query, [status])}
 
     def tables(self) -> dict[str, Counter[tuple[Any, ...]]]:
         """Every relation that is served."""
@@ -95,6 +114,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
     worlds.project(root)
     (root / "segments").mkdir(exist_ok=True)
     (root / "segments" / "all.yml").write_text(json.dumps({"segments": [SEGMENT]}), encoding="utf-8")
+    (root / "automations").mkdir(exist_ok=True)
+    (root / "automations" / "all.yml").write_text(json.dumps({"automations": AUTOMATIONS}), encoding="utf-8")
     exports = worlds.exports(random, worlds=6, reports=25)
     with server.database() as url, pytest.MonkeyPatch.context() as patch:
         environ = {"EVENTPIPE_SERVING_URL": url, "EVENTPIPE_OPS": url}
@@ -113,6 +134,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
         assert served.tables() != before
         assert served.file() == before
         assert (root / "analytics.duckdb.publishing").exists(), "the next run puts it in place"
+        served.waited.update(served.occasions("waiting"))
         shop.run(worlds.AS_OF[2])
         assert not (root / "analytics.duckdb.publishing").exists()
         yield served
@@ -123,7 +145,19 @@ def test_both_stores_hold_equal_tables(ran: Served) -> None:
     assert tables.keys() == file.keys()
     for name, rows in file.items():
         assert tables[name] == rows, name
-    assert all(file[name] for name in ("events", "contacts", "contact_timeline", "segment_members", "rejected_events"))
+    filled = "events contacts contact_timeline segment_members rejected_events trigger_decisions automation_triggers"
+    assert all(file[name] for name in filled.split())
+
+
+def test_a_candidate_that_waited_and_fired_is_updated_on_the_server(ran: Served) -> None:
+    assert ran.waited & ran.occasions("fired")
+    with psycopg.connect(ran.url) as connection:
+        orphans = connection.execute(
+            "select count(*) from eventpipe.trigger_decisions as decisions"
+            " full join eventpipe.automation_triggers as triggers using (trigger_id)"
+            " where (decisions.status = 'fired') is distinct from (triggers.trigger_id is not null)"
+        ).fetchone()
+    assert orphans == (0,)
 
 
 def test_every_published_table_has_a_layout_whose_key_holds(ran: Served) -> None:
@@ -148,6 +182,27 @@ def test_the_ops_store_is_on_the_server(ran: Served) -> None:
     with OpsStore.open(ran.url) as store:
         assert [run.status for run in runs.recent(store, 10)] == ["published", "failed", "published"]
     assert not (ran.project.root / "ops.db").exists()
+
+
+def test_what_fired_is_delivered_from_the_server(ran: Served, call: Callable[..., str]) -> None:
+    """Decisions and deliveries of one ops store there: each trigger goes out once, and is replayed under its id."""
+    with psycopg.connect(ran.url) as connection:
+        query = "select trigger_id from eventpipe.automation_triggers where automation = 'thanks'"
+        fired = {trigger_id for (trigger_id,) in connection.execute(query)}
+    assert json.loads(call("deliver", "--json"))["delivered"] == len(fired) > 1
+    assert json.loads(call("deliver", "--json"))["delivered"] == 0
+
+    def sent() -> list[str]:
+        files = sorted((ran.project.root / "outbox").glob("*.jsonl"))
+        return [json.loads(line)["id"] for file in files for line in file.read_text().splitlines()]
+
+    assert sorted(sent()) == sorted(fired)
+    again = min(fired)
+    call("deliveries", "replay", again)
+    assert json.loads(call("deliver", "--json"))["delivered"] == 1
+    assert sent().count(again) == 2
+    shown = json.loads(call("deliveries", "show", again, "--json"))
+    assert (shown["status"], len(shown["tried"])) == ("delivered", 2)
 
 
 @pytest.fixture

@@ -28,20 +28,25 @@ def upgrade() -> None:
     columns = ["run_id", "event_name", "part", "events", "frame"]
     kept = sa.select(old.c.run_id, old.c.event_name, sa.literal(0), old.c.events, old.c.frame)
     op.execute(sa.insert(new).from_select(columns, kept))
-    op.drop_column("seen_events", "frame")
-    op.add_column("quiet_lines", sa.Column("decided_run", sa.Text))
+    op.drop_column("seen_events", "frame", schema=_schema())
+    op.add_column("quiet_lines", sa.Column("decided_run", sa.Text), schema=_schema())
 
 
 def downgrade() -> None:
     """Puts them back, each part as that of a run of its own: what was seen stays seen."""
-    op.drop_column("quiet_lines", "decided_run")
-    op.add_column("seen_events", sa.Column("frame", sa.LargeBinary))
+    op.drop_column("quiet_lines", "decided_run", schema=_schema())
+    op.add_column("seen_events", sa.Column("frame", sa.LargeBinary), schema=_schema())
     old, new = _seen_events(), _frames()
     op.execute(sa.delete(old))
     run = new.c.run_id + " " + sa.cast(new.c.part, sa.Text)
     kept = sa.select(run, new.c.event_name, new.c.events, new.c.frame)
     op.execute(sa.insert(old).from_select(["run_id", "event_name", "events", "frame"], kept))
     op.drop_table("seen_event_frames")
+
+
+def _schema() -> str | None:
+    """That of a server's store: changing a table, unlike making one, does not find it by itself."""
+    return op.get_context().version_table_schema
 
 
 def _seen_events() -> sa.Table:
