@@ -11,7 +11,7 @@ import typer
 
 from eventpipe.cli.options import ContactArgument, DebugOption, JsonOption, ProjectOption, TypeOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
-from eventpipe.cli.values import plain
+from eventpipe.cli.values import moment
 from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
@@ -69,15 +69,13 @@ def ls(project: ProjectOption = None, json: JsonOption = False, _debug: DebugOpt
         (
             row["automation"],
             row["trigger"],
-            plain(row["active_since"]) or "from the next run on",
-            *(f"{row['decisions'][status]:,}" for status in _STATUSES),
-            row["deliver"] or "none",
-            ", ".join(f"{count:,} {status}" for status, count in sorted(row["deliveries"].items())),
+            moment(row["active_since"]) or "from the next run on",
+            _counted(row["decisions"]),
+            ": ".join(filter(None, (row["deliver"] or "none", _counted(row["deliveries"])))),
         )
         for row in rows
     ]
-    columns = ("automation", "trigger", "active since", *_STATUSES, "deliver to", "deliveries")
-    out().print(table(columns, cells, right=(3, 4, 5, 6)))
+    out().print(table(("automation", "trigger", "active since (UTC)", "decisions", "deliver to"), cells, whole=(0,)))
     for row in rows:
         if row["refused"]:
             out().print(inert(f"{row['automation']}: {row['refused']}"), style="red", soft_wrap=True)
@@ -125,16 +123,13 @@ def why(
     if decisions:
         cells = [
             (
-                plain(row["occurred_at"]),
-                row["status"],
-                row["reason"] or "",
-                row["detail"] or (f"judged at {plain(row['due_at'])}" if row["status"] == "waiting" else ""),
-                row["trigger_id"] or "",
-                _delivery(row),
+                moment(row["occurred_at"]),
+                row["status"] if row["status"] != "skipped" else row["reason"],
+                "; ".join(filter(None, (_because(row), row["trigger_id"], _delivery(row)))),
             )
             for row in decisions
         ]
-        console.print(table(("occurred at", "decision", "reason", "because", "trigger", "delivery"), cells))
+        console.print(table(("occurred at (UTC)", "decision", "because"), cells))
 
 
 @app.command()
@@ -172,12 +167,12 @@ def plan(
             row["automation"],
             row["state"],
             *(f"{row[key]:,}" if key in row else "" for key in ("occasions", "contacts", "last_day", "waiting")),
-            plain(row["next_due"]),
+            moment(row["next_due"]),
         )
         for row in rows
     ]
-    columns = ("automation", "state", "in 30 days", "contacts", "in the last day", "waiting", "next judged at")
-    out().print(table(columns, cells, right=(2, 3, 4, 5)))
+    columns = ("automation", "state", "in 30 days", "contacts", "in the last day", "waiting", "next judged at (UTC)")
+    out().print(table(columns, cells, right=(2, 3, 4, 5), whole=(0,)))
     if any(row["state"] == "new" for row in rows):
         out().print(
             "A new automation begins with the next run: what that run finds is its past and never fires (--fire asks for it).",
@@ -196,22 +191,36 @@ def _verdict(
 ) -> str:
     if decisions:
         fired = sum(row["status"] == "fired" for row in decisions)
-        return f"{len(decisions)} decisions, {fired} fired."
+        return f"{len(decisions)} decision{'s' * (len(decisions) != 1)}, {fired} fired."
     if since is None or since.awaits != automation.awaits:
         return "the automation is not active yet: the next run activates it, and fires for what comes after that."
     if matching:
+        many = "1 thing that it did qualifies" if len(matching) == 1 else f"{len(matching)} things that it did qualify"
         return (
-            f"no decision. {len(matching)} things that it did qualify, but lie in the automation's past: they were there when "
-            f"it became active (as of {plain(since.as_of)}), or a backfill or a replay took them in."
+            f"no decision. {many}, but in the automation's past: it was there when the automation became active (as of "
+            f"{moment(since.as_of)} UTC), or a backfill or a replay took it in."
         )
     return f"no decision: nothing that this contact did is {automation.awaits!r} as the trigger wants it."
 
 
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
+
+
+def _because(row: Mapping[str, Any]) -> str | None:
+    return f"judged at {moment(row['due_at'])}" if row["status"] == "waiting" else row["detail"]
+
+
 def _delivery(row: Mapping[str, Any]) -> str:
-    if row["delivery"] is None:
-        return ""
-    if row["delivery"] == "pending" and row["attempts"]:
-        return f"attempt {row['attempts']} failed ({row['last_error']}), next at {plain(row['next_attempt_at'])}"
+    match row["delivery"]:
+        case None:
+            return ""
+        case "pending" if row["attempts"]:
+            return f"attempt {row['attempts']} failed ({row['last_error']}), next at {moment(row['next_attempt_at'])}"
+        case "pending":
+            return "to be delivered"
+        case "dead":
+            return f"given up after {row['attempts']} attempts ({row['last_error']})"
     return str(row["delivery"])
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
-from eventpipe.cli.values import plain
+from eventpipe.cli.values import moment, plain
 from eventpipe.errors import UsageError
 from eventpipe.ops.place import is_made
 
@@ -96,20 +96,8 @@ def ls(
     if json:
         print_json({"deliveries": rows})
     elif rows:
-        cells = [
-            (
-                row["trigger_id"],
-                row["automation"],
-                row["title"] or "",
-                row["status"],
-                str(row["attempts"]),
-                plain(row["next_attempt_at"]) if row["status"] == "pending" else plain(row["ended_at"]),
-                _trouble(row),
-            )
-            for row in rows
-        ]
-        columns = ("trigger", "automation", "deliver to", "status", "attempts", "next or ended", "last error")
-        out().print(table(columns, cells, right=(4,)))
+        cells = [(row["trigger_id"], row["automation"], _fate(row)) for row in rows]
+        out().print(table(("trigger", "automation", "what became of it"), cells, whole=(0,)))
     else:
         out().print("There is no such delivery.")
 
@@ -134,22 +122,29 @@ def show(
         return
     console = out()
     told = ("automation", "contact_id", "occasion", "occurred_at", "fired_at", "title", "status", "attempts")
-    rows = [(key.replace("_", " "), plain(delivery[key])) for key in told]
-    rows += [("next attempt", plain(delivery["next_attempt_at"]))] if delivery["status"] == "pending" else []
-    rows += [("trouble", _trouble(delivery)), ("payload", delivery["payload"])]
+    names = {
+        "occurred_at": "occurred at (UTC)",
+        "fired_at": "fired at (UTC)",
+        "contact_id": "contact",
+        "title": "deliver to",
+    }
+    rows = [(names.get(key, key), _shown(delivery[key])) for key in told]
+    rows += [("next attempt (UTC)", moment(delivery["next_attempt_at"]))] if delivery["status"] == "pending" else []
+    rows += [("trouble", trouble)] if (trouble := _trouble(delivery)) else []
+    rows += [("payload", delivery["payload"])]
     console.print(table(("", ""), rows))
     if attempts:
         cells = [
             (
                 str(each["attempt"]),
-                plain(each["attempted_at"]),
+                moment(each["attempted_at"]),
                 f"{each['seconds']:.2f}",
-                plain(each["status_code"]) if each["status_code"] is None else str(each["status_code"]),
+                _shown(each["status_code"]),
                 each["error"] or "delivered",
             )
             for each in attempts
         ]
-        console.print(table(("attempt", "at", "seconds", "answer", "outcome"), cells, right=(0, 2)))
+        console.print(table(("attempt", "at (UTC)", "seconds", "answer", "outcome"), cells, right=(0, 2)))
 
 
 @app.command()
@@ -188,9 +183,30 @@ def _with_store(project: str | None) -> Project:
     return opened
 
 
+def _shown(value: object) -> str:
+    return moment(value) if isinstance(value, datetime) else plain(value)
+
+
+def _fate(row: Mapping[str, Any]) -> str:
+    """A delivery in one sentence."""
+    target, attempts = row["title"] or "its target", row["attempts"]
+    match row["status"]:
+        case "delivered":
+            tries = f", at attempt {attempts}" if attempts > 1 else ""
+            return f"delivered to {target} at {moment(row['ended_at'])}{tries}"
+        case "dead":
+            return f"dead after {attempts} attempts at {target}: {row['last_error']}"
+    if row["disabled_at"] is not None:
+        return f"pending: {_trouble(row)}"
+    due = f"attempt {attempts + 1} at {target} is due at {moment(row['next_attempt_at'])}"
+    return f"pending: {row['last_error']}; {due}" if row["last_error"] else f"pending: {due}"
+
+
 def _trouble(row: Mapping[str, Any]) -> str:
     if row["disabled_at"] is not None and row["status"] == "pending":
-        return f"the target said that it is gone for good (410) at {plain(row['disabled_at'])}: replay tries it again"
+        return (
+            f"{row['title']} said that it is gone for good (410) at {moment(row['disabled_at'])}: replay tries it again"
+        )
     return str(row["last_error"] or "")
 
 
@@ -199,7 +215,7 @@ def _show_due(found: list[dict[str, Any]], titles: Mapping[str, str], *, json: b
     if json:
         print_json({"due": rows})
     elif rows:
-        cells = [(row["automation"], row["deliver_to"], f"{row['due']:,}", plain(row["oldest"])) for row in rows]
-        out().print(table(("automation", "deliver to", "due", "oldest fired at"), cells, right=(2,)))
+        cells = [(row["automation"], row["deliver_to"], f"{row['due']:,}", moment(row["oldest"])) for row in rows]
+        out().print(table(("automation", "deliver to", "due", "oldest fired at (UTC)"), cells, right=(2,)))
     else:
         out().print("Nothing is due.")

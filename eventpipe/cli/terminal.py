@@ -37,16 +37,24 @@ def inert(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> Table:
-    """A table of inert text; the columns `right` (positions) are flush right, as numbers are."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = (), whole: Iterable[int] = ()
+) -> Table:
+    """A table of inert text; the columns `right` (positions) are flush right, as numbers are, and those `whole` stay on one
+    line where the terminal has room, as what is copied out of it should."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=SIMPLE, pad_edge=False, show_edge=False, show_header=any(columns))
-    numbers = set(right)
+    numbers, unbroken = set(right), set(whole)
     for position, column in enumerate(columns):
-        made.add_column(Text(inert(column)), justify="right" if position in numbers else "left", overflow="fold")
+        made.add_column(
+            Text(inert(column)),
+            justify="right" if position in numbers else "left",
+            overflow="fold",
+            no_wrap=position in unbroken,
+        )
     for row in rows:
         made.add_row(*(Text(inert(cell)) for cell in row))
     return made

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 # What a spreadsheet takes for the beginning of a formula (spec 5, faults); the wide forms are read like the
@@ -41,6 +41,11 @@ def plain(value: object) -> str:
     if isinstance(value, list | tuple | dict):
         return json_text(value)
     return str(value)
+
+
+def moment(value: datetime | None) -> str:
+    """An instant as a column of a table shows it: UTC, to the second; nothing for null."""
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def csv_line(values: Iterable[object]) -> str:
