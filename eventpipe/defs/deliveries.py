@@ -13,7 +13,7 @@ from typing import Final
 import dagster as dg
 
 from eventpipe.defs.metadata import Metadata
-from eventpipe.defs.previews import markdown
+from eventpipe.defs.previews import MOST_ROWS, markdown
 from eventpipe.delivery.deliver import Delivered, deliver, destinations
 from eventpipe.errors import EventpipeError
 from eventpipe.ops import deliveries as ops
@@ -61,18 +61,45 @@ def deliveries_asset(project: Project, clock: Callable[[], datetime]) -> dg.Asse
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"dead": left.dead, "what to do": "eventpipe deliveries ls --status dead, then replay"},
         )
-        rows = [(each.title, each.failures, each.last_error, each.disabled_at is not None) for each in troubled]
+        senders: dict[str, list[str]] = {}
+        for name, target in destinations(project).items():
+            senders.setdefault(target.key, []).append(name)
+        rows = [
+            (
+                each.title,
+                ", ".join(senders.get(each.endpoint, ["none any more"])),
+                each.failures,
+                each.last_error,
+                _state(each),
+            )
+            for each in troubled
+        ]
         yield dg.AssetCheckResult(
             check_name=ALL_ANSWER,
             passed=not troubled,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
                 "failing": len(troubled),
-                "targets": dg.MetadataValue.md(markdown(["target", "failures", "last error", "disabled"], rows)),
+                "message": "; ".join(
+                    f"{title} ({names}): {failures:,} failures in a row, {error}, {now}"
+                    for title, names, failures, error, now in rows[:MOST_ROWS]
+                )
+                or "every target that was sent to answered",
+                "targets": dg.MetadataValue.md(
+                    markdown(["target", "automations", "failures in a row", "last error", "now"], rows)
+                ),
             },
         )
 
     return deliveries
+
+
+def _state(target: ops.EndpointState) -> str:
+    if target.disabled_at is not None:
+        return "disabled, it said that it is gone (410): eventpipe deliveries replay tries it again"
+    if target.paused_until is not None:
+        return f"left alone until {target.paused_until:%Y-%m-%d %H:%M:%S} UTC"
+    return "tried again as its deliveries fall due"
 
 
 def _metadata(done: Delivered, left: ops.Backlog) -> Metadata:

@@ -165,6 +165,7 @@ def test_a_failed_delivery_shows_beside_the_asset(shop: Project) -> None:
     assert result.success
     checks = {each.check_name: each for each in result.get_asset_check_evaluations()}
     assert not checks[ALL_ANSWER].passed
+    assert "file outbox (cart): 1 failures in a row" in str(checks[ALL_ANSWER].metadata["message"].value)
     assert checks[NONE_DEAD].passed
     (made,) = result.asset_materializations_for_node("deliveries")
     assert (made.metadata["delivered"].value, made.metadata["failed"].value, made.metadata["pending"].value) == (
