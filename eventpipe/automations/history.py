@@ -4,7 +4,8 @@
     main.automation_triggers  one row per fired trigger
     work.decided_run          one row: the run up to which both tables hold what the ops store does
 
-Lost, or behind the ops store, they are read back from it. Contacts are shown under their ids of now.
+Lost, or behind the ops store, they are read back from it. Contacts are shown under their ids of now, and a candidate that
+waits under the contact that has its event now.
 """
 
 from __future__ import annotations
@@ -90,6 +91,12 @@ def sync(connection: duckdb.DuckDBPyConnection, store: Connection, before: str |
                 from main.contact_aliases as aliases
                 where told.workspace_id = aliases.workspace_id and told.contact_id = aliases.alias_id
                     and told.contact_id <> aliases.contact_id""")
+        # An event can also move by itself, to a contact that never had the other one's id: then this run has written it.
+        connection.execute("""
+            update main.trigger_decisions as told set contact_id = written.contact_id
+            from (from main.events where run_id = (select run_id from run.parameters)) as written
+            where told.status in ('waiting', 'held') and told.event_id = written.event_id
+                and told.contact_id <> written.contact_id""")
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")

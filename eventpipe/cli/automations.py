@@ -106,7 +106,7 @@ def why(
     decisions: list[dict[str, Any]] = []
     if is_made(opened.ops):
         with OpsStore.open(opened.ops) as store:
-            decisions = ops.decisions_of(store, name, ids, _MOST)
+            decisions = ops.decisions_of(store, name, ids, _MOST, [occasion for occasion, _ in matching])
     active, *_ = _state(opened)
     known = {row["occasion"] for row in decisions}
     # A change of membership has an occasion that begins with the segment's name; all of it is in the decisions.

@@ -194,8 +194,10 @@ def last_fired(connection: Connection, automation: str, contacts: Sequence[str])
     return pl.DataFrame(found, schema={"contact_id": pl.String, "fired_at": _INSTANT}, orient="row")
 
 
-def decisions_of(store: OpsStore, automation: str | None, contacts: Iterable[str], limit: int) -> list[dict[str, Any]]:
-    """The decisions about contact ids, newest first, with what became of the delivery."""
+def decisions_of(
+    store: OpsStore, automation: str | None, contacts: Iterable[str], limit: int, occasions: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """The decisions about contact ids, and about these occasions, newest first, with what became of the delivery."""
     table = trigger_decisions.c
     query = (
         select(
@@ -206,7 +208,7 @@ def decisions_of(store: OpsStore, automation: str | None, contacts: Iterable[str
             deliveries.c.last_error,
         )
         .join(deliveries, deliveries.c.trigger_id == table.trigger_id, isouter=True)
-        .where(table.contact_id.in_(list(contacts)))
+        .where(or_(table.contact_id.in_(list(contacts)), table.occasion.in_(list(occasions))))
         .order_by(table.occurred_at.desc(), table.automation, table.occasion)
         .limit(limit)
     )
