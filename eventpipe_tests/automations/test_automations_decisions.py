@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from eventpipe.ops import holds
+from eventpipe.ops import automations as ops
+from eventpipe.ops import holds, seen_events
 from eventpipe.ops import lease as leases
 from eventpipe_tests.automations.world import World, at
 
@@ -319,6 +320,8 @@ def test_a_changed_rule_judges_what_waits(world: Make) -> None:
     made.run(4)
     (fired,) = made.fired()
     assert fired["rule_version"] == made.read().by_name["cart"].version != before
+    with made.store.read() as reading:
+        assert ops.active(reading)["cart"].rule_version == fired["rule_version"]
 
 
 def test_one_order_is_one_occasion_whichever_source_reports_it(world: Make) -> None:
@@ -375,6 +378,57 @@ def test_lines_of_a_backfill_or_a_replay_never_fire(world: Make) -> None:
     made.quieten()
     made.run(4)
     assert len(made.fired()) == 2
+
+
+def test_memberships_that_a_backfill_changes_never_fire(world: Make) -> None:
+    """In its own run those of all whom it touches, for lines can go too; after a killed one those of its lines' contacts."""
+    made = world({"name": "in", "trigger": {"segment_entered": "vip"}})
+    for who in ("old", "new"):
+        made.put("order", who, 1)
+    made.run(1)
+    made.put("order", "old", 1.5)
+    made.members = {"old", "new"}
+    made.run(2, backfill=True)
+    assert [each["contact_id"] for each in made.fired()] == ["new"]
+    line = made.events[made.put("order", "late", 2.5)]["line"]
+    made.quieten(lines=[line])
+    made.put("order", "own", 2.5)
+    made.members |= {"late", "own"}
+    made.run(3)
+    assert [each["contact_id"] for each in made.fired()] == ["new", "own"]
+    made.members -= {"late"}
+    made.run(4)
+    made.members |= {"late"}
+    made.run(5)  # what happens after it is no past
+    assert [each["contact_id"] for each in made.fired()] == ["new", "own", "late"]
+
+
+def test_a_membership_is_one_occasion_also_where_runs_as_of_one_instant_find_it_twice(world: Make) -> None:
+    made = world({"name": "in", "trigger": {"segment_entered": "vip"}})
+    made.put("order", "c1", 1)
+    for members in ({"c1"}, set(), {"c1"}):
+        made.members = members
+        made.run(2)
+    assert len(made.fired()) == 1
+
+
+def test_a_step_reads_what_was_seen_only_where_something_was_written(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world(CHECKOUT)
+    event = made.put("checkout", "c1", 1)
+    read: list[set[str]] = []
+    frames = seen_events.frames
+    monkeypatch.setattr(seen_events, "frames", lambda store, names: read.append({*names}) or frames(store, names))
+    made.run(1)
+    made.merged["c1"] = "c2"
+    made.put("order", "c2", 1.5)
+    made.run(2)
+    assert read == [{"checkout"}]
+    made.rebuild()
+    made.run(3)
+    assert read == [{"checkout"}] * 2
+    assert made.decisions() == {event: ("fired", None)}
 
 
 def test_fire_asks_for_the_past_as_far_back_as_the_automation_takes(world: Make) -> None:
