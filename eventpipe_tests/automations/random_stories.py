@@ -118,7 +118,7 @@ def stories(draw: st.DrawFn) -> Story:
             Chapter(
                 hours=draw(st.sampled_from([1.0, 1.0, 1.0, 2.0, 0.5, 0.0]))
                 + draw(st.sampled_from([0.0, 0.0, 0.0, _TICK])),
-                puts=tuple(draw(st.lists(_puts, min_size=2, max_size=8))),
+                puts=tuple(draw(st.lists(_puts, min_size=4, max_size=8))),
                 members=draw(st.frozensets(st.sampled_from(CONTACTS))),
                 plans=draw(st.dictionaries(st.sampled_from(CONTACTS), st.sampled_from(["pro", "free"]))),
                 held=draw(

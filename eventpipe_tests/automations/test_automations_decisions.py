@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from sqlalchemy import Connection
 
 from eventpipe.ops import automations as ops
 from eventpipe.ops import holds, seen_events
@@ -419,7 +421,12 @@ def test_a_step_reads_what_was_seen_only_where_something_was_written(
     event = made.put("checkout", "c1", 1)
     read: list[set[str]] = []
     frames = seen_events.frames
-    monkeypatch.setattr(seen_events, "frames", lambda store, names: read.append({*names}) or frames(store, names))
+
+    def watched(store: Connection, names: Iterable[str]) -> Iterator[pl.DataFrame]:
+        read.append({*names})
+        return frames(store, read[-1])
+
+    monkeypatch.setattr(seen_events, "frames", watched)
     made.run(1)
     made.merged["c1"] = "c2"
     made.put("order", "c2", 1.5)

@@ -52,11 +52,8 @@ def test_many_runs_leave_few_frames_and_none_is_too_large(store: OpsStore, monke
             everything += keys
             seen_events.record(connection, f"r{run}", {"order": [frame(*keys)] if keys else []})
             seen_events.record(connection, f"r{run}", {"view": [frame(f"{run}")]})
-        sizes = (
-            connection.execute(select(seen_event_frames.c.events).where(seen_event_frames.c.event_name == "order"))
-            .scalars()
-            .all()
-        )
+        query = select(seen_event_frames.c.events).where(seen_event_frames.c.event_name == "order")
+        sizes: list[int] = list(connection.execute(query).scalars())
         assert max(sizes) <= 64
         assert len(sizes) <= 2 * len(everything) / 64 + 7
         assert sum(sizes) == len(everything)
