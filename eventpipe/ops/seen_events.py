@@ -18,8 +18,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from eventpipe.ops.tables import seen_event_frames, seen_events
 
-MOST: Final = 1_000_000
-"""Keys of one frame."""
+MOST: Final = 250_000
+"""Keys of one frame: some ten megabytes while it is unpacked."""
 
 KEY: Final = "key"
 

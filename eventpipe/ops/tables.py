@@ -200,8 +200,8 @@ seen_events = Table(
     Column("events", BigInteger, nullable=False),
 )
 
-# Which events those are: `frame` is a Parquet frame of so many keys, a million at most. A run adds one, into which it takes
-# those that are no larger, so they stay few. Written by eventpipe.ops.seen_events.
+# Which events those are: `frame` is a Parquet frame of so many keys, of which it holds a bounded number. A run adds one,
+# into which it takes those that are no larger, so they stay few. Written by eventpipe.ops.seen_events.
 seen_event_frames = Table(
     "seen_event_frames",
     metadata,
