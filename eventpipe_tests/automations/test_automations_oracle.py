@@ -21,8 +21,8 @@ from eventpipe_tests.automations.oracle import Event, Facts, Oracle
 from eventpipe_tests.automations.random_stories import Chapter, Put, Story, stories
 from eventpipe_tests.automations.world import World, at
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=1500)
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(FEW, max_examples=1200)
 
 
 class Telling:
@@ -194,7 +194,7 @@ def test_the_step_decides_as_the_specification_says(story: Story) -> None:
 
 
 @given(stories())
-@settings(FEW, max_examples=4)
+@settings(FEW, max_examples=3)
 def test_neither_order_nor_repetition_nor_kills_nor_rebuilds_change_a_decision(story: Story) -> None:
     one_answer(story, 0b10110)
 
