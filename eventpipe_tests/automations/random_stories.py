@@ -104,6 +104,9 @@ _puts = st.builds(
     is_quiet=st.sampled_from([False] * 7 + [True]),
     is_deleted=st.sampled_from([False] * 9 + [True]),
 )
+_landings = st.lists(_puts, min_size=4, max_size=7).flatmap(
+    lambda puts: st.sampled_from([puts, [*puts, puts[0]]])  # two of the same instant
+)
 _places = st.none() | st.none() | st.integers(0, 20)
 
 
@@ -118,7 +121,7 @@ def stories(draw: st.DrawFn) -> Story:
             Chapter(
                 hours=draw(st.sampled_from([1.0, 1.0, 1.0, 2.0, 0.5, 0.0]))
                 + draw(st.sampled_from([0.0, 0.0, 0.0, _TICK])),
-                puts=tuple(draw(st.lists(_puts, min_size=4, max_size=8))),
+                puts=tuple(draw(_landings)),
                 members=draw(st.frozensets(st.sampled_from(CONTACTS))),
                 plans=draw(st.dictionaries(st.sampled_from(CONTACTS), st.sampled_from(["pro", "free"]))),
                 held=draw(
