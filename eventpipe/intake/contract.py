@@ -207,7 +207,7 @@ select
     value,
     case when value is not null then coalesce(written_currency, {literal(self.settings.currency)}) end as currency,
     case when reasons is null then {plan.canonical_properties()} end as properties,
-    case when reasons is null then {_types("properties")} end as property_types,
+    case when reasons is null and properties is not null then {_types("properties")} end as property_types,
     case when reasons is null then extra end as extra,
     case when reasons is null then traits end as traits,
     {_same("unchanged") if sent.deletion == "null" else "coalesce(deletion, 'unchanged')"} as deletion,
@@ -277,7 +277,8 @@ from judged"""
                     f"case when {value} is not null and not {blocked_sql(value)}"
                     f" then {prefix} || to_json({value}) || ']' end"
                 )
-        return f"case when fault is null then '[' || nullif(concat_ws(',', {', '.join(members)}), '') || ']' end"
+        # What stands inside a `case` is computed as often as it is named, and nullif() names it twice: the fault comes last.
+        return f"'[' || nullif(concat_ws(',', {', '.join(members)}), '') || case when fault is null then ']' end"
 
     def _previous(self, name: str) -> str:
         raw = identifier("previous_" + name)
@@ -381,5 +382,8 @@ def _exactly(value: str, raw: str) -> str:
 
 
 def _types(properties: str) -> str:
-    names = f"array_to_string(json_keys({properties}), chr(31))"
-    return f"{names} || chr(30) || array_to_string(json_type({properties}, '$.*'), chr(31))"
+    # Not array_to_string(), which names its list twice and so parses it twice here.
+    names, types = f"json_keys({properties})", f"json_type({properties}, '$.*')"
+    return " || chr(30) || ".join(
+        f"coalesce(list_aggregate({texts}, 'string_agg', chr(31)), '')" for texts in (names, types)
+    )
