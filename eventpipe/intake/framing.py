@@ -24,8 +24,17 @@ _LONGEST_MARK = 4
 
 # One row per non-blank line. `raw` may end with its line break. `fault` is a reason code or null; with
 # `encoding.invalid` `raw` holds the line's bytes in base64: they are not UTF-8, or a NUL is among them. Of a line over
-# the limit only the beginning is kept. `suspect` marks lines that may be no JSON though the engine reads them.
-FRAME = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("fault", pa.string()), ("suspect", pa.bool_())])
+# the limit only the beginning is kept. `suspect` marks lines that may be no JSON though the engine reads them. `export`
+# tells exports apart that are read together, from 1.
+FRAME = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("raw", pa.string()),
+        ("fault", pa.string()),
+        ("suspect", pa.bool_()),
+        ("export", pa.int64()),
+    ]
+)
 
 
 @dataclass
@@ -120,10 +129,15 @@ def _frame(lines: bytes, counted: LineCount, line_bytes: int, depth: int) -> pa.
     suspect = suspects(lines, starts, depth)
 
     raw, fault = texts(lines, starts, ends, long, line_bytes)
-    batch = pa.record_batch([_numbers(numbers), raw, fault, _flags(suspect)], schema=FRAME)
+    batch = pa.record_batch([_numbers(numbers), raw, fault, _flags(suspect), export_numbers(len(ends))], schema=FRAME)
     counted.lines += len(ends)
     counted.blank += int(blank.sum())
     return batch.filter(_flags(~blank)) if blank.any() else batch
+
+
+def export_numbers(count: int, number: int = 1) -> pa.Array:
+    """The column `export` of so many rows."""
+    return _numbers(np.full(count, number, dtype=np.int64))
 
 
 def _numbers(values: NDArray[np.int64]) -> pa.Array:
