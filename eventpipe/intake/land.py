@@ -25,7 +25,7 @@ from eventpipe.intake.formats import FRAMES, Reading, open_export
 from eventpipe.intake.kept import reopen
 from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
-from eventpipe.intake.second_look import SecondLook, Tally, look_again, tally
+from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.intake.together import alike, judge_together, portions, read_small
@@ -202,26 +202,33 @@ class Lander:
             connection.close()
         return self._loaded(export, reading, seen), rows
 
-    def _judged_together(self, exports: Sequence[Export]) -> dict[ExportKey, tuple[Manifest, Path]]:
+    def _judged_together(
+        self, exports: Sequence[Export], look: SecondLook = FIRST_LOOK
+    ) -> dict[ExportKey, tuple[Manifest, Path]]:
         """Of these exports of one source those that can be judged with others, as `judged` gives them. What comes between
         is no error here: an export that is left out is judged alone, and what is wrong with it is said then."""
         profile, limits = self._project.profiles[exports[0].key.source], self._project.settings.limits
-        contract, once = Contract(profile, self._project.settings, self._project.registry), SecondLook()
+        contract = Contract(profile, self._project.settings, self._project.registry)
         done: dict[ExportKey, tuple[Manifest, Path]] = {}
+        batches: list[Export] = []
         connection = self._database.cursor()
         try:
             smalls = []
             for export in exports:
                 with suppress(ExportRefused, pa.ArrowException):
                     _refuse_by_name(export)
-                    smalls.append(read_small(export, open_export(export, profile, limits, connection)))
+                    smalls.append(
+                        read_small(export, open_export(export, profile, limits, connection, many=look.batches))
+                    )
             for group in alike([small for small in smalls if small is not None]):
                 if len(group) == 1:
                     continue
                 for small, seen, query in judge_together(
-                    connection, group, lambda records, sent, landing: contract.judged(records, sent, landing, once)
+                    connection, group, lambda records, sent, landing: contract.judged(records, sent, landing, look)
                 ):
-                    if look_again(connection, f"({query})", seen, once, limits, self._project.registry) != once:
+                    again = look_again(connection, f"({query})", seen, look, limits, self._project.registry)
+                    if again != look:
+                        batches += [small.export] if again == BATCHES and look == FIRST_LOOK else []
                         continue
                     rows = self._rows(small.export)
                     connection.execute(f"copy ({query}) to {literal(str(rows))} ({_PARQUET})")
@@ -231,7 +238,7 @@ class Lander:
             pass
         finally:
             connection.close()
-        return done
+        return done | self._judged_together(batches, BATCHES) if len(batches) > 1 else done
 
     def _rows(self, export: Export) -> Path:
         """Where an export's rows are written before they are committed."""
@@ -296,7 +303,7 @@ class Lander:
         self, connection: duckdb.DuckDBPyConnection, table: str, judge: Callable[[SecondLook], Judged]
     ) -> tuple[Judged, Tally]:
         """Judge, and once more by what shows in the finished rows, the relation `table`, as long as there is anything."""
-        look, again = None, SecondLook()
+        look, again = None, FIRST_LOOK
         while again != look:
             look = again
             judged = judge(look)

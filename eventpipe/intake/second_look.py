@@ -49,6 +49,10 @@ class SecondLook:
         return f"case when {document} is not null then '{{' || array_to_string({members}, ',') || '}}' end"
 
 
+FIRST_LOOK = SecondLook()
+BATCHES = SecondLook(batches=True)
+
+
 @dataclass(frozen=True)
 class Tally:
     """The finished rows of an export. `lines` counts the lines that gave a row, `event_names` the distinct names that no
