@@ -28,7 +28,7 @@ from eventpipe.intake.refusal import ExportChanged, ExportRefused
 from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
-from eventpipe.intake.together import alike, judge_together, portions, read_small
+from eventpipe.intake.together import ROOM_BYTES, Small, alike, judge_together, portions, read_small
 from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
@@ -213,14 +213,16 @@ class Lander:
         batches: list[Export] = []
         connection = self._database.cursor()
         try:
-            smalls = []
+            smalls: list[Small] = []
+            room = ROOM_BYTES
             for export in exports:
                 with suppress(ExportRefused, pa.ArrowException):
                     _refuse_by_name(export)
-                    smalls.append(
-                        read_small(export, open_export(export, profile, limits, connection, many=look.batches))
-                    )
-            for group in alike([small for small in smalls if small is not None]):
+                    reading = open_export(export, profile, limits, connection, many=look.batches)
+                    if (small := read_small(export, reading, room)) is not None:
+                        smalls.append(small)
+                        room -= small.frames.nbytes
+            for group in alike(smalls):
                 if len(group) == 1:
                     continue
                 for small, seen, query in judge_together(

@@ -24,7 +24,8 @@ from eventpipe.intake.sent import Sent
 SMALL_BYTES = 2 << 20
 _MOST_EXPORTS = 64
 _MOST_BYTES = 16 << 20
-_EXPANDED_BYTES = 16 << 20
+# In memory, of a portion's frames: a compressed export may be many times its size.
+ROOM_BYTES = 64 << 20
 _TABLE = "judged_together"
 
 
@@ -58,16 +59,16 @@ def portions(exports: Iterable[Export]) -> Iterator[list[Export]]:
         yield portion
 
 
-def read_small(export: Export, reading: Reading) -> Small | None:
-    """The export in memory; None where it is larger than it looked, or the engine reads its format by itself. Errors of its
-    reader are passed on."""
+def read_small(export: Export, reading: Reading, room: int) -> Small | None:
+    """The export in memory; None where it takes more bytes than there is room for, or the engine reads its format by itself.
+    Errors of its reader are passed on."""
     if reading.frames is None:
         return None
     batches: list[pa.RecordBatch] = []
     size = 0
     for batch in reading.frames:
         size += batch.nbytes
-        if size > _EXPANDED_BYTES:
+        if size > room:
             return None
         batches.append(batch)
     reading.finish()
