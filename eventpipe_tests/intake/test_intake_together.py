@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from eventpipe.intake.exports import Export
+from eventpipe.intake.lake import Manifest
 from eventpipe.intake.land import Lander
 from eventpipe.project.folder import Project
 from eventpipe_tests.builders import DAY, event, export, lake_rows, land, ledger, lines, project
@@ -38,7 +40,12 @@ def test_exports_judged_together_are_what_they_are_alone(tmp_path: Path, monkeyp
     together = arranged(tmp_path / "together")
     alone: list[str] = []
     judged = Lander.judged
-    monkeypatch.setattr(Lander, "judged", lambda self, one: (alone.append(one.key.file), judged(self, one))[1])
+
+    def noted(lander: Lander, one: Export) -> tuple[Manifest, Path]:
+        alone.append(one.key.file)
+        return judged(lander, one)
+
+    monkeypatch.setattr(Lander, "judged", noted)
     outcomes = {name: landed.outcome for name, landed in land(together).items()}
     assert sorted(alone) == ["c.jsonl", "f.jsonl", "i.csv", "j.jsonl.gz"]
     assert {name for name, outcome in outcomes.items() if outcome == "refused"} == {"c.jsonl", "j.jsonl.gz"}
