@@ -6,6 +6,7 @@ and every reason that applies. The steps are the common table expressions of `ju
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -48,11 +49,24 @@ types as DuckDB calls them, both separated by 0x1F; event columns are null where
 
 @dataclass(frozen=True)
 class Landing:
-    """The export that is judged."""
+    """The exports of one source that are judged together. A record's `export` is the number of its own, from 1."""
 
     source: str
-    landed_on: date
-    file: str
+    exports: tuple[tuple[date, str], ...]
+    """Landing dates and file names."""
+
+    def of_days(self, expression: Callable[[date], str]) -> str:
+        """The SQL expression that belongs to a record's landing date."""
+        return self._each([expression(landed_on) for landed_on, _ in self.exports])
+
+    @property
+    def file(self) -> str:
+        """The name of a record's export, as SQL."""
+        return self._each([literal(file) for _, file in self.exports])
+
+    @staticmethod
+    def _each(values: list[str]) -> str:
+        return values[0] if len(set(values)) == 1 else f"[{', '.join(values)}][export]"
 
 
 @dataclass(frozen=True)
@@ -64,14 +78,14 @@ class Contract:
     registry: Registry
 
     def judged(self, records: str, sent: Sent, landing: Landing, look: SecondLook) -> str:
-        """The query that gives LAKE_COLUMNS for the query `records` (line, index, raw, doc, fault, j)."""
+        """The query that gives LAKE_COLUMNS and `export` for the query `records` (line, index, raw, doc, fault, export, j)."""
         profile = self.profile
         plan = DefinitionSql(self.registry, coerce=profile.coerce)
         extra_types = [t for t in self.settings.identity.names if t not in DEFAULT_IDENTIFIERS]
         others = {name: sent.other_identifiers.get(name, "null") for name in extra_types}
-        landed = f"timestamptz {literal(landing.landed_on.isoformat() + ' 00:00:00+00')}"
-        latest = f"timestamptz {literal((landing.landed_on + timedelta(days=1) + AHEAD).isoformat() + ' 00:00:00+00')}"
-        earliest = f"timestamptz {literal(self.settings.earliest.isoformat() + ' 00:00:00+00')}"
+        landed = landing.of_days(_midnight)
+        latest = landing.of_days(lambda day: _midnight(day + timedelta(days=1) + AHEAD))
+        earliest = _midnight(self.settings.earliest)
         scope = "event_name" if profile.key_scope == "event_name" else "''"
         name = "sent_event_name" if profile.name_rule == "notifuse" else normalise.trimmed("sent_event_name")
         coalesced = {
@@ -96,7 +110,7 @@ class Contract:
         return f"""
 with records as ({records}),
 sent as (
-    select line, index, raw, fault,
+    select line, index, raw, fault, export,
         {sent.event_name} as sent_event_name,
         {sent.kind} as kind,
         {sent.workspace_id} as sent_workspace_id,
@@ -180,14 +194,14 @@ select
     index,
     {_same(self.settings.workspace) if sent.workspace_id == "null" else "sent_workspace_id"} as workspace_id,
     {_same(landing.source)} as source,
-    {literal(landing.landed_on)}::date as landed_on,
-    {_same(landing.file)} as file,
+    {landing.of_days(lambda day: f"date {literal(day)}")} as landed_on,
+    {_same(landing.exports[0][1]) if len(landing.exports) == 1 else landing.file} as file,
     case when reasons is null then md5(case
         when mapped_dedupe_key is not null
             then concat_ws(chr(0), 'key', sent_workspace_id, {literal(landing.source)}, {scope}, mapped_dedupe_key)
         else concat_ws(
-            chr(0), 'line', sent_workspace_id, {literal(landing.source)}, {literal(landing.landed_on)},
-            {literal(landing.file)}, line, index
+            chr(0), 'line', sent_workspace_id, {literal(landing.source)}, {landing.of_days(literal)},
+            {landing.file}, line, index
         )
     end) end as event_id,
     event_name,
@@ -207,7 +221,7 @@ select
     value,
     case when value is not null then coalesce(written_currency, {literal(self.settings.currency)}) end as currency,
     case when reasons is null then {plan.canonical_properties()} end as properties,
-    case when reasons is null then {_types("properties")} end as property_types,
+    case when reasons is null and properties is not null then {_types("properties")} end as property_types,
     case when reasons is null then extra end as extra,
     case when reasons is null then traits end as traits,
     {_same("unchanged") if sent.deletion == "null" else "coalesce(deletion, 'unchanged')"} as deletion,
@@ -218,7 +232,8 @@ select
     reasons,
     case when reasons is not null then rtrim(raw, chr(10) || chr(13)) end as raw,
     fault is not distinct from 'encoding.invalid' as raw_is_base64,
-    cast({plan.version()} as varchar) as definition_version
+    cast({plan.version()} as varchar) as definition_version,
+    export
 from judged"""
 
     def _reasons(self, latest: str, earliest: str) -> list[tuple[str, str]]:
@@ -277,7 +292,8 @@ from judged"""
                     f"case when {value} is not null and not {blocked_sql(value)}"
                     f" then {prefix} || to_json({value}) || ']' end"
                 )
-        return f"case when fault is null then '[' || nullif(concat_ws(',', {', '.join(members)}), '') || ']' end"
+        # What stands inside a `case` is computed as often as it is named, and nullif() names it twice: the fault comes last.
+        return f"'[' || nullif(concat_ws(',', {', '.join(members)}), '') || case when fault is null then ']' end"
 
     def _previous(self, name: str) -> str:
         raw = identifier("previous_" + name)
@@ -307,6 +323,10 @@ from judged"""
     @staticmethod
     def _value_coercion() -> str:
         return " + coalesce(starts_with(sent_value, '\"'), false)::int"
+
+
+def _midnight(day: date) -> str:
+    return f"timestamptz {literal(day.isoformat() + ' 00:00:00+00')}"
 
 
 def _by_definition(reasons: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -381,5 +401,8 @@ def _exactly(value: str, raw: str) -> str:
 
 
 def _types(properties: str) -> str:
-    names = f"array_to_string(json_keys({properties}), chr(31))"
-    return f"{names} || chr(30) || array_to_string(json_type({properties}, '$.*'), chr(31))"
+    # Not array_to_string(), which names its list twice and so parses it twice here.
+    names, types = f"json_keys({properties})", f"json_type({properties}, '$.*')"
+    return " || chr(30) || ".join(
+        f"coalesce(list_aggregate({texts}, 'string_agg', chr(31)), '')" for texts in (names, types)
+    )

@@ -148,7 +148,8 @@ class DefinitionSql:
 
     def coercions(self) -> str:
         """How many properties were read from another JSON type than declared."""
-        return "coalesce(len(list_filter(c, lambda coerced: coerced)), 0)" if self._coerce else "0"
+        counted = "len(list_filter(c, lambda coerced: coerced))"
+        return f"case when list_contains(c, true) then {counted} else 0 end" if self._coerce else "0"
 
     def coerced_properties(self) -> str:
         """The list of `coerced:<name>` for each of them; null or empty when there is none."""
@@ -174,27 +175,28 @@ class DefinitionSql:
         return self._case(one, "properties")
 
     def _violations_of(self, number: int) -> str | None:
-        checks: list[str] = []
+        checks: list[tuple[str, str]] = []
         definition = self._definitions[number]
         for place in self._places[number]:
             name = place.declared.name
             if place.declared.required:
                 filled = place.declared.maps_to
                 absent = f"{place.value} is null" + (f" and {_column(filled)} is null" if filled else "")
-                checks.append(f"case when {absent} then {literal('property.required:' + name)} end")
-            checks.append(
-                f"case when {place.value} is not null and not {self._typed(place)}"
-                f" then {literal('property.type:' + name)} end"
-            )
-        unknown = "null::varchar[]"
+                checks.append((absent, literal("property.required:" + name)))
+            checks.append((f"{place.value} is not null and not {self._typed(place)}", literal("property.type:" + name)))
+        found = []
+        if checks:
+            # Nearly no event breaks its definition: the list is made only where one does.
+            broken = " or ".join(f"coalesce({condition}, false)" for condition, _ in checks)
+            listed = ", ".join(f"case when {condition} then {code} end" for condition, code in checks)
+            found.append(f"case when {broken} then list_filter([{listed}], lambda r: r is not null) end")
         if definition.unknown_properties == "reject":
             known = [name for p in definition.properties for name in (p.name, *p.aliases)] or [""]
             strange = f"list_filter(json_keys(properties), lambda k: not list_contains([{literals(known)}], k))"
-            unknown = f"list_transform({strange}, lambda k: 'property.unknown:' || k)"
-        if not checks and unknown.startswith("null"):
+            found.append(f"list_transform({strange}, lambda k: 'property.unknown:' || k)")
+        if not found:
             return None
-        own = f"list_filter([{', '.join(checks) or 'null'}], lambda r: r is not null)"
-        return f"list_concat({own}, {unknown})"
+        return found[0] if len(found) == 1 else f"list_concat({', '.join(found)})"
 
     def _typed(self, place: _Place) -> str:
         natural = _natural(place)

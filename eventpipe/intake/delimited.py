@@ -18,7 +18,16 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from eventpipe.intake.framing import FRAME, LineCount, blank_lines, line_ends, long_lines, texts, whole_lines
+from eventpipe.intake.framing import (
+    FRAME,
+    LineCount,
+    blank_lines,
+    export_numbers,
+    line_ends,
+    long_lines,
+    texts,
+    whole_lines,
+)
 from eventpipe.intake.refusal import ExportRefused
 
 _BLANKS = re.compile(rb"[ \t]+")
@@ -263,7 +272,7 @@ class DelimitedReader:
         columns = [table.column(index).combine_chunks().take(rows) for index in range(len(self.names))]
         flags = pa.array(np.zeros(len(starts), dtype=bool))
         batch = pa.record_batch(
-            [pa.array(numbers), raw, fault, flags, *columns],
+            [pa.array(numbers), raw, fault, flags, export_numbers(len(starts)), *columns],
             names=[*FRAME.names, *(f"f{index}" for index in range(len(self.names)))],
         )
         kept = batch.filter(pa.array(~blank))

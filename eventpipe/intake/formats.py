@@ -15,7 +15,7 @@ from eventpipe.intake import records, strict
 from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
 from eventpipe.intake.exports import Export
-from eventpipe.intake.framing import FRAME, LineCount, frames
+from eventpipe.intake.framing import FRAME, LineCount, export_numbers, frames
 from eventpipe.intake.lake import parquet
 from eventpipe.intake.mapping import sent_from
 from eventpipe.intake.presets import BATCH_KEYS
@@ -38,15 +38,20 @@ _BY_ENDING = {
 }
 
 
+# What the records' SQL calls the rows of an export's frames.
+FRAMES = "frames"
+
+
 @dataclass
 class Reading:
-    """An export that is being read: its records as SQL, and what is known when they are exhausted. `columns` are the names
-    that its header or schema gives."""
+    """An export that is being read: its records as SQL, and what is known when they are exhausted. `frames` is what the SQL
+    calls FRAMES, None where the engine reads the file by itself; `columns` are the names that its header or schema gives."""
 
     records: str
     sent: Sent
     stream: ExportStream
     counted: LineCount | None
+    frames: pa.RecordBatchReader | None = None
     refusal: list[ExportRefused] = field(default_factory=list)
     read_alone: Callable[[], object] = lambda: None
     columns: tuple[str, ...] = ()
@@ -132,13 +137,10 @@ def format_of(path: Path, profile: SourceProfile) -> tuple[str, Compression | No
     return format_, compression
 
 
-def _scanned(
-    connection: duckdb.DuckDBPyConnection,
-    schema: pa.Schema,
-    batches: Iterator[pa.RecordBatch],
-    refusal: list[ExportRefused],
-) -> str:
-    """Make batches a relation of the connection. A refusal inside the scan is kept: the engine only wraps its text."""
+def _guarded(
+    schema: pa.Schema, batches: Iterator[pa.RecordBatch], refusal: list[ExportRefused]
+) -> pa.RecordBatchReader:
+    """A refusal inside the scan is kept: the engine only wraps its text."""
 
     def guarded() -> Iterator[pa.RecordBatch]:
         try:
@@ -147,11 +149,10 @@ def _scanned(
             refusal.append(refused)
             raise
 
-    connection.register("frames", pa.RecordBatchReader.from_batches(schema, guarded()))
-    return "frames"
+    return pa.RecordBatchReader.from_batches(schema, guarded())
 
 
-def _of_json(opening: _Opening, lines: str, columns: Collection[str] = ()) -> tuple[str, Sent]:
+def _of_json(opening: _Opening, lines: str = FRAMES, columns: Collection[str] = ()) -> tuple[str, Sent]:
     document = Document()
     sent = sent_from(opening.profile, document, opening.export.key.file, columns)
     return json_records(lines, opening.profile, opening.limits, document, many=opening.many), sent
@@ -171,9 +172,8 @@ def _lines(opening: _Opening) -> Reading:
     counted = LineCount()
     refusal: list[ExportRefused] = []
     batches = frames(stream, counted, line_bytes=opening.limits.line_bytes, depth=opening.limits.depth)
-    lines = _scanned(opening.connection, FRAME, batches, refusal)
-    query, sent = _of_json(opening, lines)
-    return Reading(query, sent, stream, counted, refusal)
+    query, sent = _of_json(opening)
+    return Reading(query, sent, stream, counted, _guarded(FRAME, batches, refusal), refusal)
 
 
 def _json(opening: _Opening) -> Reading:
@@ -192,12 +192,12 @@ def _json(opening: _Opening) -> Reading:
             "raw": pa.array(elements, pa.string()),
             "fault": pa.nulls(len(elements), pa.string()),
             "suspect": pa.array([True] * len(elements), pa.bool_()),
+            "export": export_numbers(len(elements)),
         },
         schema=FRAME,
     )
-    opening.connection.register("frames", table)
-    query, sent = _of_json(opening, "frames")
-    return Reading(query, sent, stream, counted)
+    query, sent = _of_json(opening)
+    return Reading(query, sent, stream, counted, table.to_reader())
 
 
 def _is_json_lines(stream: ExportStream, limits: LimitSettings) -> bool:
@@ -247,11 +247,11 @@ def _csv(opening: _Opening) -> Reading:
     dialect = dialect_of(opening.export.path, opening.profile)
     reader = DelimitedReader(stream, dialect, counted, line_bytes=opening.limits.line_bytes)
     schema = reader.open()
-    lines = _scanned(opening.connection, schema, reader.frames(), refusal)
     document = Document()
     sent = sent_from(opening.profile, document, opening.export.key.file, reader.names)
-    query = records.from_columns(lines, reader.names, document)
-    return Reading(query, sent, stream, counted, refusal, columns=reader.names)
+    query = records.from_columns(FRAMES, reader.names, document)
+    batches = _guarded(schema, reader.frames(), refusal)
+    return Reading(query, sent, stream, counted, batches, refusal, columns=reader.names)
 
 
 def dialect_of(path: Path, profile: SourceProfile) -> Dialect:
@@ -276,7 +276,7 @@ def _parquet(opening: _Opening) -> Reading:
     [(count,)] = asked(f"select count(*) from {table}")
     columns = [name for name, *_ in asked(f"describe from {table}")]
     lines = (
-        "(select file_row_number + 1 as line, null::varchar as fault, true as suspect,"
+        "(select file_row_number + 1 as line, null::varchar as fault, true as suspect, 1::bigint as export,"
         f" cast(json_merge_patch('{{}}', to_json(columns_)) as varchar) as raw from (select file_row_number,"
         f" struct_pack(*columns(* exclude (file_row_number))) as columns_ from {table}))"
     )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from eventpipe.intake.refusal import ExportRefused
-from eventpipe.intake.strict import suspects
+from eventpipe.intake.strict import suspects, true_at
 
 LF, CR = 10, 13
 _BOM = b"\xef\xbb\xbf"
@@ -24,8 +24,17 @@ _LONGEST_MARK = 4
 
 # One row per non-blank line. `raw` may end with its line break. `fault` is a reason code or null; with
 # `encoding.invalid` `raw` holds the line's bytes in base64: they are not UTF-8, or a NUL is among them. Of a line over
-# the limit only the beginning is kept. `suspect` marks lines that may be no JSON though the engine reads them.
-FRAME = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("fault", pa.string()), ("suspect", pa.bool_())])
+# the limit only the beginning is kept. `suspect` marks lines that may be no JSON though the engine reads them. `export`
+# tells exports apart that are read together, from 1.
+FRAME = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("raw", pa.string()),
+        ("fault", pa.string()),
+        ("suspect", pa.bool_()),
+        ("export", pa.int64()),
+    ]
+)
 
 
 @dataclass
@@ -55,13 +64,19 @@ def whole_lines(chunks: Iterable[bytes], line_bytes: int) -> Iterator[bytes]:
                 continue
             # The kept beginning of the long line gets its line break back, so that the count stays right.
             chunk, tail, skipping = tail + chunk[end:], b"", False
-        else:
-            chunk = tail + chunk
         # A CR at the very end may be half of a CRLF: it waits for the next chunk.
         cut = max(chunk.rfind(b"\n"), chunk.rfind(b"\r", 0, len(chunk) - 1)) + 1
-        tail = chunk[cut:]
         if cut:
-            yield chunk[:cut]
+            # Joined at once: a chunk is large, and each copy of it costs as much as to read it.
+            yield b"".join((tail, memoryview(chunk)[:cut]))
+            tail = chunk[cut:]
+        else:
+            tail += chunk
+            # Now that more is known of what follows, a CR that waited may be a break.
+            cut = tail.rfind(b"\r", 0, len(tail) - 1) + 1
+            if cut:
+                yield tail[:cut]
+                tail = tail[cut:]
         if len(tail) > line_bytes + 2:
             # A CR at its end is the line's break, whatever the next chunk begins with.
             ended = b"\r" if tail.endswith(b"\r") else b""
@@ -95,9 +110,9 @@ def line_ends(lines: bytes) -> NDArray[np.int64]:
     if b"\r" in lines:
         lone_cr = codes == CR
         lone_cr[:-1] &= codes[1:] != LF
-        breaks = np.flatnonzero((codes == LF) | lone_cr)
+        breaks = true_at((codes == LF) | lone_cr)
     else:
-        breaks = np.flatnonzero(codes == LF)
+        breaks = true_at(codes == LF)
     ends = breaks + 1
     if len(ends) == 0 or ends[-1] != len(lines):
         ends = np.append(ends, len(lines))
@@ -114,10 +129,24 @@ def _frame(lines: bytes, counted: LineCount, line_bytes: int, depth: int) -> pa.
     suspect = suspects(lines, starts, depth)
 
     raw, fault = texts(lines, starts, ends, long, line_bytes)
-    batch = pa.record_batch([pa.array(numbers), raw, fault, pa.array(suspect)], schema=FRAME)
+    batch = pa.record_batch([_numbers(numbers), raw, fault, _flags(suspect), export_numbers(len(ends))], schema=FRAME)
     counted.lines += len(ends)
     counted.blank += int(blank.sum())
-    return batch.filter(pa.array(~blank)) if blank.any() else batch
+    return batch.filter(_flags(~blank)) if blank.any() else batch
+
+
+def export_numbers(count: int, number: int = 1) -> pa.Array:
+    """The column `export` of so many rows."""
+    return _numbers(np.full(count, number, dtype=np.int64))
+
+
+def _numbers(values: NDArray[np.int64]) -> pa.Array:
+    # By its buffer: pyarrow imports pandas to look at an array of numpy's, which costs a small run half a second.
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+
+
+def _flags(values: NDArray[np.bool_]) -> pa.Array:
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(np.packbits(values, bitorder="little"))])
 
 
 def long_lines(lines: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], line_bytes: int) -> NDArray[np.bool_]:

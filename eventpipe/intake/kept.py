@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from eventpipe.intake import records
 from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
-from eventpipe.intake.formats import dialect_of, format_of, json_records
+from eventpipe.intake.formats import FRAMES, dialect_of, format_of, json_records
 from eventpipe.intake.framing import FRAME, LineCount
 from eventpipe.intake.lake import Manifest, parquet
 from eventpipe.intake.mapping import sent_from
@@ -53,11 +53,11 @@ def reopen(
         dialect = dialect_of(path, profile)
         schema = DelimitedReader((), dialect, LineCount(), line_bytes=0, names=manifest.columns).schema
         batches = _csv(kept, dialect, manifest.columns, limits.line_bytes)
-        connection.register("frames", pa.RecordBatchReader.from_batches(schema, batches))
-        opened = records.from_columns("frames", manifest.columns, document)
+        connection.register(FRAMES, pa.RecordBatchReader.from_batches(schema, batches))
+        opened = records.from_columns(FRAMES, manifest.columns, document)
     else:
         # An element of a list stays that one element, whatever lists are in it.
-        frame = "select place as line, raw, null::varchar as fault, true as suspect from"
+        frame = "select place as line, raw, null::varchar as fault, true as suspect, 1::bigint as export from"
         whole = json_records(f"({frame} {lines} where index is null)", profile, limits, document, many=many)
         element = records.from_lines(f"({frame} {lines} where index is not null)", limits.depth, document, None)
         opened = f"{whole} union all {element}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +15,20 @@ from typing import Literal, TypeVar
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from eventpipe.errors import EventpipeError
 from eventpipe.intake import normalise
 from eventpipe.intake.contract import LAKE_COLUMNS, Contract, Landing
 from eventpipe.intake.exports import Export, ExportKey, FileState, Selection, find, settled
-from eventpipe.intake.formats import Reading, open_export
+from eventpipe.intake.formats import FRAMES, Reading, open_export
 from eventpipe.intake.kept import reopen
 from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
-from eventpipe.intake.second_look import SecondLook, Tally, look_again, tally
+from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
+from eventpipe.intake.together import ROOM_BYTES, Small, alike, judge_together, portions, read_small
 from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
@@ -68,20 +71,26 @@ def land_exports(
     lake = Lake(project.lake)
     lake.root.mkdir(parents=True, exist_ok=True)
     lake.sweep()
-    exports = list(find(project.exports, frozenset(project.profiles), selection))
     lander = Lander(project, lake, now)
     results: list[Landed] = []
-
-    def one(export: Export) -> Landed:
+    ready: list[Export] = []
+    for export in find(project.exports, frozenset(project.profiles), selection):
         if only_settled and not settled(export, project.settings.settle, now):
-            return Landed(export.key, "waiting", None)
-        return lander.land(export, again=again, quieten=quieten)
+            results.append(Landed(export.key, "waiting", None))
+        else:
+            ready.append(export)
 
+    def some(exports: list[Export]) -> list[Landed]:
+        return lander.land(exports, again=again, quieten=quieten)
+
+    for landed in results:
+        on_landed(landed)
     # One export uses all cores while it is parsed, but not while it is opened, planned and committed.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for landed in pool.map(one, exports):
-            on_landed(landed)
-            results.append(landed)
+        for portion in pool.map(some, portions(ready)):
+            for landed in portion:
+                on_landed(landed)
+            results += portion
     return results
 
 
@@ -103,18 +112,42 @@ class Lander:
         self._judged_by = {name: self._judges(name) for name in project.profiles}
         self._database = self._connect()
 
-    def land(self, export: Export, *, again: bool, quieten: Quieten | None = None) -> Landed:
-        """One export into the lake, if it is new there or changed, or `again`. `quieten` is told first of the lines that
-        are accepted and were not before."""
-        known = self._lake.manifest(export.key)
-        if known is not None and not again and known.state == export.state:
-            return Landed(export.key, "unchanged", known)
-        if known is not None and not again and self._same_content(export, known):
-            self._lake.commit(replace(known, state=export.state), None)
-            return Landed(export.key, "unchanged", known)
-        self._lake.folder(export.key).mkdir(parents=True, exist_ok=True)
+    def land(self, exports: Sequence[Export], *, again: bool, quieten: Quieten | None = None) -> list[Landed]:
+        """Exports of one source into the lake, each by itself, if it is new there or changed, or `again`. `quieten` is told
+        first of the lines that are accepted and were not before."""
+        known = {export.key: self._lake.manifest(export.key) for export in exports}
+        fresh = [export for export in exports if again or not self._stands(export, known[export.key])]
+        for export in fresh:
+            self._lake.folder(export.key).mkdir(parents=True, exist_ok=True)
+        judged = self._judged_together(fresh) if len(fresh) > 1 else {}
+        keys = {export.key for export in fresh}
+        return [
+            self._landed(export, known[export.key], judged.get(export.key), quieten)
+            if export.key in keys
+            else Landed(export.key, "unchanged", known[export.key])
+            for export in exports
+        ]
+
+    def _stands(self, export: Export, known: Manifest | None) -> bool:
+        """Whether the lake holds the export as it is now."""
+        if known is None or known.state == export.state:
+            return known is not None
+        if not self._same_content(export, known):
+            return False
+        self._lake.commit(replace(known, state=export.state), None)
+        return True
+
+    def _landed(
+        self,
+        export: Export,
+        known: Manifest | None,
+        judged: tuple[Manifest, Path] | None,
+        quieten: Quieten | None,
+    ) -> Landed:
+        """One export committed to the lake; it is judged here unless it was."""
+        rows: Path | None
         try:
-            manifest, rows = self.judged(export)
+            manifest, rows = judged or self.judged(export)
         except ExportChanged:
             return Landed(export.key, "waiting", known)
         except ExportRefused as refusal:
@@ -150,13 +183,8 @@ class Lander:
 
         Errors: `ExportRefused`, `ExportChanged` while it is read, `EventpipeError`.
         """
-        if export.link:
-            raise ExportRefused(
-                "file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead"
-            )
-        if export.path.name.encode("utf-8", "replace") != os.fsencode(export.path.name):
-            raise ExportRefused("file.unreadable", "its name is not UTF-8; rename the file")
-        rows = self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
+        _refuse_by_name(export)
+        rows = self._rows(export)
         connection = self._database.cursor()
         try:
             reading, seen = self._looked(
@@ -172,8 +200,55 @@ class Lander:
             raise _failed(export.key, error) from error
         finally:
             connection.close()
+        return self._loaded(export, reading, seen), rows
+
+    def _judged_together(
+        self, exports: Sequence[Export], look: SecondLook = FIRST_LOOK
+    ) -> dict[ExportKey, tuple[Manifest, Path]]:
+        """Of these exports of one source those that can be judged with others, as `judged` gives them. What comes between
+        is no error here: an export that is left out is judged alone, and what is wrong with it is said then."""
+        profile, limits = self._project.profiles[exports[0].key.source], self._project.settings.limits
+        contract = Contract(profile, self._project.settings, self._project.registry)
+        done: dict[ExportKey, tuple[Manifest, Path]] = {}
+        batches: list[Export] = []
+        connection = self._database.cursor()
+        try:
+            smalls: list[Small] = []
+            room = ROOM_BYTES
+            for export in exports:
+                with suppress(ExportRefused, pa.ArrowException):
+                    _refuse_by_name(export)
+                    reading = open_export(export, profile, limits, connection, many=look.batches)
+                    if (small := read_small(export, reading, room)) is not None:
+                        smalls.append(small)
+                        room -= small.frames.nbytes
+            for group in alike(smalls):
+                if len(group) == 1:
+                    continue
+                for small, seen, query in judge_together(
+                    connection, group, lambda records, sent, landing: contract.judged(records, sent, landing, look)
+                ):
+                    again = look_again(connection, f"({query})", seen, look, limits, self._project.registry)
+                    if again != look:
+                        batches += [small.export] if again == BATCHES and look == FIRST_LOOK else []
+                        continue
+                    rows = self._rows(small.export)
+                    connection.execute(f"copy ({query}) to {literal(str(rows))} ({_PARQUET})")
+                    if not _changed(small.export):
+                        done[small.export.key] = self._loaded(small.export, small.reading, seen), rows
+        except duckdb.Error:
+            pass
+        finally:
+            connection.close()
+        return done | self._judged_together(batches, BATCHES) if len(batches) > 1 else done
+
+    def _rows(self, export: Export) -> Path:
+        """Where an export's rows are written before they are committed."""
+        return self._lake.folder(export.key) / f"{file_stem(export.key.file)}.parquet.tmp"
+
+    def _loaded(self, export: Export, reading: Reading, seen: Tally) -> Manifest:
         blank = reading.blank(seen.lines)
-        manifest = Manifest(
+        return Manifest(
             source=export.key.source,
             landed_on=export.key.landed_on,
             file=export.key.file,
@@ -192,7 +267,6 @@ class Lander:
             loaded_at=self._now.isoformat(),
             columns=reading.columns,
         )
-        return manifest, rows
 
     def judged_again(self, manifest: Manifest, kept: Path, others: str) -> tuple[Path, Manifest]:
         """Rejected lines of a landed export judged anew, without its file: their rows under a temporary name in the lake,
@@ -231,7 +305,7 @@ class Lander:
         self, connection: duckdb.DuckDBPyConnection, table: str, judge: Callable[[SecondLook], Judged]
     ) -> tuple[Judged, Tally]:
         """Judge, and once more by what shows in the finished rows, the relation `table`, as long as there is anything."""
-        look, again = None, SecondLook()
+        look, again = None, FIRST_LOOK
         while again != look:
             look = again
             judged = judge(look)
@@ -243,6 +317,8 @@ class Lander:
         """Write the judged rows of the whole export."""
         limits, profile = self._project.settings.limits, self._project.profiles[export.key.source]
         reading = open_export(export, profile, limits, connection, many=look.batches)
+        if reading.frames is not None:
+            connection.register(FRAMES, reading.frames)
         try:
             self._write(connection, reading.records, reading.sent, export.key, look, rows)
         except duckdb.Error:
@@ -262,8 +338,8 @@ class Lander:
         rows: Path,
     ) -> None:
         contract = Contract(self._project.profiles[key.source], self._project.settings, self._project.registry)
-        query = contract.judged(records, sent, Landing(key.source, key.landed_on, key.file), look)
-        connection.execute(f"copy ({query}) to {literal(str(rows))} ({_PARQUET})")
+        query = contract.judged(records, sent, Landing(key.source, ((key.landed_on, key.file),)), look)
+        connection.execute(f"copy (select * exclude (export) from ({query})) to {literal(str(rows))} ({_PARQUET})")
 
     def _refused(self, export: Export, refusal: ExportRefused) -> Manifest:
         digest, size = "", export.state.size
@@ -339,6 +415,15 @@ def _failed(key: ExportKey, error: duckdb.Error) -> EventpipeError:
         f"Landing {key} failed in the engine: {str(error).splitlines()[0][:300]} "
         "What landed before it stays; correct the cause and run again."
     )
+
+
+def _refuse_by_name(export: Export) -> None:
+    if export.link:
+        raise ExportRefused(
+            "file.symlink", "it leads out of the exports folder or is no regular file; copy the file instead"
+        )
+    if export.path.name.encode("utf-8", "replace") != os.fsencode(export.path.name):
+        raise ExportRefused("file.unreadable", "its name is not UTF-8; rename the file")
 
 
 def _changed(export: Export) -> bool:

@@ -75,7 +75,8 @@ def email_is_mixed(address: str) -> str:
 
 def phone(text: str, default_region: str | None) -> str:
     """E.164; null when it is no possible number, or has no country and the source no `default_region`."""
-    return f"{_PHONE_FUNCTION}({trimmed(text)}, {literal(default_region)})"
+    # Into Python only with something to read.
+    return f"case when {text} is not null then {_PHONE_FUNCTION}({trimmed(text)}, {literal(default_region)}) end"
 
 
 def number(text: str) -> str:

@@ -17,18 +17,21 @@ BATCH = "batch"
 
 
 def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str] | None) -> str:
-    """A query over FRAME rows of JSON text, one event a line, giving line, index, raw, doc, fault, j.
+    """A query over FRAME rows of JSON text, one event a line, giving line, index, raw, doc, fault, export, j.
 
     `j` is null where a line is no JSON. A vendor's batch body (a list under the key `batch`) gets
     the fault BATCH.
     """
     many = f"case when starts_with({document.json(batch)}, '[') then {literal(BATCH)} end" if batch else "null"
-    parsed = f"select line, raw, raw as doc, fault, suspect, try(from_json(raw, {literal(document.structure())})) as j from {frames}"
+    structure = literal(document.structure())
+    parsed = (
+        f"select line, raw, raw as doc, fault, suspect, export, try(from_json(raw, {structure})) as j from {frames}"
+    )
     is_object = "j is not null and (starts_with(raw, '{') or regexp_matches(raw, '^[ \\t]*[{]'))"
     judged = f"coalesce(fault, {strict.fault('raw', is_object, 'suspect', depth)}, {many})"
     return (
-        "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault, j"
-        f" from (select line, raw, j, {judged} as fault from ({parsed}))"
+        "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault, export, j"
+        f" from (select line, raw, export, j, {judged} as fault from ({parsed}))"
     )
 
 
@@ -38,12 +41,13 @@ def from_many(
     """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be."""
     is_object = "case when json_valid(raw) then json_type(raw) = 'OBJECT' end"
     checked = (
-        f"select line, raw, coalesce(fault, {strict.fault('raw', is_object, 'suspect', depth)}) as fault from {frames}"
+        f"select line, raw, export, coalesce(fault, {strict.fault('raw', is_object, 'suspect', depth)}) as fault"
+        f" from {frames}"
     )
     path = explode or batch
     if path is None:
         return _parsed(
-            "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault"
+            "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault, export"
             f" from ({checked})",
             document,
         )
@@ -59,12 +63,12 @@ def from_many(
         f"list_transform({elements}, lambda element, place: {{'index': place - 1, 'doc': {_beside('element', outer)}}})"
     )
     opened = f"""
-        select line, fault, unnest(case when {listed} then {many} else {single} end) as element
-        from (select line, raw, coalesce(fault, {missing}) as fault from ({checked}))"""
+        select line, fault, export, unnest(case when {listed} then {many} else {single} end) as element
+        from (select line, raw, export, coalesce(fault, {missing}) as fault from ({checked}))"""
     faulty = "coalesce(fault, case when element.index is not null and not starts_with(element.doc, '{') then 'json.invalid' end)"
     return _parsed(
         f"select line, element.index as index, element.doc as raw,"
-        f" case when {faulty} is null then element.doc end as doc, {faulty} as fault from ({opened})",
+        f" case when {faulty} is null then element.doc end as doc, {faulty} as fault, export from ({opened})",
         document,
     )
 
@@ -79,7 +83,8 @@ def from_columns(frames: str, names: Sequence[str], document: Document) -> str:
     members = ", ".join(f"{literal(name)}, f{index}" for index, name in enumerate(names))
     text = f"json_merge_patch('{{}}', json_object({members}))" if names else "'{}'"
     return _parsed(
-        f"select line, null::bigint as index, raw, case when fault is null then {text} end as doc, fault from {frames}",
+        f"select line, null::bigint as index, raw, case when fault is null then {text} end as doc, fault, export"
+        f" from {frames}",
         document,
     )
 

@@ -49,6 +49,10 @@ class SecondLook:
         return f"case when {document} is not null then '{{' || array_to_string({members}, ',') || '}}' end"
 
 
+FIRST_LOOK = SecondLook()
+BATCHES = SecondLook(batches=True)
+
+
 @dataclass(frozen=True)
 class Tally:
     """The finished rows of an export. `lines` counts the lines that gave a row, `event_names` the distinct names that no
@@ -64,22 +68,32 @@ class Tally:
 
 
 def tally(connection: duckdb.DuckDBPyConnection, table: str) -> Tally:
-    """Count the rows of the relation `table`."""
+    """Count the rows of the relation `table`, which are of one export."""
+    [seen] = tallies(connection, f"(select *, 1 as export from {table})", 1)
+    return seen
+
+
+def tallies(connection: duckdb.DuckDBPyConnection, table: str, exports: int) -> list[Tally]:
+    """Count the rows of the relation `table` for each of so many exports."""
     found = connection.execute(
         f"""
         select
+            export,
             count(*) filter (status = 'accepted'),
             count(*) filter (status = 'rejected'),
             count(*) filter (index is null) + count(distinct line) filter (index is not null),
             count(distinct event_name) filter ({_UNDEFINED}),
-            coalesce(bool_or(list_contains(reasons, {literal(BATCH)})), false),
-            coalesce(list(distinct property_types) filter ({_HAS_PROPERTIES}), [])
+            coalesce(list(distinct property_types) filter ({_HAS_PROPERTIES}), []),
+            coalesce(bool_or(list_contains(reasons, {literal(BATCH)})), false)
         from {table}
+        group by export
         """
-    ).fetchone()
-    assert found is not None
-    accepted, rejected, lines, event_names, batches, signatures = found
-    return Tally(accepted, rejected, lines, event_names, tuple(signatures), batches)
+    ).fetchall()
+    seen = {
+        export: Tally(accepted, rejected, lines, event_names, tuple(signatures), batches)
+        for export, accepted, rejected, lines, event_names, signatures, batches in found
+    }
+    return [seen.get(number, Tally(0, 0, 0, 0, (), False)) for number in range(1, exports + 1)]
 
 
 def look_again(

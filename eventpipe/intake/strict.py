@@ -15,7 +15,7 @@ _SUSPECT = r"(?i)[:\[,]\s*[-+]?(nan|inf)|,\s*[\]}]|\\u0000"
 _STRING = r'"([^"\\]|\\.)*"'
 _NOT_JSON = r"(?i)nan|inf|,\s*[\]}]"
 _NUL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
-_BEFORE_A_VALUE = np.frombuffer(b":,[+-", dtype=np.uint8)
+_BEFORE_A_VALUE = b":,[+-"
 
 
 def suspects(text: bytes, starts: NDArray[np.int64], depth: int) -> NDArray[np.bool_]:
@@ -24,13 +24,12 @@ def suspects(text: bytes, starts: NDArray[np.int64], depth: int) -> NDArray[np.b
     codes = np.frombuffer(text, dtype=np.uint8)
     # One bit apart are `[` and `{`, `]` and `}`, and a letter's cases.
     lower = codes | np.uint8(0x20)
-    opening = np.flatnonzero(lower == ord("{"))
+    opening = true_at(lower == ord("{"))
     found = np.diff(np.searchsorted(opening, np.append(starts, len(codes)))) > depth
-    closing = np.flatnonzero(lower == ord("}"))
-    commas = closing[_preceded(codes, closing, np.frombuffer(b",", dtype=np.uint8))]
+    closing = true_at(lower == ord("}"))
     is_n = lower == ord("n")
-    is_word = (is_n[:-1] & (lower[1:] == ord("a"))) | ((lower[:-1] == ord("i")) & is_n[1:])
-    words = np.flatnonzero(is_word)
+    words = true_at((is_n[:-1] & (lower[1:] == ord("a"))) | ((lower[:-1] == ord("i")) & is_n[1:]))
+    commas = closing[_preceded(codes, closing, b",")]
     words = words[_preceded(codes, words, _BEFORE_A_VALUE)]
     escapes = _places(text, b"\\u0000") if b"\\" in text else []
     for places in (commas, words, escapes):
@@ -38,10 +37,22 @@ def suspects(text: bytes, starts: NDArray[np.int64], depth: int) -> NDArray[np.b
     return found
 
 
-def _preceded(codes: NDArray[np.uint8], places: NDArray[np.int64], by: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def true_at(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Where a long mask with few true bytes is true: `flatnonzero` of eight at a time is several times as fast."""
+    whole = len(mask) & ~7
+    eights = mask[:whole].view(np.uint64)
+    some = np.flatnonzero(eights != 0)
+    inside = np.flatnonzero(mask[:whole].reshape(-1, 8)[some])
+    return np.concatenate(((some[inside >> 3] << 3) + (inside & 7), np.flatnonzero(mask[whole:]) + whole))
+
+
+def _preceded(codes: NDArray[np.uint8], places: NDArray[np.int64], by: bytes) -> NDArray[np.bool_]:
     """Whether the byte before each place is white space or one of `by`."""
     before = codes[places - 1]
-    return (before <= ord(" ")) | np.isin(before, by)
+    found = before <= ord(" ")
+    for code in by:
+        found |= before == code
+    return found
 
 
 def _places(text: bytes, wanted: bytes) -> list[int]:
