@@ -20,8 +20,9 @@ from sqlglot import exp
 
 from eventpipe.automations.grammar import Automation, EnteredTrigger, EventTrigger
 from eventpipe.ops.quiet import LINES, QuietLines
-from eventpipe.segments.compile import sql, where_holds
+from eventpipe.segments.expressions import sql
 from eventpipe.segments.names import Names
+from eventpipe.segments.selection import where_holds
 from eventpipe.sql import literal, literals
 
 CANDIDATES: Final = "temp.candidates"

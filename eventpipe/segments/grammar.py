@@ -160,6 +160,11 @@ class GoalCondition(OfEvents):
     event: Name | None = None
     aggregate: Aggregate = "count"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The event's name as written, where it is about goals that one event set."""
+        return () if self.event is None else (self.event,)
+
 
 class Without(Section):
     """No such event after (or before) the counted one, at all or within a span of it."""
@@ -198,6 +203,13 @@ class ContactCondition(Operators):
     more_than: Value | None = None
     less_than: Value | None = None
     equals: Value | None = None
+
+    def comparisons(self) -> Iterator[tuple[str, Any]]:
+        """(comparison, value) of those that are given; `between` is among the tests."""
+        for name in COMPARISONS:
+            value = getattr(self, name)
+            if name != "between" and value is not None:
+                yield name, value
 
 
 class RfmCondition(Comparisons):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlglot import exp
 
+from eventpipe.segments.expressions import is_there, or_false
 from eventpipe.segments.grammar import operators_of
 from eventpipe.segments.operands import day, number
 from eventpipe.segments.window import instant, start_of
@@ -83,8 +84,8 @@ def _test(attribute: Attribute, operator: str, value: Any, timezone: str) -> exp
         case "eq":
             return _equal(text, value)
         case "ne":
-            differs = exp.Not(this=_false_if_null(_equal(text, value)))
-            return exp.and_(_is_there(text), differs)
+            differs = exp.Not(this=or_false(_equal(text, value)))
+            return exp.and_(is_there(text), differs)
         case "in":
             return exp.or_(*(_equal(text, each) for each in value))
         case "between":
@@ -95,7 +96,7 @@ def _test(attribute: Attribute, operator: str, value: Any, timezone: str) -> exp
         case "starts_with":
             return exp.StartsWith(this=text.copy(), expression=exp.Literal.string(value))
         case "exists":
-            return _is_there(text) if value else exp.Is(this=text.copy(), expression=exp.Null())
+            return is_there(text) if value else exp.Is(this=text.copy(), expression=exp.Null())
         case _:
             return _ordered(_ORDER[operator], text, value, timezone)
 
@@ -162,14 +163,6 @@ def _plain(value: Any) -> str:
 
 def _pointer(name: str) -> exp.Expr:
     return exp.Literal.string("/" + name.replace("~", "~0").replace("/", "~1"))
-
-
-def _is_there(text: exp.Expr) -> exp.Expr:
-    return exp.Not(this=exp.Is(this=text.copy(), expression=exp.Null()))
-
-
-def _false_if_null(condition: exp.Expr) -> exp.Expr:
-    return exp.Coalesce(this=condition, expressions=[exp.false()])
 
 
 def _first(options: Sequence[exp.Expr]) -> exp.Expr:

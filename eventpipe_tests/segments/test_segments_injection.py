@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventpipe.segments.compile import sql
+from eventpipe.segments.expressions import sql
 from eventpipe_tests.segments.asked import Engine
 from eventpipe_tests.segments.reference import Contact, Event, World
 
