@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from eventpipe.project.document import KeyPath
 from eventpipe.project.refusal import Finding, hint
+from eventpipe.project.rfm import MAX_BINS
 from eventpipe.segments.grammar import (
     COMPARISONS,
     MONEY,
@@ -33,7 +35,7 @@ from eventpipe.segments.names import (
     TRAIT_PREFIX,
     Names,
 )
-from eventpipe.segments.operands import number, span
+from eventpipe.segments.operands import number, span, spans
 from eventpipe.segments.property_findings import (
     event_name_findings,
     nearly,
@@ -42,9 +44,11 @@ from eventpipe.segments.property_findings import (
     reading_findings,
     where_findings,
 )
+from eventpipe.segments.window import start_of
 
 MAX_DEPTH: Final = 10
 MAX_CONDITIONS: Final = 100
+_SCORES: Final = re.compile(f"[1-{MAX_BINS}]{{3}}")
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def segment_findings(written: str, path: KeyPath, scope: Scope) -> Iterator[Find
 
 
 def _goal(node: GoalCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
-    yield from _times(node, path)
+    yield from _times(node, path, names)
     if node.aggregate in MONEY and not list(node.bounds()):
         yield Finding(path, f"an aggregate {node.aggregate} needs a comparison: one of {', '.join(COMPARISONS)}")
     if node.event is not None:
@@ -110,7 +114,7 @@ def _goal(node: GoalCondition, path: KeyPath, names: Names) -> Iterator[Finding]
 
 
 def _event(node: EventCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
-    yield from _times(node, path)
+    yield from _times(node, path, names)
     if node.event is not None and node.any_event is not None:
         yield Finding(path, "names events twice: keep one of event and any_event")
     if node.event is not None:
@@ -128,7 +132,7 @@ def _event(node: EventCondition, path: KeyPath, names: Names) -> Iterator[Findin
     yield from where_findings(node.where, path, node.names, names)
 
 
-def _times(node: OfEvents, path: KeyPath) -> Iterator[Finding]:
+def _times(node: OfEvents, path: KeyPath, names: Names) -> Iterator[Finding]:
     given = [
         name
         for name, value in (
@@ -140,6 +144,10 @@ def _times(node: OfEvents, path: KeyPath) -> Iterator[Finding]:
     ]
     if len(given) > 1:
         yield Finding(path, f"says when in more than one way: keep one of {', '.join(given)}")
+    if node.before is not None and node.after is not None:
+        zone = names.timezone
+        if start_of(node.after, zone) >= start_of(node.before, zone):
+            yield Finding(path, "ends before it begins: `after` is the first instant that counts, `before` ends them")
     if node.first and node.last:
         yield Finding(path, "is about the first and the last event at once: keep one, or write two conditions")
 
@@ -154,10 +162,14 @@ def _contact(node: ContactCondition, path: KeyPath, names: Names) -> Iterator[Fi
             yield Finding(path, f"age needs a comparison: one of {', '.join(COMPARISONS)}, like `at_least: 90d`")
         for name in compared:
             yield from reading_findings(span, getattr(node, name), (*path, name))
-        for place, each in enumerate(node.between or ()):
-            yield from reading_findings(span, each, (*path, "between", place))
-        if node.between is not None and len(node.between) != 2:
-            yield Finding((*path, "between"), "is no list of two spans of time")
+        wrong = [
+            found
+            for place, each in enumerate(node.between or ())
+            for found in reading_findings(span, each, (*path, "between", place))
+        ]
+        yield from wrong
+        if node.between is not None and not wrong:
+            yield from reading_findings(spans, node.between, (*path, "between"))
         return
     if subject == IS_ANONYMOUS:
         yield from _only(given + compared, ("eq", "equals"), path, IS_ANONYMOUS, "equals: true or equals: false")
@@ -206,12 +218,17 @@ def _rfm(node: RfmCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
     if subject in (RFM_SEGMENT, RFM_SCORE):
         if (node.equals is None) == (node.in_ is None):
             yield Finding(path, f"{subject} needs one of equals and in")
-        for each in () if subject == RFM_SCORE else (node.in_ or (node.equals,)):
-            yield from _rfm_segment(each, path, names)
+        for each in node.in_ or (node.equals,):
+            yield from _rfm_score(each, path) if subject == RFM_SCORE else _rfm_segment(each, path, names)
     elif node.equals is not None or node.in_ is not None:
         yield Finding(where, f"takes no equals or in here: write `rfm: {RFM_SEGMENT}` for that")
     else:
         yield from _rfm_segment(node.rfm, where, names)
+
+
+def _rfm_score(written: Any, path: KeyPath) -> Iterator[Finding]:
+    if written is not None and not _SCORES.fullmatch(str(written)):
+        yield Finding(path, f"{written!r} is no {RFM_SCORE}: write the scores r, f and m side by side, like 543")
 
 
 def _rfm_segment(written: Any, path: KeyPath, names: Names) -> Iterator[Finding]:

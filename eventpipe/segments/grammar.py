@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
@@ -22,7 +21,7 @@ from eventpipe.project.definitions import Name
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.validation import REFUSED, Section
 from eventpipe.project.vocabulary import GOAL_TYPES
-from eventpipe.segments.operands import Day, DayOrInstant, Number, NumbersOrDays, Scalar, Span, Value, Values
+from eventpipe.segments.operands import Day, DayOrInstant, Number, Numbers, NumbersOrDays, Scalar, Span, Value, Values
 
 Aggregate = Literal["count", "orders", "sum", "avg", "min", "max"]
 MONEY: Final[tuple[Aggregate, ...]] = ("sum", "avg", "min", "max")
@@ -126,7 +125,7 @@ class Comparisons(Section):
 class CountComparisons(Comparisons):
     """The same, written under `count`."""
 
-    between: Annotated[tuple[Decimal, Decimal] | None, NumbersOrDays] = None
+    between: Numbers | None = None
 
 
 class OfEvents(Comparisons):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, Final
@@ -79,10 +80,13 @@ def operator_findings(test: Any, path: KeyPath) -> Iterator[Finding]:
 
 
 def order_kind(value: Any) -> str | None:
-    """What a value is compared as: number, date or instant; None for what has no order."""
-    if isinstance(value, str):
-        return None if _refuses(day, value) else "instant" if len(value) > len("2026-01-31") else "date"
-    return None if isinstance(value, bool) else "number"
+    """What a value is compared as: number, date, instant or local instant; None for what has no order."""
+    if not isinstance(value, str):
+        return None if isinstance(value, bool) else "number"
+    if any(reading_findings(day, value, ())):
+        return None
+    moment = day(value)
+    return "date" if not isinstance(moment, datetime) else "instant" if moment.tzinfo else "local instant"
 
 
 def _ordered(value: Any) -> Any:
@@ -98,8 +102,5 @@ def reading_findings(read: Callable[[object], object], value: object, path: KeyP
     try:
         read(value)
     except Refusal as refusal:
-        yield Finding(path, f"{value!r} is not {refusal.expected}")
-
-
-def _refuses(read: Callable[[object], object], value: object) -> bool:
-    return any(reading_findings(read, value, ()))
+        shown = f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else repr(value)
+        yield Finding(path, f"{shown} is not {refusal.expected}")
