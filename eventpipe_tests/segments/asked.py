@@ -49,7 +49,8 @@ class Engine:
     """A world's tables."""
 
     def __init__(self, world: World) -> None:
-        self.connection = duckdb.connect()
+        # Of some rows, threads only make each query wait.
+        self.connection = duckdb.connect(config={"threads": 1})
         self.connection.execute("set TimeZone = 'UTC'")
         self.show(world)
 
