@@ -22,6 +22,18 @@ from eventpipe.sql import literal, literals
 
 SAMPLE: Final = 10
 _SHOWN: Final = "contact_id, customer_id, email, phone"
+_SUBJECT: Final = (
+    "goal",
+    "goal_name",
+    "event",
+    "any_event",
+    "contact",
+    "rfm",
+    "segment",
+    "currency",
+    "aggregate",
+    "where",
+)
 
 
 @dataclass(frozen=True)
@@ -189,8 +201,10 @@ def _explained(node: Node, values: Iterator[tuple[str | None, bool]]) -> Explain
 
 
 def written(leaf: Leaf) -> str:
-    """A condition as a definition would write it, on one line."""
-    return _flow(leaf.model_dump(by_alias=True, exclude_defaults=True))
+    """A condition as a definition would write it, on one line: what it is about first."""
+    told = leaf.model_dump(by_alias=True, exclude_defaults=True)
+    subject = {key: told[key] for key in _SUBJECT if key in told}
+    return _flow({**subject, **told})
 
 
 def _flow(value: Any) -> str:
