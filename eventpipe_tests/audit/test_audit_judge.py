@@ -49,7 +49,9 @@ def test_what_cannot_be_judged_is_told_in_a_line(alone: Judge) -> None:
 
 def test_it_ends_with_whoever_started_it() -> None:
     """Also where that is killed: nobody is left to wait for a question."""
-    starts = "import os; from eventpipe.audit.judge import Judge; j = Judge(); j.start(); print(j._process.pid, flush=True)"
+    starts = (
+        "import os; from eventpipe.audit.judge import Judge; j = Judge(); j.start(); print(j._process.pid, flush=True)"
+    )
     dies = f"{starts}; os.kill(os.getpid(), 9)"
     pid = int(subprocess.run([sys.executable, "-c", dies], stdout=subprocess.PIPE, check=False).stdout)
     left = subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=60, check=False)
