@@ -78,12 +78,12 @@ def lines(series: Sequence[Line]) -> str:
     legend = 12 + _PLOT_HEIGHT + 44
     for number, line in enumerate(series):
         colour = _COLOURS[number % len(_COLOURS)]
-        at = [place(*point) for point in line.points]
+        corners = [place(*point) for point in line.points]
         parts.append(
-            f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}" fill="none" stroke="{colour}"'
+            f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in corners)}" fill="none" stroke="{colour}"'
             ' stroke-width="2"/>'
         )
-        parts += (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>' for x, y in at)
+        parts += (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>' for x, y in corners)
         y = legend + number * _LINE_OF_TEXT
         parts.append(f'<rect x="{_MARGIN}" y="{y - 9}" width="14" height="10" fill="{colour}"/>')
         parts.append(_text(_MARGIN + 22, y, line.label))
