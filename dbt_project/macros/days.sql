@@ -11,10 +11,7 @@
 
 {% macro local_day(instant, timezone) -%}
     {#- The calendar day that a timezone has at an instant. -#}
-    case
-        when {{ timezone }} = 'UTC' then {{ utc_day(instant) }}
-        else cast(timezone({{ timezone }}, {{ instant }}) as date)
-    end
+    if({{ timezone }} = 'UTC', {{ utc_day(instant) }}, cast(timezone({{ timezone }}, {{ instant }}) as date))
 {%- endmacro %}
 
 {% macro rejected_day(relation) -%}

@@ -337,7 +337,9 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
         union
         select {_CELL} from main.rejected_events semi join run.changed_exports using ({_EXPORT})
     """)
-    connection.execute("drop table touched; drop table touched_orders; drop table reopened_ids; drop table reopened_now")
+    connection.execute(
+        "drop table touched; drop table touched_orders; drop table reopened_ids; drop table reopened_now"
+    )
     return _count(connection, "run.reopened_events")
 
 
