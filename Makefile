@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## make ./demo anew: sample exports, one run, two questions t
 	rm -rf $(DEMO)
 	$(BIN)/eventpipe init $(DEMO)
 	$(BIN)/eventpipe sample --events 20000 --seed 7 --out $(DEMO)/exports
-	$(BIN)/eventpipe run --project $(DEMO)
+	$(BIN)/eventpipe run --project $(DEMO) --as-of 2026-02-01
 	$(BIN)/eventpipe status --project $(DEMO)
 	@printf '\nWhat did people do?\n'
 	$(BIN)/eventpipe query --project $(DEMO) "\

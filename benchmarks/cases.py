@@ -291,6 +291,8 @@ def segments_case(bench: Bench, wanted: Collection[str], report: Report) -> None
             report.rows.append(row)
     parts = ("models", "judge", "nightly_models", "nightly_judge")
     report.stage_times.append(StageTimes("goals, RFM, segments", tuple(Stage(name, told[name]) for name in parts)))
+    cpu = (Stage("ours", told["btyd_cpu"]), Stage("lifetimes", told["lifetimes_cpu"]))
+    report.stage_times.append(StageTimes("btyd, of all cores together", cpu))
 
 
 def audit_case(bench: Bench, wanted: Collection[str], report: Report) -> None:

@@ -25,8 +25,9 @@ from eventpipe.automations.grammar import Automation, EnteredTrigger, EventTrigg
 from eventpipe.ops.automations import DECISION_SCHEMA
 from eventpipe.ops.quiet import LINES, QuietLines
 from eventpipe.ops.seen_events import KEY, MOST, Seen, SeenFrame
-from eventpipe.segments.compile import sql, where_holds
+from eventpipe.segments.expressions import sql
 from eventpipe.segments.names import Names
+from eventpipe.segments.selection import where_holds
 from eventpipe.sql import literal, literals
 
 CANDIDATES: Final = "temp.candidates"

@@ -10,15 +10,9 @@ from typing import Final
 from eventpipe.automations.grammar import Automation, EventTrigger, Exit, FileTarget, Webhook
 from eventpipe.project.document import KeyPath
 from eventpipe.project.refusal import Finding
-from eventpipe.segments.findings import (
-    Scope,
-    condition_findings,
-    event_name_findings,
-    nearly,
-    segment_findings,
-    where_findings,
-)
+from eventpipe.segments.findings import Scope, condition_findings, segment_findings
 from eventpipe.segments.names import EVENT_FIELDS, Names
+from eventpipe.segments.property_findings import event_name_findings, nearly, where_findings
 
 CONTACT_PREFIX: Final = "contact."
 SEGMENT: Final = "segment"

@@ -24,8 +24,11 @@ from eventpipe.automations.candidates import CANDIDATES
 from eventpipe.automations.grammar import Automation, EventTrigger
 from eventpipe.automations.payload import payload_sql
 from eventpipe.ops.automations import DECISION_SCHEMA, TRIGGER_SCHEMA
-from eventpipe.segments.compile import Compiler, Tables, event_attribute, sql, where_holds
+from eventpipe.segments.compile import Compiler
+from eventpipe.segments.expressions import sql
 from eventpipe.segments.names import Names
+from eventpipe.segments.query import Standpoint, Tables
+from eventpipe.segments.selection import event_attribute, where_holds
 from eventpipe.sql import literal, literals
 
 LastFired = Callable[[str, list[str]], pl.DataFrame]
@@ -240,7 +243,7 @@ class Judge:
                 f"create or replace temp view {view.removeprefix('temp.')} as"
                 f" from main.{source} semi join temp.asked_contacts using (contact_id)"
             )
-        compiler = Compiler(self._names, self._as_of, _VIEWS, _members_of)
+        compiler = Compiler(Standpoint(self._names, self._as_of, _VIEWS), _members_of)
         members = sql(compiler.query(automation.only_if).members())
         self._connection.execute(
             "create or replace temp table failed as select judged.occasion from"

@@ -12,8 +12,9 @@ from sqlglot import exp
 
 from eventpipe.automations.findings import CONTACT_PREFIX, ROW_FIELDS, SEGMENT
 from eventpipe.automations.grammar import Automation, EventTrigger
-from eventpipe.segments.compile import event_attribute, sql
+from eventpipe.segments.expressions import sql
 from eventpipe.segments.names import EVENT_FIELDS, IS_ANONYMOUS, NUMBER_FIELDS, TEXT_FIELDS, Names
+from eventpipe.segments.selection import event_attribute
 from eventpipe.sql import literal
 
 _CONTACT_COLUMNS: Final = ("contact_id", IS_ANONYMOUS, "first_seen_at", "last_seen_at", *NUMBER_FIELDS, *TEXT_FIELDS)

@@ -14,7 +14,8 @@ from eventpipe.automations.definitions import Automations
 from eventpipe.automations.grammar import Automation, EnteredTrigger, EventTrigger
 from eventpipe.errors import UsageError
 from eventpipe.project.refusal import hint
-from eventpipe.segments.compile import sql, where_holds
+from eventpipe.segments.expressions import sql
+from eventpipe.segments.selection import where_holds
 from eventpipe.sql import literal, literals
 
 LOOKS_BACK: Final = timedelta(days=30)

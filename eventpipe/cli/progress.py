@@ -74,7 +74,7 @@ class LandingProgress:
         if self._bar is not None:
             self._bar.start()
         elif self._exports:
-            self._say(f"landing: {self._exports:,} exports to look at")
+            self._say(f"landing: {self._exports:,} {'export' if self._exports == 1 else 'exports'} to look at")
         return self
 
     def __exit__(

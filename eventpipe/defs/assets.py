@@ -29,7 +29,7 @@ from eventpipe.defs.metadata import (
     table_metadata,
 )
 from eventpipe.defs.models import IDENTITY_NODES, IDENTITY_SETS, LAKE, Model, Models
-from eventpipe.defs.pictures import HEAT_MAPS, sizes_metadata
+from eventpipe.defs.pictures import PICTURES, sizes_metadata
 from eventpipe.defs.resources import REFRESH, shared_run
 from eventpipe.defs.session import RunSession
 from eventpipe.intake.land import Landed
@@ -290,8 +290,8 @@ def _tables(session: RunSession, models: Sequence[Model]) -> dict[str, Metadata]
             )
             for model in models
         }
-        for name in found.keys() & HEAT_MAPS.keys():
-            found[name].update(HEAT_MAPS[name](connection))
+        for name in found.keys() & PICTURES.keys():
+            found[name].update(PICTURES[name](connection))
         return found
 
 

@@ -25,6 +25,9 @@ from eventpipe.warehouse.plan import Plan
 
 Metadata = dict[str, dg.MetadataValue | str | int | float]
 
+COLUMNS: Final = "dagster/column_schema"
+"""Of tables that no dbt model describes."""
+
 ROWS: Final = "dagster/row_count"
 PARTITION_ROWS: Final = "dagster/partition_row_count"
 _SUMMED: Final = ("accepted", "rejected", "blank", "bytes")
@@ -81,6 +84,8 @@ def table_metadata(
         metadata[ROWS] = int(found[0]) if found else 0
     if node is not None:
         metadata["seconds"] = round(node.seconds, 3)
+    else:
+        metadata[COLUMNS] = _columns(connection, relation)
     shown = preview(connection, table, relation)
     if shown is not None:
         metadata["preview"] = dg.MetadataValue.md(shown)
@@ -133,6 +138,19 @@ def stage_metadata(stages: Iterable[Stage], name: str) -> Metadata:
     """The wall time of a stage, if it was done."""
     found = next((stage for stage in stages if stage.name == name), None)
     return {} if found is None else {"seconds": found.seconds}
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dg.TableSchemaMetadataValue:
+    """The columns of a relation with their types and comments, as the database has them."""
+    schema, _, table = relation.partition(".")
+    found = connection.execute(
+        "select column_name, lower(data_type), comment from duckdb_columns()"
+        " where schema_name = $1 and table_name = $2 and database_name = current_database() order by column_index",
+        [schema, table],
+    ).fetchall()
+    return dg.MetadataValue.table_schema(
+        dg.TableSchema([dg.TableColumn(name, kind, description=comment) for name, kind, comment in found])
+    )
 
 
 def _exports(landed: Sequence[Landed], rows: str) -> Metadata:

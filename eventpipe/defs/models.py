@@ -137,7 +137,11 @@ def _model(translator: Translator, manifest: Mapping[str, Any], node: Mapping[st
         spec=spec.replace_attributes(
             deps=[dep for dep in spec.deps if len(dep.asset_key.path) == 1],
             # Without what dagster-dbt keeps for running dbt itself, which people would see as metadata.
-            metadata={key: value for key, value in spec.metadata.items() if not key.startswith("dagster_dbt/")},
+            metadata={
+                key: value
+                for key, value in spec.metadata.items()
+                if not key.startswith(("dagster_dbt/", "dagster-dbt/"))
+            },
         ),
     )
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from eventpipe.iso8601 import DATE, LOCAL, OFFSET
 from eventpipe.sql import literal
 
 # What Unicode calls white space; DuckDB's own trim() knows the blank only.
@@ -20,13 +21,8 @@ _EMAIL = r"[^\s@<>(),;:\"\[\]\\]+@[^\s@<>(),;:\"\[\]\\.]+(\.[^\s@<>(),;:\"\[\]\\
 # No double is out of reach of 100 digits and an exponent of two.
 _DECIMAL_TEXT = r"[+-]?([0-9]{1,100}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"
 _EPOCH = r"-?[0-9]{1,17}(\.[0-9]{1,9})?"
-_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-# Hours end at 23: `24:00:00` has two readings and is refused. DuckDB itself refuses 30 February and second 60.
-_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
-_OFFSET = r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
-_LOCAL = rf"{_DATE}([T ]{_TIME})?"
 # Also ISO 8601: lower case letters, a comma for the point, no seconds, a blank before the offset.
-_LOOSE = rf"{_DATE}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{{1,9}})?)?( ?([Zz]|{_OFFSET}))?"
+_LOOSE = rf"{DATE}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{{1,9}})?)?( ?([Zz]|{OFFSET}))?"
 _PHONE_FUNCTION = "eventpipe_phone"
 
 
@@ -123,14 +119,14 @@ def _written(text: str, zone: str) -> str:
 
 def _strict(text: str, zone: str) -> str:
     return (
-        f"when regexp_full_match({text}, {literal(_LOCAL + _OFFSET)}) then try_cast({text} as timestamptz)"
-        f" when regexp_full_match({text}, {literal(_LOCAL)}) then timezone({zone}, try_cast({text} as timestamp))"
+        f"when regexp_full_match({text}, {literal(LOCAL + OFFSET)}) then try_cast({text} as timestamptz)"
+        f" when regexp_full_match({text}, {literal(LOCAL)}) then timezone({zone}, try_cast({text} as timestamp))"
     )
 
 
 def day(text: str) -> str:
     """True for text that is a calendar date or an instant in ISO 8601."""
-    return f"(regexp_full_match({text}, {literal(_LOCAL + '(' + _OFFSET + ')?')}) and try_cast(left({text}, 10) as date) is not null)"
+    return f"(regexp_full_match({text}, {literal(LOCAL + '(' + OFFSET + ')?')}) and try_cast(left({text}, 10) as date) is not null)"
 
 
 def currency(text: str) -> str:

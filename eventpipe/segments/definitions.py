@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -64,17 +64,29 @@ def read_segments(documents: Iterable[Document], names: Names) -> tuple[Segments
             found[name] = segment
     if len(found) > MAX_SEGMENTS:
         problems.append(Problem("segments", None, "", f"has more than {MAX_SEGMENTS} segments"))
-    try:
-        order = [*TopologicalSorter({name: sorted(references(found[name])) for name in sorted(found)}).static_order()]
-    except CycleError as error:
-        circle = error.args[1]
+    for circle in _circles({name: references(segment) for name, segment in found.items()}):
         document, path = places[circle[0]]
-        message = f"is part of a circle of segments: {' -> '.join(reversed(circle))}. Take one of them out of another"
+        message = f"is part of a circle of segments: {' -> '.join(circle)}. Take one of them out of another"
         problems += problems_of(document, [Finding((*path, "where"), message)])
-        order = []
     if problems:
         return None, problems
+    order = TopologicalSorter({name: sorted(references(found[name])) for name in sorted(found)}).static_order()
     return Segments(tuple(found[name] for name in order), names), []
+
+
+def _circles(named: Mapping[str, Collection[str]]) -> Iterator[list[str]]:
+    """Circles of names that name each other, each from its first name back to it; none shares a name with another."""
+    left = {name: sorted(named[name]) for name in sorted(named)}
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as error:
+            circle = error.args[1][:0:-1]  # without the last, which is the first again; it tells who is named first
+            first = circle.index(min(circle))
+            yield [*circle[first:], *circle[:first], circle[first]]
+            left = {name: others for name, others in left.items() if name not in circle}
+        else:
+            return
 
 
 def segment_names(documents: Iterable[Document]) -> frozenset[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
-from itertools import chain
 from typing import Any, Final
 
 from eventpipe.project.document import KeyPath
-from eventpipe.project.refusal import LONGEST_GUESS, Finding, Refusal, hint
+from eventpipe.project.refusal import Finding, hint
+from eventpipe.project.rfm import MAX_BINS
 from eventpipe.segments.grammar import (
     COMPARISONS,
     MONEY,
@@ -22,15 +22,11 @@ from eventpipe.segments.grammar import (
     Node,
     Not,
     OfEvents,
-    Operators,
     RfmCondition,
     SegmentCondition,
-    Where,
-    operators_of,
 )
 from eventpipe.segments.names import (
     AGE,
-    EVENT_FIELDS,
     IS_ANONYMOUS,
     NUMBER_FIELDS,
     RFM_NUMBERS,
@@ -39,16 +35,20 @@ from eventpipe.segments.names import (
     TRAIT_PREFIX,
     Names,
 )
-from eventpipe.segments.operands import day, number, span
+from eventpipe.segments.operands import number, span, spans
+from eventpipe.segments.property_findings import (
+    event_name_findings,
+    nearly,
+    operator_findings,
+    order_kind,
+    reading_findings,
+    where_findings,
+)
+from eventpipe.segments.window import start_of
 
 MAX_DEPTH: Final = 10
 MAX_CONDITIONS: Final = 100
-MAX_VALUES: Final = 1_000
-_CLOSE: Final = 0.85
-"""How alike two names are that are one name misspelled: `order.completed` and `order.created` are not."""
-
-_ORDERING: Final = ("gt", "gte", "lt", "lte", "between")
-_TEXT_ONLY: Final = ("contains", "starts_with")
+_SCORES: Final = re.compile(f"[1-{MAX_BINS}]{{3}}")
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,16 @@ def segment_findings(written: str, path: KeyPath, scope: Scope) -> Iterator[Find
 
 
 def _goal(node: GoalCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
-    yield from _times(node, path)
+    yield from _times(node, path, names)
     if node.aggregate in MONEY and not list(node.bounds()):
         yield Finding(path, f"an aggregate {node.aggregate} needs a comparison: one of {', '.join(COMPARISONS)}")
-    events = () if node.event is None else (node.event,)
     if node.event is not None:
         yield from event_name_findings(node.event, (*path, "event"), names)
-    yield from where_findings(node.where, path, events, names, node.goal)
+    yield from where_findings(node.where, path, node.names, names, node.goal)
 
 
 def _event(node: EventCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
-    yield from _times(node, path)
+    yield from _times(node, path, names)
     if node.event is not None and node.any_event is not None:
         yield Finding(path, "names events twice: keep one of event and any_event")
     if node.event is not None:
@@ -133,7 +132,7 @@ def _event(node: EventCondition, path: KeyPath, names: Names) -> Iterator[Findin
     yield from where_findings(node.where, path, node.names, names)
 
 
-def _times(node: OfEvents, path: KeyPath) -> Iterator[Finding]:
+def _times(node: OfEvents, path: KeyPath, names: Names) -> Iterator[Finding]:
     given = [
         name
         for name, value in (
@@ -145,96 +144,32 @@ def _times(node: OfEvents, path: KeyPath) -> Iterator[Finding]:
     ]
     if len(given) > 1:
         yield Finding(path, f"says when in more than one way: keep one of {', '.join(given)}")
+    if node.before is not None and node.after is not None:
+        zone = names.timezone
+        if start_of(node.after, zone) >= start_of(node.before, zone):
+            yield Finding(path, "ends before it begins: `after` is the first instant that counts, `before` ends them")
     if node.first and node.last:
         yield Finding(path, "is about the first and the last event at once: keep one, or write two conditions")
 
 
-def event_name_findings(written: str, path: KeyPath, names: Names) -> Iterator[Finding]:
-    """A name that nobody knows may be of an event that is still to come; one that is nearly a known one is not."""
-    if written in names.events:
-        return
-    if guess := nearly(written, names.events):
-        yield Finding(path, f"no definition and no event is called {written!r}; did you mean {guess!r}?")
-
-
-def nearly(written: str, known: tuple[str, ...]) -> str | None:
-    """The known name that a name is nearly, and so probably meant."""
-    if len(written) > LONGEST_GUESS:
-        return None
-    spelled = {each.casefold(): each for each in known}
-    close = get_close_matches(written.strip().casefold(), spelled, n=1, cutoff=_CLOSE)
-    return spelled[close[0]] if close else None
-
-
-def where_findings(
-    tests: Where, path: KeyPath, events: tuple[str, ...], names: Names, goal: str | None = None
-) -> Iterator[Finding]:
-    """What is wrong in the `where` of the condition at `path`, which is about these events, or goals of a type."""
-    definitions = names.definitions(events, goal)
-    declared = {spelling for each in definitions for one in each.properties for spelling in (one.name, *one.aliases)}
-    seen = set(chain.from_iterable(names.seen.get(names.event(each), ()) for each in events))
-    closed = bool(definitions) and all(each.unknown_properties == "reject" for each in definitions)
-    for name, test in tests.items():
-        where = (*path, "where", name)
-        if name not in declared and name not in seen and name not in EVENT_FIELDS:
-            known = tuple(sorted(declared | seen))
-            if closed:
-                yield Finding(where, f"no definition has a property {name!r}{hint(name, (), known=known)}")
-            elif guess := nearly(name, (*known, *EVENT_FIELDS)):
-                yield Finding(where, f"no property is called {name!r}; did you mean {guess!r}?")
-        yield from _tests(test, where)
-
-
-def _tests(test: Any, path: KeyPath) -> Iterator[Finding]:
-    """Values that an operator cannot take. In several, the comparison of an order is of one kind throughout."""
-    for operator, value in operators_of(test):
-        where = (*path, operator) if isinstance(test, Operators) else path
-        if operator in _ORDERING:
-            values = value if isinstance(value, tuple) else (value,)
-            if operator == "between" and len(values) != 2:
-                yield Finding(where, "is no list of two values, the lower one first")
-                continue
-            kinds = {_order_kind(each) for each in values}
-            if None in kinds or len(kinds) > 1:
-                yield Finding(
-                    where, "compares numbers with numbers or dates with dates: write a number or a date like 2026-01-31"
-                )
-            elif operator == "between" and _ordered(values[0]) > _ordered(values[1]):
-                yield Finding(where, "is no list of two values, the lower one first")
-        elif operator == "in" and len(value) > MAX_VALUES:
-            yield Finding(where, f"lists more than {MAX_VALUES} values")
-    if isinstance(test, Operators) and not list(test.tests()):
-        yield Finding(path, f"needs an operator: one of {', '.join(_operator_names())}")
-
-
-def _order_kind(value: Any) -> str | None:
-    if isinstance(value, str):
-        return None if _refuses(day, value) else "instant" if len(value) > len("2026-01-31") else "date"
-    return None if isinstance(value, bool) else "number"
-
-
-def _ordered(value: Any) -> Any:
-    return day(value) if isinstance(value, str) else number(value)
-
-
-def _operator_names() -> tuple[str, ...]:
-    return tuple(field.alias or name for name, field in Operators.model_fields.items())
-
-
 def _contact(node: ContactCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
     given = [name for name, _ in node.tests()]
-    compared = [name for name in COMPARISONS if name != "between" and getattr(node, name) is not None]
+    compared = [name for name, _ in node.comparisons()]
     subject = node.contact
     if subject == AGE:
         yield from _only(given, ("between",), path, "age", "at_least, at_most, more_than, less_than, equals or between")
         if not given and not compared:
             yield Finding(path, f"age needs a comparison: one of {', '.join(COMPARISONS)}, like `at_least: 90d`")
         for name in compared:
-            yield from _refused(span, getattr(node, name), (*path, name))
-        for place, each in enumerate(node.between or ()):
-            yield from _refused(span, each, (*path, "between", place))
-        if node.between is not None and len(node.between) != 2:
-            yield Finding((*path, "between"), "is no list of two spans of time")
+            yield from reading_findings(span, getattr(node, name), (*path, name))
+        wrong = [
+            found
+            for place, each in enumerate(node.between or ())
+            for found in reading_findings(span, each, (*path, "between", place))
+        ]
+        yield from wrong
+        if node.between is not None and not wrong:
+            yield from reading_findings(spans, node.between, (*path, "between"))
         return
     if subject == IS_ANONYMOUS:
         yield from _only(given + compared, ("eq", "equals"), path, IS_ANONYMOUS, "equals: true or equals: false")
@@ -253,10 +188,10 @@ def _contact(node: ContactCondition, path: KeyPath, names: Names) -> Iterator[Fi
                 (*path, "contact"), f"did you mean {guess!r}? Write {TRAIT_PREFIX}{subject} for a trait of this name"
             )
     if given:
-        yield from _tests(node, path)
+        yield from operator_findings(node, path)
     for name in compared:
         value = getattr(node, name)
-        if name != "equals" and _order_kind(value) is None:
+        if name != "equals" and order_kind(value) is None:
             yield Finding((*path, name), "compares numbers or dates: write a number or a date like 2026-01-31")
 
 
@@ -274,7 +209,7 @@ def _rfm(node: RfmCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
         if not bounds or node.in_ is not None:
             yield Finding(path, f"{subject} needs a comparison: one of {', '.join(COMPARISONS)}")
         if node.equals is not None:
-            yield from _refused(number, node.equals, (*path, "equals"))
+            yield from reading_findings(number, node.equals, (*path, "equals"))
         if node.between is not None and isinstance(node.between[0], date):
             yield Finding((*path, "between"), f"{subject} is compared with numbers")
         return
@@ -283,26 +218,20 @@ def _rfm(node: RfmCondition, path: KeyPath, names: Names) -> Iterator[Finding]:
     if subject in (RFM_SEGMENT, RFM_SCORE):
         if (node.equals is None) == (node.in_ is None):
             yield Finding(path, f"{subject} needs one of equals and in")
-        for each in () if subject == RFM_SCORE else (node.in_ or (node.equals,)):
-            yield from _rfm_segment(each, path, names)
+        for each in node.in_ or (node.equals,):
+            yield from _rfm_score(each, path) if subject == RFM_SCORE else _rfm_segment(each, path, names)
     elif node.equals is not None or node.in_ is not None:
         yield Finding(where, f"takes no equals or in here: write `rfm: {RFM_SEGMENT}` for that")
     else:
         yield from _rfm_segment(node.rfm, where, names)
 
 
+def _rfm_score(written: Any, path: KeyPath) -> Iterator[Finding]:
+    if written is not None and not _SCORES.fullmatch(str(written)):
+        yield Finding(path, f"{written!r} is no {RFM_SCORE}: write the scores r, f and m side by side, like 543")
+
+
 def _rfm_segment(written: Any, path: KeyPath, names: Names) -> Iterator[Finding]:
     if written is not None and written not in names.rfm_segments:
         accepted = (*names.rfm_segments, *RFM_NUMBERS, RFM_SCORE, RFM_SEGMENT)
         yield Finding(path, f"{written!r} is no RFM segment and no score{hint(written, accepted)}")
-
-
-def _refused(read: Callable[[object], object], value: object, path: KeyPath) -> Iterator[Finding]:
-    try:
-        read(value)
-    except Refusal as refusal:
-        yield Finding(path, f"{value!r} is not {refusal.expected}")
-
-
-def _refuses(read: Callable[[object], object], value: object) -> bool:
-    return any(_refused(read, value, ()))

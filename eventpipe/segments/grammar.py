@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
@@ -22,7 +21,7 @@ from eventpipe.project.definitions import Name
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.validation import REFUSED, Section
 from eventpipe.project.vocabulary import GOAL_TYPES
-from eventpipe.segments.operands import Day, DayOrInstant, Number, NumbersOrDays, Scalar, Span, Value, Values
+from eventpipe.segments.operands import Day, DayOrInstant, Number, Numbers, NumbersOrDays, Scalar, Span, Value, Values
 
 Aggregate = Literal["count", "orders", "sum", "avg", "min", "max"]
 MONEY: Final[tuple[Aggregate, ...]] = ("sum", "avg", "min", "max")
@@ -126,7 +125,7 @@ class Comparisons(Section):
 class CountComparisons(Comparisons):
     """The same, written under `count`."""
 
-    between: Annotated[tuple[Decimal, Decimal] | None, NumbersOrDays] = None
+    between: Numbers | None = None
 
 
 class OfEvents(Comparisons):
@@ -159,6 +158,11 @@ class GoalCondition(OfEvents):
     currency: Currency | None = None
     event: Name | None = None
     aggregate: Aggregate = "count"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The event's name as written, where it is about goals that one event set."""
+        return () if self.event is None else (self.event,)
 
 
 class Without(Section):
@@ -198,6 +202,13 @@ class ContactCondition(Operators):
     more_than: Value | None = None
     less_than: Value | None = None
     equals: Value | None = None
+
+    def comparisons(self) -> Iterator[tuple[str, Any]]:
+        """(comparison, value) of those that are given; `between` is among the tests."""
+        for name in COMPARISONS:
+            value = getattr(self, name)
+            if name != "between" and value is not None:
+                yield name, value
 
 
 class RfmCondition(Comparisons):

@@ -1,17 +1,14 @@
 """The segment stage of a run: who enters and who leaves (spec 3, "Segments").
 
-Judged again are contacts that the run touches, those for whom a window turned since the last judgement, and those whose
-RFM row changed where a segment looks at it; for a new or changed segment, everyone. The result equals judging everyone:
-what a condition says of a contact depends on its events, its row in `contacts` and `contact_rfm`, other segments, and
-as_of, which only windows and ages look at.
+Judged again are the contacts of whom something can have changed (`scope`); for a new or changed segment, everyone. The
+result equals judging everyone.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import duckdb
@@ -20,24 +17,21 @@ from sqlglot import exp
 from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.segments import history
-from eventpipe.segments.compile import Compiler, Query, Tables, distinct, rfm_column, sql
-from eventpipe.segments.definitions import Segments, references
-from eventpipe.segments.grammar import ContactCondition, EventCondition, GoalCondition, RfmCondition, Segment, leaves
-from eventpipe.segments.names import AGE
-from eventpipe.segments.operands import span, spans
-from eventpipe.segments.window import instant
+from eventpipe.segments.compile import Compiler
+from eventpipe.segments.definitions import Segments
+from eventpipe.segments.expressions import equals, sql
+from eventpipe.segments.grammar import Segment
+from eventpipe.segments.query import Query, Standpoint, Tables
+from eventpipe.segments.scope import QUEUE, SCOPE, find_contacts, keep_rfm
+from eventpipe.segments.selection import events_read
+from eventpipe.segments.versions import versions
 from eventpipe.sql import literal, literals
-
-QUEUE: Final = "work.unjudged_contacts"
-"""Contacts that runs touched since the last judgement; the models fill it."""
 
 _TABLES: Final = Tables("temp.judged_events", "temp.judged_contacts", "temp.judged_identifiers", "temp.judged_rfm")
 """What the queries read: of the contacts that are judged, under numbers instead of their ids."""
 
 _FOUND: Final = "temp.found_members"
 _OPEN: Final = "temp.open_members"
-_SCOPE: Final = "temp.contacts_in_scope"
-_FIXED: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _EVENT_COLUMNS: Final = (
     "event_id",
     "event_name",
@@ -107,12 +101,12 @@ class _Stage:
         known = [each for each in self._segments.definitions if each.name not in whole]
         judged = 0
         if known and last is not None:
-            judged = self._find_contacts(known, last.as_of)
+            judged = find_contacts(self._connection, known, self._segments.names, since=last.as_of, as_of=self._as_of)
             if judged:
-                self._judge_among(known, f"semi join {_SCOPE} using (contact_id)")
+                self._judge_among(known, f"semi join {SCOPE} using (contact_id)")
         self._judge_among([each for each in self._segments.definitions if each.name in whole], "")
         self._close(maybe_gone)
-        self._keep_rfm()
+        keep_rfm(self._connection, self._segments.definitions)
         counts = dict(
             self._connection.execute("select change, count(*) from run.segment_changes group by change").fetchall()
         )
@@ -133,10 +127,10 @@ class _Stage:
 
         def members_of(name: str) -> exp.Select:
             if name not in numbers:
-                return exp.select("contact_id").from_(f"{_OPEN}").where(_equals("segment", name))
+                return exp.select("contact_id").from_(f"{_OPEN}").where(equals("segment", name))
             return exp.select("contact_id").from_(_FOUND).where(f"segment = {numbers[name]}")
 
-        compiler = Compiler(self._segments.names, self._as_of, _TABLES, members_of)
+        compiler = Compiler(Standpoint(self._segments.names, self._as_of, _TABLES), members_of)
         queries = [compiler.query(segment.where) for segment in segments]
         self._connection.execute(
             f"create or replace temp table {_TABLES.contacts} as"
@@ -158,7 +152,7 @@ class _Stage:
             column.name for query in queries for step in query.steps.values() for column in step.find_all(exp.Column)
         }
         columns = ["contact_id", "deletion", *(column for column in _EVENT_COLUMNS if column in used)]
-        reading = Compiler(self._segments.names, self._as_of, Tables(), _nobody).reads(segments, columns)
+        reading = events_read(segments, columns, Standpoint(self._segments.names, self._as_of))
         numbered = f"inner join {_TABLES.contacts} as numbered on {{0}}.contact_id = numbered.id"
         self._connection.execute(
             f"create or replace temp table {_TABLES.events} as"
@@ -199,54 +193,6 @@ class _Stage:
             self._run_id,
         )
 
-    def _find_contacts(self, segments: list[Segment], since: datetime) -> int:
-        """The table of contacts to judge again; how many there are."""
-        found = [f"select contact_id from {QUEUE}", *self._turned(segments, since), *self._rescored(segments)]
-        self._connection.execute(
-            f"create or replace temp table {_SCOPE} as select distinct contact_id from ({' union all '.join(found)})"
-            " where contact_id is not null"
-        )
-        count = self._connection.execute(f"select count(*) from {_SCOPE}").fetchone()
-        assert count is not None
-        return int(count[0])
-
-    def _turned(self, segments: list[Segment], since: datetime) -> Iterator[str]:
-        """Contacts with an event that a window lost, and those that came of an age, since then."""
-        compiler = Compiler(self._segments.names, self._as_of, _TABLES, _nobody)
-        conditions: dict[timedelta, list[exp.Expr]] = {}
-        ages: set[timedelta] = set()
-        for leaf in (leaf for segment in segments for leaf in leaves(segment.where)):
-            if isinstance(leaf, GoalCondition | EventCondition) and leaf.in_last is not None:
-                conditions.setdefault(leaf.in_last, []).append(exp.and_(*compiler.selection(leaf)))
-            elif isinstance(leaf, ContactCondition) and leaf.contact == AGE:
-                ages.update(_spans(leaf))
-        for length, selections in sorted(conditions.items()):
-            passed = self._passed("occurred_at", since, length)
-            yield f"select contact_id from main.events where {passed} and ({sql(exp.or_(*distinct(selections)))})"
-        for length in sorted(ages):
-            yield f"select contact_id from main.contacts where {self._passed('first_seen_at', since, length)}"
-
-    def _passed(self, column: str, since: datetime, length: timedelta) -> str:
-        edges = exp.Between(this=exp.column(column), low=instant(since - length), high=instant(self._as_of - length))
-        return sql(edges)
-
-    def _rescored(self, segments: list[Segment]) -> Iterator[str]:
-        """Contacts whose RFM changed since the last judgement, in what these segments look at."""
-        seen = _rfm_columns(segments)
-        if seen:
-            columns = ", ".join(("contact_id", "currency", *seen))
-            yield f"""
-                select contact_id from (
-                    (select {columns} from main.contact_rfm except select {columns} from work.judged_rfm)
-                    union all
-                    (select {columns} from work.judged_rfm except select {columns} from main.contact_rfm)
-                )"""
-
-    def _keep_rfm(self) -> None:
-        """A copy of what RFM conditions see, to compare the next run's with."""
-        columns = ", ".join(("contact_id", "currency", *_rfm_columns(self._segments.definitions)))
-        self._connection.execute(f"create or replace table work.judged_rfm as select {columns} from main.contact_rfm")
-
     def _close(self, maybe_gone: str) -> None:
         """Nobody is a member of a segment that is not defined any more, nor is a contact that is gone."""
         defined = literals(self._segments.by_name) or "null"
@@ -269,40 +215,6 @@ class _Stage:
 _ALIASES: Final = "select workspace_id, alias_id, contact_id from main.contact_aliases"
 
 
-def versions(segments: Segments) -> dict[str, str]:
-    """A hash of what each segment means: the query it becomes, with those of the segments that it names."""
-    compiler = Compiler(segments.names, _FIXED, Tables(), _nobody)
-    found: dict[str, str] = {}
-    for segment in segments.definitions:
-        text = sql(compiler.query(segment.where).members()) + "".join(
-            found[name] for name in sorted(references(segment))
-        )
-        found[segment.name] = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return found
-
-
-def _nobody(segment: str) -> exp.Select:
-    """Stands for the members of another segment where only its name matters."""
-    return exp.select("contact_id").from_("segment_members").where(_equals("segment", segment))
-
-
-def _equals(column: str, value: str) -> exp.Expr:
-    return exp.EQ(this=exp.column(column), expression=exp.Literal.string(value))
-
-
 def _tables(query: Query) -> Iterator[exp.Table]:
     for step in query.steps.values():
         yield from step.find_all(exp.Table)
-
-
-def _spans(leaf: ContactCondition) -> Iterator[timedelta]:
-    given = (leaf.at_least, leaf.at_most, leaf.more_than, leaf.less_than, leaf.equals)
-    yield from (span(each) for each in given if each is not None)
-    if leaf.between is not None:
-        yield from spans(leaf.between)
-
-
-def _rfm_columns(segments: Iterable[Segment]) -> list[str]:
-    """What conditions of these segments see of `contact_rfm`."""
-    conditions = (leaf for segment in segments for leaf in leaves(segment.where) if isinstance(leaf, RfmCondition))
-    return sorted({rfm_column(each) for each in conditions})

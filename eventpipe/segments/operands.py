@@ -60,11 +60,15 @@ def day(written: object) -> Day:
 
 
 def _pair(written: object, one: Callable[[object], T], kind: str) -> tuple[T, T]:
+    expected = Refusal(f"a list of two {kind}, the lower one first")
     if not isinstance(written, list | tuple) or len(written) != 2:
-        raise Refusal(f"a list of two {kind}, the lower one first")
-    low, high = one(written[0]), one(written[1])
+        raise expected
+    try:
+        low, high = one(written[0]), one(written[1])
+    except Refusal:
+        raise expected from None
     if low > high:
-        raise Refusal(f"a list of two {kind}, the lower one first")
+        raise expected
     return low, high
 
 
@@ -119,6 +123,7 @@ def _some(written: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
 
 
 Number = Annotated[Decimal, PlainValidator(number)]
+Numbers = Annotated[tuple[Decimal, Decimal], PlainValidator(numbers)]
 Span = Annotated[timedelta, PlainValidator(span)]
 DayOrInstant = Annotated[date | datetime, PlainValidator(day)]
 NumbersOrDays = Annotated[tuple[Decimal, Decimal] | tuple[Day, Day], PlainValidator(numbers_or_days)]

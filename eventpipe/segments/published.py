@@ -13,13 +13,27 @@ from sqlglot import exp
 
 from eventpipe.errors import UsageError
 from eventpipe.project.refusal import hint
-from eventpipe.segments.compile import Compiler, Query, Tables, sql
-from eventpipe.segments.definitions import Segments, references
+from eventpipe.segments.compile import Compiler
+from eventpipe.segments.definitions import Segments
+from eventpipe.segments.expressions import sql
 from eventpipe.segments.grammar import All, AnyOf, EventCondition, GoalCondition, Leaf, Node, Not, Segment, leaves
+from eventpipe.segments.query import Query, Standpoint, Tables
 from eventpipe.sql import literal, literals
 
 SAMPLE: Final = 10
 _SHOWN: Final = "contact_id, customer_id, email, phone"
+_SUBJECT: Final = (
+    "goal",
+    "goal_name",
+    "event",
+    "any_event",
+    "contact",
+    "rfm",
+    "segment",
+    "currency",
+    "aggregate",
+    "where",
+)
 
 
 @dataclass(frozen=True)
@@ -81,10 +95,10 @@ class PublishedSegments:
         """Names of events that neither a definition nor a published event has."""
         names: list[str] = []
         for leaf in leaves(segment.where):
-            if isinstance(leaf, GoalCondition) and leaf.event is not None:
-                names.append(leaf.event)
-            elif isinstance(leaf, EventCondition):
-                names += [*leaf.names, *([leaf.without.event] if leaf.without else [])]
+            if isinstance(leaf, GoalCondition | EventCondition):
+                names += leaf.names
+            if isinstance(leaf, EventCondition) and leaf.without is not None:
+                names.append(leaf.without.event)
         return [name for name in dict.fromkeys(names) if name not in self._segments.names.events]
 
     def preview(self, name: str) -> Preview:
@@ -123,7 +137,7 @@ class PublishedSegments:
         def members_of(name: str) -> exp.Select:
             return self._query(self._segments.by_name[name], tables).members()
 
-        return Compiler(self._segments.names, self._as_of, tables, members_of).query(segment.where)
+        return Compiler(Standpoint(self._segments.names, self._as_of, tables), members_of).query(segment.where)
 
     def _change(self, name: str, published: dict[str, int]) -> Change:
         segment = self._segments.by_name.get(name)
@@ -187,8 +201,10 @@ def _explained(node: Node, values: Iterator[tuple[str | None, bool]]) -> Explain
 
 
 def written(leaf: Leaf) -> str:
-    """A condition as a definition would write it, on one line."""
-    return _flow(leaf.model_dump(by_alias=True, exclude_defaults=True))
+    """A condition as a definition would write it, on one line: what it is about first."""
+    told = leaf.model_dump(by_alias=True, exclude_defaults=True)
+    subject = {key: told[key] for key in _SUBJECT if key in told}
+    return _flow({**subject, **told})
 
 
 def _flow(value: Any) -> str:
@@ -204,8 +220,3 @@ def _flow(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def depends_on(segment: Segment) -> list[str]:
-    """The segments that a definition names, by name."""
-    return sorted(references(segment))

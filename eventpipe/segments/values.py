@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from sqlglot import exp
 
+from eventpipe.iso8601 import LOCAL, OFFSET
+from eventpipe.segments.expressions import is_there, or_false
 from eventpipe.segments.grammar import operators_of
 from eventpipe.segments.operands import day, number
 from eventpipe.segments.window import instant, start_of
@@ -83,8 +85,8 @@ def _test(attribute: Attribute, operator: str, value: Any, timezone: str) -> exp
         case "eq":
             return _equal(text, value)
         case "ne":
-            differs = exp.Not(this=_false_if_null(_equal(text, value)))
-            return exp.and_(_is_there(text), differs)
+            differs = exp.Not(this=or_false(_equal(text, value)))
+            return exp.and_(is_there(text), differs)
         case "in":
             return exp.or_(*(_equal(text, each) for each in value))
         case "between":
@@ -95,7 +97,7 @@ def _test(attribute: Attribute, operator: str, value: Any, timezone: str) -> exp
         case "starts_with":
             return exp.StartsWith(this=text.copy(), expression=exp.Literal.string(value))
         case "exists":
-            return _is_there(text) if value else exp.Is(this=text.copy(), expression=exp.Null())
+            return is_there(text) if value else exp.Is(this=text.copy(), expression=exp.Null())
         case _:
             return _ordered(_ORDER[operator], text, value, timezone)
 
@@ -111,21 +113,38 @@ def _ordered(kind: type[exp.Binary], text: exp.Expr, value: Any, timezone: str) 
     if not isinstance(value, str):
         return kind(this=_number(text), expression=_exact(value))
     moment = day(value)
-    at = exp.TryCast(this=text.copy(), to=exp.DataType.build("timestamptz"))
     if isinstance(moment, datetime):
-        return kind(this=at, expression=instant(start_of(moment, timezone)))
-    return kind(this=_calendar_date(text, at, timezone), expression=_date(moment))
+        return kind(this=_instant(text, timezone), expression=instant(start_of(moment, timezone)))
+    return kind(this=_calendar_date(text, timezone), expression=_date(moment))
 
 
-def _calendar_date(text: exp.Expr, at: exp.Expr, timezone: str) -> exp.Expr:
-    """A date as it is written; of an instant, the date that the project's timezone has then."""
-    local = exp.AtTimeZone(this=at, zone=exp.Literal.string(timezone))
-    is_date = exp.EQ(this=exp.Length(this=text.copy()), expression=exp.Literal.number(len("2026-01-31")))
+def _instant(text: exp.Expr, timezone: str) -> exp.Expr:
+    """An instant in ISO 8601; a time without an offset is of the project's timezone."""
+    local = exp.AtTimeZone(this=_try(text, "timestamp"), zone=exp.Literal.string(timezone))
     return (
         exp.case()
-        .when(is_date, exp.TryCast(this=text.copy(), to=exp.DataType.build("date")))
-        .else_(exp.cast(local, "date"))
+        .when(_is_written(text, LOCAL + OFFSET), _try(text, "timestamptz"))
+        .when(_is_written(text, LOCAL), local)
     )
+
+
+def _calendar_date(text: exp.Expr, timezone: str) -> exp.Expr:
+    """A date as it is written; of an instant, the date that the project's timezone has then."""
+    there = exp.AtTimeZone(this=_try(text, "timestamptz"), zone=exp.Literal.string(timezone))
+    written = exp.Left(this=text.copy(), expression=exp.Literal.number(len("2026-01-31")))
+    return (
+        exp.case()
+        .when(_is_written(text, LOCAL + OFFSET), exp.cast(there, "date"))
+        .when(_is_written(text, LOCAL), _try(written, "date"))
+    )
+
+
+def _is_written(text: exp.Expr, pattern: str) -> exp.Expr:
+    return exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(f"^{pattern}$"))
+
+
+def _try(text: exp.Expr, kind: str) -> exp.Expr:
+    return exp.TryCast(this=text.copy(), to=exp.DataType.build(kind))
 
 
 def _contains(attribute: Attribute, part: str) -> exp.Expr:
@@ -142,7 +161,7 @@ def _contains(attribute: Attribute, part: str) -> exp.Expr:
 
 
 def _number(text: exp.Expr) -> exp.Expr:
-    return exp.TryCast(this=text.copy(), to=exp.DataType.build(_NUMBER))
+    return _try(text, _NUMBER)
 
 
 def _exact(value: Any) -> exp.Expr:
@@ -162,14 +181,6 @@ def _plain(value: Any) -> str:
 
 def _pointer(name: str) -> exp.Expr:
     return exp.Literal.string("/" + name.replace("~", "~0").replace("/", "~1"))
-
-
-def _is_there(text: exp.Expr) -> exp.Expr:
-    return exp.Not(this=exp.Is(this=text.copy(), expression=exp.Null()))
-
-
-def _false_if_null(condition: exp.Expr) -> exp.Expr:
-    return exp.Coalesce(this=condition, expressions=[exp.false()])
 
 
 def _first(options: Sequence[exp.Expr]) -> exp.Expr:

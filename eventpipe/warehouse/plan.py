@@ -47,7 +47,7 @@ _EXPORT = "source, landed_on, file"
 # Where a report counts in the profile; the same as in the model touched_cells.
 _CELL = (
     "workspace_id, source, coalesce(event_name, '') as event_name,"
-    " coalesce((occurred_at at time zone 'UTC')::date, landed_on) as day"
+    " coalesce(make_timestamp(epoch_us(occurred_at))::date, landed_on) as day"
 )
 _SPELLING_TYPES = {
     "event_name": pl.String,

@@ -66,7 +66,7 @@ def test_explain_prints_each_condition_with_its_value(call: Call, shop: Shop) ->
     at = ("--project", shop.root, "--json")
     told = call("segments", "explain", "at_risk_high_value", best["contact_id"], *at).good().json
     spent, recent = told["where"]["inside"]
-    assert spent["condition"] == "{at_least: 500, goal: purchase, aggregate: sum}"
+    assert spent["condition"] == "{goal: purchase, aggregate: sum, at_least: 500}"
     assert spent["value"] == best["value_sum"]
     assert spent["holds"] is (float(best["value_sum"]) >= 500)
     assert recent["condition"] == "not"

@@ -10,7 +10,7 @@ from eventpipe_tests.cli.conftest import Shop
 def test_the_ui_serves_this_project_and_keeps_its_state_there(own_shop: Shop) -> None:
     project = load_project(own_shop.root, {})
     command, environ = ui_command(project, "127.0.0.1", 3333, {"PATH": "/bin", "DAGSTER_HOME": "/elsewhere"})
-    assert command[1:4] == ["-m", "dagster", "dev"]
+    assert "-m dagster dev" in " ".join(command)
     assert command[command.index("--port") + 1] == "3333"
     assert command[command.index("--module-name") + 1] == "eventpipe.definitions"
     assert environ["EVENTPIPE_PROJECT"] == str(project.root)

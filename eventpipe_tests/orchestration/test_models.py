@@ -14,7 +14,7 @@ from eventpipe.automations.history import TABLES as DECISION_TABLES
 from eventpipe.definitions import build_defs
 from eventpipe.defs.assets import PLANNED, SEGMENT_TABLES
 from eventpipe.defs.models import Models, read_models
-from eventpipe.defs.pictures import HEAT_MAPS
+from eventpipe.defs.pictures import PICTURES
 from eventpipe.defs.previews import PREVIEWS
 from eventpipe.warehouse.dbt import Dbt
 from eventpipe_tests.builders import project
@@ -98,7 +98,7 @@ def test_names_that_the_code_knows_are_those_of_models(models: Models) -> None:
     names = {model.name for model in (*models.resolve, *models.marts)}
     assert PLANNED in names
     assert set(PREVIEWS) - names == {"identity_nodes", *SEGMENT_TABLES, *DECISION_TABLES}
-    assert HEAT_MAPS.keys() <= names
+    assert PICTURES.keys() <= names
 
 
 def test_only_the_definitions_know_dagster() -> None:

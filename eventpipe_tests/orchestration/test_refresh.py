@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from eventpipe.definitions import build_defs
@@ -91,6 +94,24 @@ def test_assets_show_rows_rejects_bytes_and_seconds(shop: Shop) -> None:
     assert analytics["bytes"] == shop.outcome.published.bytes
     assert analytics["run_id"] == shop.run_id
     assert "| contacts | " in analytics["tables"]
+
+
+def test_the_models_declare_the_types_of_the_tables(shop: Shop, manifest: Path) -> None:
+    """What Dagster and dbt's documentation show of every published column."""
+    models = [each for each in json.loads(manifest.read_text())["nodes"].values() if each["resource_type"] == "model"]
+    declared = {
+        (model["name"], name): column["data_type"]
+        for model in models
+        for name, column in model["columns"].items()
+        if model["schema"] == "main"
+    }
+    with duckdb.connect(str(shop.project.analytics), read_only=True) as connection:
+        columns = connection.execute(
+            "select table_name, column_name, lower(data_type) from duckdb_columns()"
+        ).fetchall()
+    found = {(table, name): kind.replace("timestamp with time zone", "timestamptz") for table, name, kind in columns}
+    assert declared == {key: found[key] for key in declared}
+    assert ("contact_rfm", "btyd_monetary") in declared
 
 
 def test_previews_count(shop: Shop) -> None:

@@ -181,6 +181,8 @@ def test_the_next_report_of_an_order_counts_when_the_better_one_is_deleted(told:
         ("web", Decimal(10), "unchanged"),
     ]
     assert told.rows("winner-deleted", "contact_goals", "event_count", "value_sum") == [(1, Decimal(10))]
+    assert told.rows("winner-deleted", "contact_rfm", "frequency", "monetary", before=True) == [(1, Decimal(12))]
+    assert told.rows("winner-deleted", "contact_rfm", "frequency", "monetary") == [(1, Decimal(10))]
 
 
 def test_the_source_with_more_authority_takes_an_order_over(told: Told) -> None:
@@ -189,6 +191,7 @@ def test_the_source_with_more_authority_takes_an_order_over(told: Told) -> None:
         ("crm", "current"),
         ("web", "superseded"),
     ]
+    assert told.rows("better-source-later", "contact_rfm", "frequency", "monetary") == [(1, Decimal(12))]
 
 
 def test_a_newer_version_with_another_email_moves_the_event(told: Told) -> None:
@@ -243,6 +246,7 @@ def test_an_event_counts_when_as_of_has_passed_it(told: Told) -> None:
     ]
     assert told.rows("future", "contacts", "event_count", before=True) == [(1,)]
     assert told.rows("future", "contact_goals", "value_sum", before=True) == []
+    assert told.rows("future", "contact_rfm", "monetary", before=True) == []
     assert told.rows("future", "contacts", "event_count") == [(3,)]
     assert told.rows("future", "contact_goals", "value_sum") == [(Decimal(10),)]
 

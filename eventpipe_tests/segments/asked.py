@@ -13,9 +13,12 @@ from sqlglot import exp
 from eventpipe.project.definitions import Registry
 from eventpipe.project.document import Document
 from eventpipe.project.rfm import RfmSettings
-from eventpipe.segments.compile import Compiler, Query, Tables, sql
+from eventpipe.segments.compile import Compiler
 from eventpipe.segments.definitions import Segments, read_segments
+from eventpipe.segments.expressions import sql
 from eventpipe.segments.names import Names
+from eventpipe.segments.query import Query, Standpoint, Tables
+from eventpipe.segments.selection import events_read
 from eventpipe_tests.segments.reference import Definition, World
 
 IDENTIFIERS = ("customer_id", "email", "phone", "anonymous_id")
@@ -46,7 +49,8 @@ class Engine:
     """A world's tables."""
 
     def __init__(self, world: World) -> None:
-        self.connection = duckdb.connect()
+        # Of some rows, threads only make each query wait.
+        self.connection = duckdb.connect(config={"threads": 1})
         self.connection.execute("set TimeZone = 'UTC'")
         self.show(world)
 
@@ -74,7 +78,7 @@ class Engine:
         def members_of(other: str) -> exp.Select:
             return compiler.query(segments.by_name[other].where).members()
 
-        compiler = Compiler(segments.names, self.world.as_of, Tables(), members_of)
+        compiler = Compiler(Standpoint(segments.names, self.world.as_of), members_of)
         return compiler.query(segments.by_name[name].where)
 
     def members(self, definitions: Mapping[str, Definition], name: str) -> list[str]:
@@ -89,10 +93,10 @@ class Engine:
         """The same by a run's way: from nothing but the events and properties that the definition says it reads."""
         segments = read({"it": where}, names(self.world))
         columns = [name for name in _EVENTS if name != "properties"]
-        compiler = Compiler(segments.names, self.world.as_of, Tables(), _no_other)
-        reading = sql(compiler.reads(segments.definitions, columns))
+        reading = sql(events_read(segments.definitions, columns, Standpoint(segments.names, self.world.as_of)))
         self.connection.execute(f"create or replace temp table events_read as {reading}")
-        compiler = Compiler(segments.names, self.world.as_of, Tables("events_read"), _no_other)
+        of_what_is_read = Standpoint(segments.names, self.world.as_of, Tables("events_read"))
+        compiler = Compiler(of_what_is_read, _no_other)
         rows = self.connection.execute(sql(compiler.query(segments.definitions[0].where).members())).fetchall()
         return sorted(contact_id for (contact_id,) in rows)
 

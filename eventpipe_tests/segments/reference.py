@@ -6,9 +6,10 @@ It shares no code with the compiler, and takes definitions as a file would have 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -212,17 +213,11 @@ class World:
     def _ordered(self, value: Any, wanted: Any) -> tuple[Any, Any]:
         if not isinstance(wanted, str):
             return number(value), Decimal(str(wanted))
+        zone = ZoneInfo(self.timezone)
+        at = instant(text(value), zone)
         if len(wanted) > 10:
-            return instant(text(value)), datetime.fromisoformat(wanted)
-        written = text(value)
-        bound = date.fromisoformat(wanted)
-        if len(written) == 10:
-            try:
-                return date.fromisoformat(written), bound
-            except ValueError:
-                return None, bound
-        at = instant(written)
-        return None if at is None else at.astimezone(ZoneInfo(self.timezone)).date(), bound
+            return at, instant(wanted, zone)
+        return None if at is None else at.astimezone(zone).date(), date.fromisoformat(wanted)
 
     def _contact(self, where: Definition, contact: Contact) -> bool:
         subject = where["contact"]
@@ -256,7 +251,7 @@ class World:
             return _compares(where, Decimal(row[where["rfm"]]))
         if where["rfm"] in ("segment", "rfm_score"):
             value = row["rfm_segment" if where["rfm"] == "segment" else "rfm_score"]
-            return value in ([where["equals"]] if "equals" in where else where["in"])
+            return value in map(str, [where["equals"]] if "equals" in where else where["in"])
         return bool(row["rfm_segment"] == where["rfm"])
 
 
@@ -273,17 +268,21 @@ def text(value: Any) -> str:
 
 def number(value: Any) -> Decimal | None:
     try:
-        return Decimal(text(value))
+        found = Decimal(text(value))
     except InvalidOperation:
         return None
+    return found if found.is_finite() else None
 
 
-def instant(written: str) -> datetime | None:
+def instant(written: str, zone: ZoneInfo) -> datetime | None:
+    """What is written like 2026-01-31, 2026-01-31T18:00:00 (both of the project's timezone) or with an offset."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?", written, re.ASCII):
+        return None
     try:
         at = datetime.fromisoformat(written)
     except ValueError:
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
 def _equal(value: Any, wanted: Any) -> bool:

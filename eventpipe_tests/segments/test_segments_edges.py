@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -20,18 +22,21 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@cache
+def engine() -> Engine:
+    """One for all cases: each shows it a world of its own."""
+    return Engine(World([], [], AS_OF))
+
+
 def matches(where: Definition, *events: Event, timezone: str = "UTC", **contact: Any) -> bool:
     """Whether a contact with these events does; another one without events stands beside, and the reference agrees."""
     one = Contact("one", **({"first_seen_at": LONG_AGO} | contact))
     world = World([one, Contact("nobody", LONG_AGO)], events, AS_OF, timezone)
-    engine = Engine(world)
-    try:
-        found = "one" in engine.finds(where)
-        assert ("one" in engine.finds({"not": where})) != found
-        assert ("one" in engine.finds_in_what_is_read(where)) == found
-        assert found == world.holds(where, one, {})
-    finally:
-        engine.close()
+    engine().show(world)
+    found = "one" in engine().finds(where)
+    assert ("one" in engine().finds({"not": where})) != found
+    assert ("one" in engine().finds_in_what_is_read(where)) == found
+    assert found == world.holds(where, one, {})
     return found
 
 
@@ -59,6 +64,15 @@ def test_in_last_30_days_begins_after_the_instant_30_days_ago(age: timedelta, ho
 def test_spans_of_time(written: str, length: timedelta) -> None:
     assert matches({"event": "order.completed", "in_last": written}, order(AS_OF - length + TICK))
     assert not matches({"event": "order.completed", "in_last": written}, order(AS_OF - length))
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin"])
+def test_a_day_of_in_last_has_24_hours_also_where_the_clock_changes(timezone: str) -> None:
+    """Berlin's did on 29 March: four days before noon of UTC is the 28th, one o'clock there."""
+    assert matches(
+        {"goal": "purchase", "in_last": "4d"}, order(at("2026-03-28T12:00:00.000001+00:00")), timezone=timezone
+    )
+    assert not matches({"goal": "purchase", "in_last": "4d"}, order(at("2026-03-28T12:00:00+00:00")), timezone=timezone)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +252,18 @@ PROPERTIES = {
     "list": ["A1", "B2", 3],
     "day": "2026-03-29",
     "instant": "2026-03-28T23:30:00Z",
+    "local": "2026-03-28T23:30:00",
+    "often": ["infinity", "2026-03-29"],
+    "forever": "infinity",
+    "epoch": "epoch",
+    "now": "now",
+    "compact": 20260329,
+    "midnight": "2026-03-28T24:00:00Z",
+    "leap": "2026-02-29",
+    "blank": " 2026-03-29",
+    "nan": "NaN",
+    "grouped": "5,000",
+    "exponent": "1e3",
     "": "no name",
     "a/b~c": "slash",
     "*": "star",
@@ -287,6 +313,16 @@ PROPERTIES = {
         ("instant", {"gte": "2026-03-29"}, True),  # half past midnight in Berlin
         ("instant", {"lt": "2026-03-28T23:30:00.000001+00:00"}, True),
         ("instant", {"lt": "2026-03-28T23:30:00+00:00"}, False),
+        # Without an offset it is Berlin's time: 22:30 of UTC, and still the 28th.
+        ("local", {"lt": "2026-03-29"}, True),
+        ("local", {"lte": "2026-03-28T22:30:00Z"}, True),
+        ("local", {"lt": "2026-03-28T22:30:00Z"}, False),
+        ("local", {"lte": "2026-03-28T23:30:00"}, True),
+        ("local", {"lt": "2026-03-28T23:30:00"}, False),
+        # A date is its first instant there.
+        ("day", {"gte": "2026-03-28T23:00:00Z"}, True),
+        ("day", {"gt": "2026-03-28T23:00:00Z"}, False),
+        ("exponent", {"between": [1000, 1000]}, True),
         ("text", {"gt": "2026-03-29"}, False),
         ("", "no name", True),
         ("a/b~c", "slash", True),
@@ -298,6 +334,17 @@ def test_properties(name: str, test: Any, holds: bool) -> None:
     where = {"event": "page.seen", "where": {name: test}}
     seen = Event("one", "e1", "page.seen", AS_OF, properties=PROPERTIES)
     assert matches(where, seen, timezone="Europe/Berlin") is holds
+
+
+def test_what_is_no_iso_date_and_no_number_is_not_compared() -> None:
+    """Though the engine could read some of it as an instant or a number."""
+    dates = ("often", "forever", "epoch", "now", "compact", "midnight", "leap", "blank")
+    of_dates = ({"gte": "1900-01-01"}, {"lt": "9000-01-01"}, {"gte": "1900-01-01T00:00:00Z"})
+    of_numbers = ({"gte": 0}, {"lt": 0}, {"eq": 5000})
+    tests = [*product(dates, of_dates), *product(("nan", "grouped"), of_numbers)]
+    any_of_them = [{"event": "page.seen", "where": {name: test}} for name, test in tests]
+    seen = Event("one", "e1", "page.seen", AS_OF, properties=PROPERTIES)
+    assert not matches({"any": any_of_them}, seen)
 
 
 def test_where_reads_the_field_where_the_event_has_no_such_property() -> None:
@@ -449,3 +496,26 @@ def test_contacts(where: Definition, holds: bool) -> None:
         )
         is holds
     )
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({"rfm": "Can't Lose Them"}, True),
+        ({"rfm": "Champions"}, False),
+        ({"rfm": "Champions", "currency": "EUR"}, True),
+        ({"rfm": "Champions", "currency": "JPY"}, False),
+        ({"rfm": "segment", "in": ["Lost", "Can't Lose Them"]}, True),
+        ({"rfm": "rfm_score", "equals": 145}, True),
+        ({"rfm": "rfm_score", "in": ["145", "555"]}, True),
+        ({"rfm": "r_score", "at_most": 1}, True),
+        ({"rfm": "r_score", "more_than": 1}, False),
+        ({"rfm": "r_score", "at_least": 4, "currency": "EUR"}, True),
+        ({"rfm": "monetary", "between": [99.5, 99.5]}, True),
+    ],
+)
+def test_rfm_is_that_of_one_currency(where: Definition, holds: bool) -> None:
+    """Who has no row in it matches nothing, and the complement of everything."""
+    dollars = {"rfm_segment": "Can't Lose Them", "rfm_score": "145", "r_score": 1, "monetary": Decimal("99.5")}
+    euros = {"rfm_segment": "Champions", "rfm_score": "555", "r_score": 5, "monetary": Decimal(10)}
+    assert matches(where, rfm={"USD": dollars, "EUR": euros}) is holds

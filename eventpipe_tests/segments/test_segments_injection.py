@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventpipe.segments.compile import sql
+from eventpipe.segments.expressions import sql
 from eventpipe_tests.segments.asked import Engine
 from eventpipe_tests.segments.reference import Contact, Event, World
 
@@ -42,7 +42,8 @@ ATTACKS = [
 
 
 def definitions(text: str) -> dict[str, dict[str, Any]]:
-    """The text in each place of the grammar that takes one. (Names of segments, currencies and identifiers are plain.)"""
+    """The text in each place of the grammar that takes one. (Names of segments, currencies,
+    identifiers and RFM scores are plain.)"""
     name = text.strip()
     return {
         "event": {"event": name},
@@ -58,7 +59,6 @@ def definitions(text: str) -> dict[str, dict[str, Any]]:
         "starts": {"event": "order.completed", "where": {"category": {"starts_with": text}}},
         "trait": {"contact": f"traits.{text}", "equals": "x"},
         "trait_value": {"contact": "plan", "equals": text},
-        "score": {"rfm": "rfm_score", "equals": text},
     }
 
 

@@ -67,6 +67,9 @@ def refused(text: str) -> list[str]:
         ("{contact: age}", "age needs a comparison"),
         ("{contact: age, at_least: 90}", "where.at_least: 90 is not a span of time"),
         ("{contact: age, contains: 9}", "age takes at_least"),
+        ("{contact: age, between: [9d, 1d]}", "where.between: [9d, 1d] is not a list of two spans of time, the lower"),
+        ("{contact: age, between: [9d]}", "where.between: [9d] is not a list of two spans of time"),
+        ("{contact: age, between: [9d, 1]}", "where.between.1: 1 is not a span of time"),
         ("{contact: is_anonymos}", "did you mean 'is_anonymous'?"),
         ("{contact: is_anonymous, equals: 3}", "is_anonymous equals true or false"),
         ("{contact: anonymous_id, equals: x}", "anonymous_id takes exists"),
@@ -75,6 +78,24 @@ def refused(text: str) -> list[str]:
         ("{rfm: r_score}", "r_score needs a comparison"),
         ("{rfm: segment, in: [Champions, Loser]}", "'Loser' is no RFM segment"),
         ("{rfm: Champions, at_least: 3}", "takes equals or in"),
+        ("{rfm: rfm_score, equals: 546}", "546 is no rfm_score: write the scores r, f and m side by side, like 543"),
+        ("{rfm: rfm_score, in: [555, best]}", "'best' is no rfm_score"),
+        ("{rfm: r_score, equals: '5'}", "where.equals: '5' is not a number"),
+        ("{goal: purchase, after: 2026-01-31, before: 2026-01-31}", "ends before it begins"),
+        ("{goal: purchase, after: 2026-01-31T12:00:00Z, before: 2026-01-31}", "ends before it begins"),
+        ("{event: a, count: {between: [2, 1]}}", "where.count.between: a list is not a list of two numbers"),
+        (
+            "{event: a, count: {between: [2026-01-01, 2026-01-02]}}",
+            "where.count.between: a list is not a list of two numbers",
+        ),
+        (
+            "{event: a, where: {x: {between: [2026-01-01T00:00:00, 2026-01-02T00:00:00Z]}}}",
+            "compares numbers with numbers or dates with dates",
+        ),
+        ("{event: a, in_last: 40000d}", "a span of time of at most a hundred years"),
+        ("{event: a, between: [2026-01-01, 2026-01-02T00:00:00Z]}", "two dates or of two instants, written alike"),
+        ("{event: a, where: {x: {eq: 0.0000000001}}}", "at most 20 digits before and 9 after the point"),
+        ('{event: a, where: {x: "a\\0"}}', "holds a NUL"),
         ("{segment: its}", "'its' is no segment; did you mean 'it'?"),
         ("{all: []}", "where.all: a list is not complete: list at least one condition"),
         ("{all: {goal: purchase}}", "where.all: a mapping is not a list"),
@@ -145,8 +166,13 @@ def test_circles_are_refused() -> None:
         f"  - name: {name}\n    where: {{not: {{segment: {other}}}}}\n"
         for name, other in (("a", "b"), ("b", "c"), ("c", "a"))
     )
-    assert "is part of a circle of segments: " in refused(text)[0]
-    assert "circle" in refused("  - name: a\n    where: {segment: a}\n")[0]
+    text += "".join(f"  - name: {name}\n    where: {{segment: {other}}}\n" for name, other in (("x", "y"), ("y", "x")))
+    found = sorted(refused(f"{text}  - name: alone\n    where: {{any: [{{goal: lead}}, {{segment: alone}}]}}\n"))
+    assert [(each.split(":")[1], each.split(": ")[3].partition(".")[0]) for each in found] == [
+        ("13", "alone -> alone"),
+        ("3", "a -> b -> c -> a"),
+        ("9", "x -> y -> x"),
+    ]
 
 
 def test_depth_and_size_have_limits() -> None:

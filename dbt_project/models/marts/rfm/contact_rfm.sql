@@ -1,7 +1,7 @@
 with snapshots as (
     select
         workspaces.workspace_id,
-        cast(timezone(settings.timezone, parameters.as_of) as date) as snapshot_on
+        {{ local_day("parameters.as_of", "settings.timezone") }} as snapshot_on
     from (select distinct workspace_id from {{ ref("order_days") }}) as workspaces
     cross join {{ source("run", "rfm_settings") }} as settings
     cross join {{ source("run", "parameters") }} as parameters

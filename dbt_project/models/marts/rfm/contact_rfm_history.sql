@@ -10,7 +10,7 @@ with spans as (
     select
         days.workspace_id,
         min(days.day) as first_day,
-        cast(timezone(any_value(settings.timezone), any_value(parameters.as_of)) as date) as today,
+        {{ local_day("any_value(parameters.as_of)", "any_value(settings.timezone)") }} as today,
         any_value(settings.history) as history
     from {{ ref("order_days") }} as days
     cross join {{ source("run", "rfm_settings") }} as settings

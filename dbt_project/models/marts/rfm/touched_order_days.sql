@@ -7,7 +7,7 @@ with orders as (
         events.workspace_id,
         events.contact_id,
         events.currency,
-        cast(timezone(settings.timezone, events.occurred_at) as date) as day,
+        {{ local_day("events.occurred_at", "settings.timezone") }} as day,
         coalesce(events.order_id, events.event_id) as order_key,
         events.occurred_at,
         events.value
