@@ -12,8 +12,8 @@ with orders as (
         events.occurred_at,
         events.value
     from {{ ref("events") }} as events
-    {{ of_touched_contacts("events", is_update=stored_table("work", "order_days")) }}
     cross join {{ source("run", "rfm_settings") }} as settings
+    {{ of_touched_contacts("events", is_update=stored_table("work", "order_days")) }}
     where
         events.contact_id is not null
         and list_contains(settings.goal_types, events.goal_type)
