@@ -50,6 +50,7 @@ from eventpipe.serving.publish import (
     finish_cut_publish,
     prepare,
 )
+from eventpipe.serving.unchanged import keep_run_ids
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt, Node
@@ -283,6 +284,7 @@ class Refresh:
         """Put the new tables in place of the published ones, and end the run."""
         started = time.monotonic()
         with self.warehouse() as connection:
+            keep_run_ids(connection, self.project.analytics)
             rows = prepare(connection)
         server = Server.of(self.project.settings.serving)
         uploader = None if server is None else self._uploader(server)

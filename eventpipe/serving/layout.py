@@ -18,6 +18,9 @@ class Layout:
     `long`: columns of the key that may hold text of any length, which no ordered index takes. `nullable`: those that
     may be null. `lookups`: columns of further indexes, `equal`: columns that are searched for equal text of any length,
     `documents`: JSON columns that are searched for what they contain. `json`: columns of text that is JSON.
+
+    `marks`: columns that tell whether a row of the same key is the same, of tables as large as the lake: whoever changes a
+    row there takes it out and writes it anew with the id of the run, or changes no column but these. Empty: all columns.
     """
 
     key: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class Layout:
     equal: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     json: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 _BY_CONTACT: Final = (("contact_id",),)
@@ -39,10 +43,18 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         lookups=(("contact_id", "occurred_at"), ("event_name", "occurred_at")),
         documents=("properties",),
         json=("identifiers",),
+        # An event follows its identifier set to another contact in place.
+        marks=("run_id", "contact_id"),
     ),
     # Where it was reported: what as_of has not passed yet has no number among the versions of its event.
-    "event_history": Layout(key=_PLACE, nullable=("index",), lookups=(("event_id",),), json=("identifiers", "changes")),
-    "rejected_events": Layout(key=_PLACE, nullable=("index",)),
+    "event_history": Layout(
+        key=_PLACE,
+        nullable=("index",),
+        lookups=(("event_id",),),
+        json=("identifiers", "changes"),
+        marks=("run_id",),
+    ),
+    "rejected_events": Layout(key=_PLACE, nullable=("index",), marks=("run_id",)),
     "contacts": Layout(key=("contact_id",)),
     "contact_identifiers": Layout(
         key=("workspace_id", "identifier_type", "identifier_value"),

@@ -110,9 +110,10 @@ class Team:
                 process.terminate()
             for process in processes:
                 try:
-                    process.wait(20)
+                    process.wait(60)
                 except subprocess.TimeoutExpired:
                     process.kill()
+                    process.wait()
 
     def ask(self, query: str, **variables: object) -> Any:
         """What GraphQL answers."""
@@ -133,9 +134,9 @@ class Team:
         return [(each["runId"], each["status"]) for each in found]
 
     def _start(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
-        log = (self._home / f"{module}.log").open("ab")
         command = [sys.executable, "-m", module, *map(str, arguments)]
-        return subprocess.Popen(command, env=self._environ, cwd=self._home, stdout=log, stderr=log)
+        with (self._home / f"{module}.log").open("ab") as log:  # the process has it open for itself
+            return subprocess.Popen(command, env=self._environ, cwd=self._home, stdout=log, stderr=log)
 
 
 @pytest.mark.soak
