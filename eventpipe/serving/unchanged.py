@@ -16,13 +16,14 @@ from eventpipe.sql import identifier
 
 _RUN_ID = "run_id"
 _RUNS = "runs"
+_REPORTED = ("events", "event_history", "rejected_events")
+"""As large as the lake, and written again only where the lake has changed."""
 
 
 def keep_run_ids(connection: duckdb.DuckDBPyConnection, published: Path) -> int:
     """Gives rows of the working database that differ from the published ones in `run_id` alone the published one; how many.
 
-    Looked at are rows of runs that the published file does not know. Of tables as large as the lake `run_id` tells what
-    changed (`Layout.marks`), so theirs are left alone.
+    Looked at are rows of runs that the published file does not know.
     """
     with attached(connection, published) as is_previous:
         if not is_previous:
@@ -31,21 +32,25 @@ def keep_run_ids(connection: duckdb.DuckDBPyConnection, published: Path) -> int:
         if _RUNS not in before:
             return 0  # another version of eventpipe published it
         return sum(
-            _keep(connection, table, layout.key, columns)
+            _keep(connection, table, columns)
             for table, layout in LAYOUTS.items()
-            if layout.key and not layout.marks and _RUN_ID not in layout.key
+            if layout.key and _RUN_ID not in layout.key and table not in _REPORTED
             for columns in [now.get(table, ())]
             if (_RUN_ID in columns) and before.get(table) == columns
         )
 
 
-def _keep(connection: duckdb.DuckDBPyConnection, table: str, key: tuple[str, ...], columns: tuple[str, ...]) -> int:
-    others = [name for name in columns if name not in key and name != _RUN_ID]
-    same = [f"fresh.{identifier(name)} is not distinct from kept.{identifier(name)}" for name in (*key, *others)]
+def _keep(connection: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...]) -> int:
+    """Rows are the same when their hashes are: should two ever share one, the wrong run is named and nothing else."""
+    name = identifier(table)
+    told = [identifier(column) for column in columns if column != _RUN_ID]
     found = connection.execute(
-        f"update main.{identifier(table)} as fresh set {_RUN_ID} = kept.{_RUN_ID}"
-        f" from {PREVIOUS}.main.{identifier(table)} as kept"
-        f" where fresh.{_RUN_ID} not in (select {_RUN_ID} from {PREVIOUS}.main.{_RUNS}) and {' and '.join(same)}"
+        f"""
+        update main.{name} as fresh set {_RUN_ID} = kept.{_RUN_ID}
+        from (select hash({", ".join(told)}) as content, {_RUN_ID} from {PREVIOUS}.main.{name}) as kept
+        where hash({", ".join(f"fresh.{column}" for column in told)}) = kept.content
+            and fresh.{_RUN_ID} not in (select {_RUN_ID} from {PREVIOUS}.main.{_RUNS})
+        """
     ).fetchone()
     assert found is not None
     return int(found[0])

@@ -103,7 +103,8 @@ def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary
 
 def _changed(relation: Relation) -> str:
     """Places of rows that differ: where the row of a key is in the base, and where it is in the edition."""
-    told = relation.layout.marks or tuple(column.name for column in relation.columns)
+    names = tuple(column.name for column in relation.columns)
+    told = tuple(name for name in relation.layout.marks if name in names) or names
     hashed = f"select rowid as place, {_hash(relation.layout.key)} as key_hash, {_hash(told)} as row_hash from"
     return (
         "select before.place as gone, after.place as come"
