@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from eventpipe.errors import StageFailed
+from eventpipe.project.settings import EngineSettings
 from eventpipe.serving.postgres.server import APPLICATION, PublishBlocked, ServerUnreachable
 from eventpipe.serving.postgres.upload import ATTEMPTS, Uploaded, Uploader
 from eventpipe_tests.serving.editions import Made, expected, make, serve, served, uploader
@@ -181,3 +182,29 @@ def test_a_statement_has_an_end(database: str, before: Made, after: Made) -> Non
         with pytest.raises(StageFailed, match=r"longer than serving\.statement_timeout"):
             impatient.upload(after.edition(), before.base(), nullcontext)
     assert served(database) == expected(before)
+
+
+def test_memory_that_does_not_do_is_told(database: str, before: Made, after: Made, tmp_path: Path) -> None:
+    """The engine stops while its rows travel, in the thread that writes them: half of them are none."""
+    poor = replace(uploader(database), engine=EngineSettings(memory="1MB", threads=1, temp_space="1MB"))
+    with pytest.raises(StageFailed, match=r"The engine stopped.*engine\.memory"):
+        poor.upload(after.edition(), before.base(), nullcontext)
+    assert served(database) == expected(before)
+
+
+def test_a_commit_whose_answer_was_lost_is_recognised(database: str, before: Made, after: Made) -> None:
+    """The server committed, the connection broke: the next attempt sends nothing, and the caller hears of the commit."""
+    told: list[str] = []
+
+    @contextmanager
+    def committing() -> Iterator[None]:
+        yield
+        told.append("committed")
+        if told == ["committed"]:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    pauses: list[float] = []
+    publishing = replace(uploader(database), sleep=pauses.append)
+    assert publishing.upload(after.edition(), before.base(), committing) == Uploaded(0, 0)
+    assert (told, pauses) == (["committed", "committed"], [1.0])
+    assert served(database) == expected(after)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from eventpipe.errors import StageFailed
 from eventpipe.project.settings import EngineSettings
 from eventpipe.serving.postgres.relations import Relation, relations
 from eventpipe.sql import identifier, literal
@@ -83,7 +84,10 @@ class Comparison:
 
 @contextmanager
 def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary: Path) -> Iterator[Comparison]:
-    """An edition and the one before it, None when the server holds another; within the engine's limits."""
+    """An edition and the one before it, None when the server holds another; within the engine's limits.
+
+    Errors: `StageFailed` where the engine stops, also while its rows travel.
+    """
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": engine.memory,
         "temp_directory": str(temporary),
@@ -93,12 +97,18 @@ def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary
         "dynamic_or_filter_threshold": _FEW,
         **({"threads": engine.threads} if engine.threads else {}),
     }
-    with duckdb.connect(config=config) as connection:
-        connection.execute("set global TimeZone = 'UTC'")  # for its cursors too
-        connection.execute(f"attach {literal(str(edition))} as {EDITION} (read_only)")
-        if base is not None:
-            connection.execute(f"attach {literal(str(base))} as {BASE} (read_only)")
-        yield Comparison(connection, has_base=base is not None)
+    try:
+        with duckdb.connect(config=config) as connection:
+            connection.execute("set global TimeZone = 'UTC'")  # for its cursors too
+            connection.execute(f"attach {literal(str(edition))} as {EDITION} (read_only)")
+            if base is not None:
+                connection.execute(f"attach {literal(str(base))} as {BASE} (read_only)")
+            yield Comparison(connection, has_base=base is not None)
+    except duckdb.Error as error:
+        raise StageFailed(
+            f"The engine stopped while the tables were read that are to be published: {str(error).splitlines()[0][:300]} "
+            "Nothing was published. It keeps to engine.memory and engine.temp_space: make room or raise them, and run again."
+        ) from error
 
 
 def _changed(relation: Relation) -> str:
