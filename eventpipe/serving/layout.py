@@ -78,9 +78,7 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         marks=_BY_RUN,
     ),
     "contact_rfm": Layout(key=("contact_id", "currency"), marks=_BY_RUN),
-    "contact_rfm_history": Layout(
-        key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT, marks=_BY_RUN
-    ),
+    "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT, marks=_BY_RUN),
     "segment_history": Layout(key=("segment", "contact_id", "entered_at"), lookups=_BY_CONTACT),
     "trigger_decisions": Layout(key=("automation", "occasion"), long=("occasion",), lookups=_BY_CONTACT),
     "automation_triggers": Layout(key=("trigger_id",), lookups=_BY_CONTACT, json=("payload",)),

@@ -184,7 +184,7 @@ def test_a_statement_has_an_end(database: str, before: Made, after: Made) -> Non
     assert served(database) == expected(before)
 
 
-def test_memory_that_does_not_do_is_told(database: str, before: Made, after: Made, tmp_path: Path) -> None:
+def test_memory_that_does_not_do_is_told(database: str, before: Made, after: Made) -> None:
     """The engine stops while its rows travel, in the thread that writes them: half of them are none."""
     poor = replace(uploader(database), engine=EngineSettings(memory="1MB", threads=1, temp_space="1MB"))
     with pytest.raises(StageFailed, match=r"The engine stopped.*engine\.memory"):

@@ -177,6 +177,7 @@ def test_marks_tell_whether_a_row_has_changed(ran: Served, table: str) -> None:
     """Of any two editions: rows of one key and equal marks are equal in all columns."""
     layout = LAYOUTS[table]
     same = " and ".join(f'a."{name}" is not distinct from b."{name}"' for name in (*layout.key, *layout.marks))
+    unchanged = 0
     for one, two in combinations(ran.editions, 2):
         with duckdb.connect() as connection:
             connection.execute(f"attach '{one}' as one (read_only); attach '{two}' as two (read_only)")
@@ -186,8 +187,8 @@ def test_marks_tell_whether_a_row_has_changed(ran: Served, table: str) -> None:
             ).fetchone()
         assert found is not None
         assert found[1] == 0
-    if table in ("events", "contacts"):
-        assert found[0] > 0, "some rows go unchanged from the second edition to the third"
+        unchanged += found[0]
+    assert unchanged > 0 or table not in ("events", "contacts"), "some rows go unchanged from one edition to the next"
 
 
 def test_every_published_table_has_a_layout_whose_key_holds(ran: Served) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from eventpipe.serving.layout import Layout, layout_of
 from eventpipe.serving.postgres.columns import ServedColumn
-from eventpipe.sql import identifier
 
 _DIALECT: Dialect = PGDialect()  # type: ignore[no-untyped-call]
 
