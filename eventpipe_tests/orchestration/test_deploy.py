@@ -82,14 +82,22 @@ def test_units_are_taken_by_systemd() -> None:
     assert [line for line in checked.stderr.splitlines() if not re.fullmatch(missing, line)] == []
 
 
+def test_what_is_started_exists() -> None:
+    for place, command in commands():
+        assert _program(command).is_file(), place
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize(("place", "command"), commands())
-def test_what_is_started_exists_and_takes_its_options(place: str, command: list[str]) -> None:
-    program = Path(sys.executable).parent / Path(command[0]).name
-    assert program.is_file(), place
+def test_what_is_started_takes_its_options(place: str, command: list[str]) -> None:
     words = command[1 : next((n for n, word in enumerate(command) if word.startswith("-")), None)]
-    told = subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([_program(command), *words, "--help"], capture_output=True, text=True, check=True).stdout
     for option in (word for word in command if word.startswith("--")):
         assert re.search(rf"{option}\b", told), f"{place}: {option}"
+
+
+def _program(command: list[str]) -> Path:
+    return Path(sys.executable).parent / Path(command[0]).name
 
 
 def test_all_of_them_speak_of_one_port() -> None:
