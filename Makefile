@@ -81,6 +81,7 @@ lock: $(BOOTSTRAPPED) ## write requirements/ from pyproject.toml; ARGS=--upgrade
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra postgres --extra dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra postgres --constraints requirements/dev.txt --output-file requirements/runtime.txt
+	echo hatchling | $(COMPILE) - --constraints requirements/dev.txt --output-file requirements/build.txt
 
 clean: ## remove the demo, builds and caches; the virtual environment stays
 	rm -rf $(DEMO) build dist .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .tmp_dagster_home_*

@@ -45,7 +45,6 @@ def build_defs(
     project = project or load_project(None, os.environ)
     dbt = dbt or Dbt(project)
     models = read_models(dbt.manifest())
-    webhook = project.settings.alerts.webhook
     with warnings.catch_warnings():
         # Backfill policies, beta since years, are what makes a range of partitions one run.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -58,7 +57,7 @@ def build_defs(
                 new_exports_sensor(project, _now),
                 due_candidates_sensor(project, _now),
                 undelivered_triggers_sensor(project, _now),
-                *([failure_alert(project, webhook)] if webhook else []),
+                *([failure_alert(project, _now)] if project.settings.alerts.webhook else []),
             ],
             resources={REFRESH: refresh_resource(project, _now, dbt=dbt), **overrides},
             # The steps share a run of the pipeline and an instance of the engine, which live in one process. Every

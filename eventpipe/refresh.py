@@ -50,6 +50,7 @@ from eventpipe.serving.publish import (
     finish_cut_publish,
     prepare,
 )
+from eventpipe.serving.unchanged import keep_run_ids
 from eventpipe.warehouse import plan as plans
 from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt, Node
@@ -282,9 +283,11 @@ class Refresh:
     def publish(self) -> Published:
         """Put the new tables in place of the published ones, and end the run."""
         started = time.monotonic()
-        with self.warehouse() as connection:
-            rows = prepare(connection)
         server = Server.of(self.project.settings.serving)
+        with self.warehouse() as connection:
+            if server is not None:
+                keep_run_ids(connection, self.project.analytics)
+            rows = prepare(connection)
         uploader = None if server is None else self._uploader(server)
         changed_ids: list[dict[str, str]] = []
         with assembled(self.project, rows, self.request.run_id, partial(self._observed, changed_ids)) as tables:

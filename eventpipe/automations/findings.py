@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Final
 
 from eventpipe.automations.grammar import Automation, EventTrigger, Exit, FileTarget, Webhook
 from eventpipe.project.document import KeyPath
-from eventpipe.project.refusal import Finding
+from eventpipe.project.refusal import Finding, Refusal
+from eventpipe.project.signing import signing_secret
 from eventpipe.segments.findings import Scope, condition_findings, segment_findings
 from eventpipe.segments.names import EVENT_FIELDS, Names
 from eventpipe.segments.property_findings import event_name_findings, nearly, where_findings
@@ -21,7 +20,6 @@ SEGMENT: Final = "segment"
 ROW_FIELDS: Final = ("event_id", "event_name", "occurred_at")
 """What a payload can name of the event beside properties and EVENT_FIELDS."""
 
-_SECRET_BYTES: Final = (24, 64)
 _MOST_SECRETS: Final = 2
 
 
@@ -80,15 +78,10 @@ def _payload(name: str, path: KeyPath, automation: Automation, names: Names) -> 
 
 def _secrets(webhook: Webhook, path: KeyPath) -> Iterator[Finding]:
     """Never quotes one."""
-    low, high = _SECRET_BYTES
     if not 1 <= len(webhook.secrets) <= _MOST_SECRETS:
         yield Finding(path, "is one secret, or two while it is changed, the new one first")
     for secret in webhook.secrets:
         try:
-            length = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
-        except (binascii.Error, ValueError):
-            length = 0
-        if not low <= length <= high:
-            yield Finding(
-                path, f"is no secret of Standard Webhooks: write whsec_ and {low} to {high} random bytes in base64"
-            )
+            signing_secret(secret)
+        except Refusal as refusal:
+            yield Finding(path, f"is not {refusal.expected}")

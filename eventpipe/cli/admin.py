@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -49,18 +48,18 @@ def init_db(
     from eventpipe.serving.postgres.roles import Limits, set_up
     from eventpipe.serving.postgres.server import READER, WRITER, Server
 
-    server = Server.of(opened.settings.serving)
-    if server is None:
-        raise UsageError(
-            f"{opened.root} is served from its file: name a server first (serving.url in eventpipe.yml, or "
-            "EVENTPIPE_SERVING_URL)."
-        )
-    address = os.environ.get(ADMIN_URL)
-    if address:
+    serving = opened.settings.serving
+    if address := os.environ.get(ADMIN_URL):
         try:
-            server = replace(server, url=server_address(address))
+            serving = serving.model_copy(update={"url": server_address(address)})
         except Refusal as refusal:
             raise UsageError(f"{ADMIN_URL} is not {refusal.expected}.") from None
+    server = Server.of(serving)
+    if server is None:
+        raise UsageError(
+            f"{opened.root} is served from its file: name a server first (EVENTPIPE_ADMIN_URL for this once, or serving.url "
+            "in eventpipe.yml or EVENTPIPE_SERVING_URL)."
+        )
     passwords = {WRITER: os.environ.get(WRITER_PASSWORD), READER: os.environ.get(READER_PASSWORD)}
     limits = Limits(timedelta(seconds=reader_timeout), timedelta(seconds=idle_timeout))
     with server.connect() as connection:

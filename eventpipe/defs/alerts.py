@@ -1,4 +1,4 @@
-"""Alerts: a message to a webhook when a run has failed, whoever started it and however it ended.
+"""Alerts: a message to a webhook when a run has failed or was held, whoever started it and however it ended.
 
 Here: what the message says and how it is sent. Not here: what went wrong in detail, which the ops store records; the
 message repeats its paragraph, which holds no personal data.
@@ -11,10 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import dagster as dg
 
+from eventpipe.delivery.message import headers
 from eventpipe.ops import runs
 from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
@@ -23,55 +25,77 @@ from eventpipe.project.folder import Project
 FAILED_RUNS: Final = "failed_runs"
 _TRIES: Final = 3
 _PATIENCE: Final = 10.0
-"""Seconds that the receiver has to answer."""
-
-Send = Callable[[str, str], None]
-"""Sends a text to an address."""
+"""Seconds that the receiver has to answer. All tries together end within the minute that a sensor has."""
 
 
-def failure_alert(project: Project, address: str, send: Send | None = None) -> dg.SensorDefinition:
-    """Tells of every run that failed. On from the start: whoever names an address wants to be told."""
-    deliver = send or post
+def failure_alert(
+    project: Project, clock: Callable[[], datetime], sleep: Callable[[float], None] = time.sleep
+) -> dg.SensorDefinition:
+    """Tells of every run that failed or was held. On from the start: whoever names an address wants to be told.
+
+    It looks on from outside, so a receiver that is down makes its tick fail and nothing else.
+    """
 
     @dg.run_failure_sensor(
         name=FAILED_RUNS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
-        description="Posts a message to the webhook of eventpipe.yml (alerts.webhook) when a run has failed.",
+        description="Posts a message to the webhook of eventpipe.yml (alerts.webhook) when a run has failed or was held.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        deliver(address, message(project, context.dagster_run.run_id, context.dagster_run.job_name))
+        run = context.dagster_run
+        _post(project, run.run_id, message(project, run.run_id, run.job_name), clock, sleep)
 
     return failed_runs
 
 
 def message(project: Project, run_id: str, job: str) -> str:
-    """What is told of a failed run, in one paragraph."""
-    why = _recorded_error(project, run_id)
-    told = why or "It left no word: its process was killed, or it never started. See it in Dagster."
+    """What is told of a run that failed, in one paragraph."""
+    run = _recorded(project, run_id)
+    how = "was held back by its audit" if run is not None and run.status == "held" else "failed"
+    why = (run and run.error) or "It left no word: its process was killed, or it never started. See it in Dagster."
     return (
-        f"eventpipe: run {run_id} of {job} on {project.root.name} failed. {told} "
+        f"eventpipe: run {run_id} of {job} on {project.root.name} {how}. {why} "
         "The tables that people read are those of the last good run."
     )
 
 
-def post(address: str, text: str) -> None:
-    """Posts `{"text": ...}`, as chat programs take it. Errors: `OSError` when no try was answered."""
-    body = json.dumps({"text": text}).encode()
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"}, method="POST")
+def _post(
+    project: Project, run_id: str, text: str, clock: Callable[[], datetime], sleep: Callable[[float], None]
+) -> None:
+    """Posts `{"text": ...}`, as chat programs take it, signed under the run's id where there is a secret.
+
+    Errors: `OSError` when no try was answered well; a redirection is no answer.
+    """
+    alerts = project.settings.alerts
+    assert alerts.webhook is not None
+    body = json.dumps({"text": text})
+    secrets = () if alerts.secret is None else (alerts.secret,)
+    opener = urllib.request.build_opener(_NoRedirections)
     for left in range(_TRIES - 1, -1, -1):
+        request = urllib.request.Request(
+            alerts.webhook, body.encode(), headers(run_id, body, secrets, clock()), method="POST"
+        )
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE):
+            with opener.open(request, timeout=_PATIENCE):
                 return
-        except (urllib.error.URLError, OSError):
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             if left == 0:
                 raise
-            time.sleep(1)
+            sleep(1)
 
 
-def _recorded_error(project: Project, run_id: str) -> str | None:
+class _NoRedirections(urllib.request.HTTPRedirectHandler):
+    """A redirected POST would arrive as a GET without its message."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: the redirection is an error."""
+
+
+def _recorded(project: Project, run_id: str) -> runs.Run | None:
     if not is_made(project.ops):
         return None
     with OpsStore.open(project.ops) as store:
-        found = next((run for run in runs.recent(store, 50) if run.run_id == run_id), None)
-    return None if found is None else found.error
+        return next((run for run in runs.recent(store, 50) if run.run_id == run_id), None)

@@ -25,7 +25,7 @@ def body(trigger: Outgoing) -> str:
 
 
 def headers(trigger_id: str, text: str, secrets: tuple[str, ...], now: datetime) -> dict[str, str]:
-    """The id, which stays, the time of this attempt, and a signature with each secret."""
+    """The id, which stays, the time of this attempt, and a signature with each secret, if there is any."""
     # The library reads the time as UTC, whatever its zone.
     at = now.astimezone(UTC)
     signatures = [Webhook(secret).sign(trigger_id, at, text) for secret in secrets]
@@ -34,5 +34,5 @@ def headers(trigger_id: str, text: str, secrets: tuple[str, ...], now: datetime)
         "user-agent": "eventpipe",
         "webhook-id": trigger_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(signatures),
+        **({"webhook-signature": " ".join(signatures)} if signatures else {}),
     }

@@ -27,6 +27,7 @@ as unset. Sources, identity and RFM are set in the file only.
     EVENTPIPE_SERVING_URL       serving.url                (none)            postgresql:// address
     EVENTPIPE_SERVING_SCHEMA    serving.schema             eventpipe         schema
     EVENTPIPE_ALERT_WEBHOOK     alerts.webhook             (none)            https:// address
+    EVENTPIPE_ALERT_SECRET      alerts.secret              (none)            whsec_ secret
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from eventpipe.project.quantities import ByteCount, Duration, EngineSize
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.rfm import RfmSettings, rfm_findings
 from eventpipe.project.serving import ServingSettings, is_address, server_address, serving_findings
+from eventpipe.project.signing import signing_secret
 from eventpipe.project.sources import Source, source_findings
 from eventpipe.project.validation import Section, at, problems_of, validate
 
@@ -138,9 +140,10 @@ def _webhook(text: str) -> str:
 
 
 class AlertSettings(Section):
-    """Who is told of failed runs: the address that `{"text": ...}` is posted to."""
+    """Who is told of failed runs: the address that `{"text": ...}` is posted to, signed where there is a `secret`."""
 
     webhook: Annotated[str, AfterValidator(_webhook)] | None = Field(default=None, repr=False)
+    secret: Annotated[str, AfterValidator(signing_secret)] | None = Field(default=None, repr=False)
 
 
 class Settings(Section):
@@ -178,6 +181,7 @@ VARIABLES: Final[Mapping[str, KeyPath]] = {
     "EVENTPIPE_SERVING_URL": ("serving", "url"),
     "EVENTPIPE_SERVING_SCHEMA": ("serving", "schema"),
     "EVENTPIPE_ALERT_WEBHOOK": ("alerts", "webhook"),
+    "EVENTPIPE_ALERT_SECRET": ("alerts", "secret"),
 }
 """The environment variables of the table above, with the key that each one overrides."""
 

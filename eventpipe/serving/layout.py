@@ -18,6 +18,9 @@ class Layout:
     `long`: columns of the key that may hold text of any length, which no ordered index takes. `nullable`: those that
     may be null. `lookups`: columns of further indexes, `equal`: columns that are searched for equal text of any length,
     `documents`: JSON columns that are searched for what they contain. `json`: columns of text that is JSON.
+
+    `marks`: columns that tell whether a row of the same key is the same, where there are many rows: whoever changes a row
+    there writes it anew with the id of the run, or changes no column but these. Empty: it takes all columns to tell.
     """
 
     key: tuple[str, ...] = ()
@@ -27,9 +30,11 @@ class Layout:
     equal: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     json: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 _BY_CONTACT: Final = (("contact_id",),)
+_BY_RUN: Final = ("run_id",)
 _PLACE: Final = ("source", "landed_on", "file", "line", "index")
 
 LAYOUTS: Final[Mapping[str, Layout]] = {
@@ -39,19 +44,28 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         lookups=(("contact_id", "occurred_at"), ("event_name", "occurred_at")),
         documents=("properties",),
         json=("identifiers",),
+        # An event follows its identifier set to another contact in place.
+        marks=("run_id", "contact_id"),
     ),
     # Where it was reported: what as_of has not passed yet has no number among the versions of its event.
-    "event_history": Layout(key=_PLACE, nullable=("index",), lookups=(("event_id",),), json=("identifiers", "changes")),
-    "rejected_events": Layout(key=_PLACE, nullable=("index",)),
-    "contacts": Layout(key=("contact_id",)),
+    "event_history": Layout(
+        key=_PLACE,
+        nullable=("index",),
+        lookups=(("event_id",),),
+        json=("identifiers", "changes"),
+        marks=_BY_RUN,
+    ),
+    "rejected_events": Layout(key=_PLACE, nullable=("index",), marks=_BY_RUN),
+    "contacts": Layout(key=("contact_id",), marks=_BY_RUN),
     "contact_identifiers": Layout(
         key=("workspace_id", "identifier_type", "identifier_value"),
         long=("identifier_value",),
         lookups=_BY_CONTACT,
         equal=("identifier_value",),
+        marks=_BY_RUN,
     ),
-    "contact_aliases": Layout(key=("workspace_id", "alias_id"), lookups=_BY_CONTACT),
-    "contact_merges": Layout(key=("workspace_id", "from_contact_id"), lookups=_BY_CONTACT),
+    "contact_aliases": Layout(key=("workspace_id", "alias_id"), lookups=_BY_CONTACT, marks=_BY_RUN),
+    "contact_merges": Layout(key=("workspace_id", "from_contact_id"), lookups=_BY_CONTACT, marks=_BY_RUN),
     "contact_id_changes": Layout(key=("run_id", "workspace_id", "from_contact_id", "into_contact_id")),
     "identity_conflicts": Layout(
         key=("workspace_id", "left_type", "left_value", "right_type", "right_value", "event_id"),
@@ -61,9 +75,10 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         key=("contact_id", "goal_type", "goal_name", "currency"),
         long=("goal_name",),
         nullable=("goal_name", "currency"),
+        marks=_BY_RUN,
     ),
-    "contact_rfm": Layout(key=("contact_id", "currency"), lookups=(("rfm_segment",),)),
-    "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT),
+    "contact_rfm": Layout(key=("contact_id", "currency"), marks=_BY_RUN),
+    "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT, marks=_BY_RUN),
     "segment_history": Layout(key=("segment", "contact_id", "entered_at"), lookups=_BY_CONTACT),
     "trigger_decisions": Layout(key=("automation", "occasion"), long=("occasion",), lookups=_BY_CONTACT),
     "automation_triggers": Layout(key=("trigger_id",), lookups=_BY_CONTACT, json=("payload",)),

@@ -141,26 +141,29 @@ def _make_public(copy: Path, published: Path, run_id: str, observe: Observe) -> 
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.execute(f"create schema {_EDITION.partition('.')[0]}")
         connection.execute(f"create table {_EDITION} as select $1::varchar as run_id", [run_id])
-        is_previous = _attached(connection, published)
         rows: dict[str, int] = {}
-        for each in observe(connection, is_previous):
-            _store(connection, each)
-            rows[each.name] = len(each.rows)
-        if is_previous:
-            connection.execute(f"detach {PREVIOUS}")
+        with attached(connection, published) as is_previous:
+            for each in observe(connection, is_previous):
+                _store(connection, each)
+                rows[each.name] = len(each.rows)
         connection.execute("checkpoint")
         return rows
 
 
-def _attached(connection: duckdb.DuckDBPyConnection, published: Path) -> bool:
-    """Whether there is a published file that can be read. One that cannot is as good as none: it is replaced."""
-    if not published.exists():
-        return False
+@contextmanager
+def attached(connection: duckdb.DuckDBPyConnection, published: Path) -> Iterator[bool]:
+    """The published file as the database `previous`, for the length of the block. Whether there is one that can be read:
+    one that cannot is as good as none, for it is replaced.
+    """
     try:
-        connection.execute(f"attach {literal(str(published))} as {PREVIOUS} (read_only)")
+        is_there = published.exists()
+        if is_there:
+            connection.execute(f"attach {literal(str(published))} as {PREVIOUS} (read_only)")
     except duckdb.Error:
-        return False
-    return True
+        is_there = False
+    yield is_there
+    if is_there:
+        connection.execute(f"detach {PREVIOUS}")
 
 
 def _store(connection: duckdb.DuckDBPyConnection, table: Observed) -> None:

@@ -34,7 +34,7 @@ def connect(project: Project) -> duckdb.DuckDBPyConnection:
     ):
         connection.execute(f"set global {setting}")
     if connection.execute("select current_setting('enable_external_access')").fetchone() == (True,):
-        folders = (project.lake, project.state, project.warehouse.parent)
+        folders = (project.lake, project.state, project.warehouse.parent, project.analytics.parent)
         allowed = ", ".join(literal(f"{folder}/") for folder in folders)
         connection.execute(f"set global allowed_directories = [{allowed}]")
         connection.execute("set global enable_external_access = false")

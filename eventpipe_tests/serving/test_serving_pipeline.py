@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,6 +53,7 @@ class Served:
     project: Project
     url: str
     environ: dict[str, str]
+    editions: list[Path] = field(default_factory=list)
     waited: set[str] = field(default_factory=set)
 
     def occasions(self, status: str) -> set[str]:
@@ -58,6 +61,11 @@ class Served:
         with psycopg.connect(self.url) as connection:
             query = "select occasion from eventpipe.trigger_decisions where status = %s"
             return {occasion for (occasion,) in connection.execute(query, [status])}
+
+    def keep(self) -> None:
+        """Puts the published file aside."""
+        self.editions.append(self.project.root / f"edition{len(self.editions)}.duckdb")
+        shutil.copyfile(self.project.analytics, self.editions[-1])
 
     def tables(self) -> dict[str, Counter[tuple[Any, ...]]]:
         """Every relation that is served."""
@@ -124,6 +132,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
         put(shop, {key: worlds.edited(random, reports) for key, reports in exports.items()})
         shop.put("web", "2026-01-03", "broken.jsonl", b'{"event_name": "no end\n{"a": "\x00"}\n\xff\n')
         shop.run(worlds.AS_OF[0])
+        served.keep()
         assert served.tables() == served.file()
         put(shop, exports)
         patch.setenv(VARIABLE, "publish.committed:raise")
@@ -135,7 +144,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
         assert served.file() == before
         assert (root / "analytics.duckdb.publishing").exists(), "the next run puts it in place"
         served.waited.update(served.occasions("waiting"))
+        shutil.copyfile(root / "analytics.duckdb.publishing", root / "edition1.duckdb")
+        served.editions.append(root / "edition1.duckdb")
         shop.run(worlds.AS_OF[2])
+        served.keep()
         assert not (root / "analytics.duckdb.publishing").exists()
         yield served
 
@@ -158,6 +170,25 @@ def test_a_candidate_that_waited_and_fired_is_updated_on_the_server(ran: Served)
             " where (decisions.status = 'fired') is distinct from (triggers.trigger_id is not null)"
         ).fetchone()
     assert orphans == (0,)
+
+
+@pytest.mark.parametrize("table", [name for name, layout in LAYOUTS.items() if layout.marks])
+def test_marks_tell_whether_a_row_has_changed(ran: Served, table: str) -> None:
+    """Of any two editions: rows of one key and equal marks are equal in all columns."""
+    layout = LAYOUTS[table]
+    same = " and ".join(f'a."{name}" is not distinct from b."{name}"' for name in (*layout.key, *layout.marks))
+    unchanged = 0
+    for one, two in combinations(ran.editions, 2):
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{one}' as one (read_only); attach '{two}' as two (read_only)")
+            found = connection.execute(
+                f"select count(*), count(*) filter (a is distinct from b) from one.main.{table} as a"
+                f" join two.main.{table} as b on {same}"
+            ).fetchone()
+        assert found is not None
+        assert found[1] == 0
+        unchanged += found[0]
+    assert unchanged > 0 or table not in ("events", "contacts"), "some rows go unchanged from one edition to the next"
 
 
 def test_every_published_table_has_a_layout_whose_key_holds(ran: Served) -> None:

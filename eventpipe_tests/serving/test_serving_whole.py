@@ -110,29 +110,6 @@ def test_a_publish_killed_beside_its_commit(tmp_path: Path, database: str, point
     assert_same(served(database), expected(made))
 
 
-def test_a_lost_connection_is_tried_again(tmp_path: Path, database: str) -> None:
-    """Somebody ends the connection of the publish; the second attempt brings everything."""
-    history = History(tmp_path, database)
-    made, ended = history.next(), threading.Event()
-
-    def end_it() -> None:
-        with psycopg.connect(database, autocommit=True) as connection:
-            while not ended.wait(0.01):
-                found = connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity"
-                    " where datname = current_database() and application_name = 'eventpipe'"
-                ).fetchall()
-                if found:
-                    return
-
-    killer = threading.Thread(target=end_it)
-    killer.start()
-    serve(database, made, history.current)
-    ended.set()
-    killer.join()
-    assert_same(served(database), expected(made))
-
-
 @pytest.mark.parametrize("publishes", [6, pytest.param(20, marks=pytest.mark.soak)])
 def test_a_reader_never_sees_related_tables_disagree(tmp_path: Path, database: str, publishes: int) -> None:
     """`ledger.accepted`, the events and the contacts' counts are one number, in one query or in one snapshot."""

@@ -73,6 +73,9 @@ class ServedColumn:
             return name if self.engine_type in ("JSON", "VARCHAR") else f"to_json({name})"
         if isinstance(kind, ARRAY):
             return _array(name)
+        if isinstance(kind, DateTime):
+            # In UTC, as the publish's session reads it: with an offset its text would take five times as long.
+            return f"coalesce(make_timestamp(epoch_us({name})), {name}::timestamp)"  # infinity has no number
         if isinstance(kind, LargeBinary):
             return f"'\\x' || hex({name})"
         return f"replace({name}, {_NUL}, '␀')" if isinstance(kind, Text) else name

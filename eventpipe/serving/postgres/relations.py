@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from eventpipe.serving.layout import Layout, layout_of
 from eventpipe.serving.postgres.columns import ServedColumn
-from eventpipe.sql import identifier
 
 _DIALECT: Dialect = PGDialect()  # type: ignore[no-untyped-call]
 
@@ -90,10 +89,16 @@ def relations(connection: duckdb.DuckDBPyConnection, database: str) -> list[Rela
         """,
         [database],
     ).fetchall()
+    columns = _columns(connection, database)
     return [
-        Relation(name, *_columns(connection, database, name), comment=comment, comments=comments, sql=sql)
+        Relation(
+            name,
+            tuple(ServedColumn(column, kind, column in layout_of(name).json) for column, kind, _ in columns[name]),
+            comment=comment,
+            comments={column: told for column, _, told in columns[name] if told is not None},
+            sql=sql,
+        )
         for name, comment, sql in found
-        for comments in [_comments(connection, database, name)]
     ]
 
 
@@ -131,16 +136,14 @@ def _json_object(made: object) -> object:
     return exp.Anonymous(this="jsonb_build_object", expressions=[part.copy() for part in parts])
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, database: str, name: str) -> tuple[tuple[ServedColumn, ...]]:
-    described = connection.execute(f"describe {database}.main.{identifier(name)}").fetchall()
-    json = layout_of(name).json
-    return (tuple(ServedColumn(column, kind, column in json) for column, kind, *_ in described),)
-
-
-def _comments(connection: duckdb.DuckDBPyConnection, database: str, name: str) -> dict[str, str]:
+def _columns(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, list[tuple[str, str, str | None]]]:
+    """Name, type and comment of each column, by relation. One look at the catalogue: each of them binds every view."""
     found = connection.execute(
-        "select column_name, comment from duckdb_columns()"
-        " where database_name = $1 and schema_name = 'main' and table_name = $2 and comment is not null",
-        [database, name],
+        "select table_name, column_name, data_type, comment from duckdb_columns()"
+        " where database_name = $1 and schema_name = 'main' order by table_name, column_index",
+        [database],
     )
-    return dict(found.fetchall())
+    columns: dict[str, list[tuple[str, str, str | None]]] = {}
+    for table, *column in found.fetchall():
+        columns.setdefault(table, []).append((column[0], column[1], column[2]))
+    return columns

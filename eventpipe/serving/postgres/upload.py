@@ -103,7 +103,8 @@ class Uploader:
         with self.server.writing() as connection:
             held = publication.claim(connection, self.server.schema)
             if held is not None and held.run_id == edition.run_id:
-                return Uploaded()
+                with committing():  # an attempt before this one had, and nobody heard of it
+                    return Uploaded()
             if held is not None:
                 _check_owner(self.server, held, edition)
             is_base = base is not None and held is not None and base.run_id == held.run_id
