@@ -37,7 +37,7 @@ def test_it_finds_what_is_found_here(alone: Judge, tmp_path: Path) -> None:
     judged = frames(reject_rate=0.9)
     findings = alone.ask(EXPECTATIONS, judged, tmp_path / "docs")()
     assert findings == list(suites.judge(EXPECTATIONS, judged, None))
-    assert {each.status for each in findings} == {"passed", "failed"}
+    assert "failed" in [each.status for each in findings]
     assert (tmp_path / "docs" / "index.html").exists()
 
 

@@ -18,7 +18,6 @@ from eventpipe_tests.delivery.receiver import SECRET, Receiver, receiving
 from eventpipe_tests.orchestration.shop import CANARIES, Shop, refresh
 from eventpipe_tests.orchestration.test_failures import failing, last_run
 
-NOW = datetime.now(UTC)
 FULL = "The lake is full. Make room and run again."
 HELD = "The audit held the publish back. unique_events_event_id: 2 rows."
 
@@ -43,7 +42,7 @@ class Tick:
         alerts = shop.project.settings.alerts.model_copy(update={"webhook": address, "secret": secret})
         settings = shop.project.settings.model_copy(update={"alerts": alerts})
         self.pauses: list[float] = []
-        sensor = failure_alert(replace(shop.project, settings=settings), lambda: NOW, self.pauses.append)
+        sensor = failure_alert(replace(shop.project, settings=settings), lambda: datetime.now(UTC), self.pauses.append)
         definitions = dg.Definitions(sensors=[sensor])
         with (
             shop.instance() as instance,

@@ -111,7 +111,7 @@ def with_segments(world: World) -> Engine:
     return engine
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(told=told(), where=conditions)
 def test_each_run_has_the_members_of_its_instant(store: OpsStore, told: Told, where: Definition) -> None:
     definitions: dict[str, Definition] = {
