@@ -85,8 +85,10 @@ class Oracle:
 
     def run(self, facts: Facts, definitions: Sequence[Definition]) -> None:
         """Decides as of the facts."""
-        awaits = {each["name"]: next(iter(each["trigger"].items())) for each in definitions}
-        awaits = {name: (str(kind), str(what)) for name, (kind, what) in awaits.items()}
+        awaits = {
+            each["name"]: next((kind, str(what)) for kind, what in each["trigger"].items() if kind != "where")
+            for each in definitions
+        }
         begun = {name for name in awaits if self._active.get(name) != awaits[name]}
         self._active = awaits
         for each in self.candidates.values():

@@ -21,8 +21,8 @@ from eventpipe_tests.automations.oracle import Event, Facts, Oracle
 from eventpipe_tests.automations.random_stories import Chapter, Put, Story, stories
 from eventpipe_tests.automations.world import World, at
 
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=1200)
+FEW = settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+MANY = settings(FEW, max_examples=1200, derandomize=False)
 
 
 class Telling:
