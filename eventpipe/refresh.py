@@ -171,8 +171,6 @@ class Refresh:
 
     def resolve(self) -> plans.Plan:
         """Plan what the run touches; which reports are one event, and which version of it counts."""
-        if self.project.audit.expectations:
-            self._judge.start()
         with self._stage("resolve"), self.warehouse() as connection:
             plan = plans.make_plan(
                 connection,
@@ -181,6 +179,8 @@ class Refresh:
                 as_of=self.as_of,
                 full_refresh=self.request.full_refresh,
             )
+            if self.project.audit.expectations and not plan.is_empty:
+                self._judge.start()  # it gets ready while the engine works
             self._ran(self._dbt.run("tag:resolve"))
             reach("resolve.done")
         return plan

@@ -84,6 +84,11 @@ class Plan:
     outdated_exports: int
     reopened_events: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the tables stay as they are, but for what time alone changes."""
+        return not (self.rebuild or self.new_exports or self.outdated_exports or self.reopened_events)
+
 
 def make_plan(
     connection: duckdb.DuckDBPyConnection,
