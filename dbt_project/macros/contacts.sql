@@ -20,3 +20,15 @@
         json_extract_string({{ properties }}, '$.sku')
     )
 {%- endmacro %}
+
+{% macro facts_of_set(events) -%}
+    {%- set is_live = events ~ ".deletion <> 'deleted'" -%}
+    {#- What the live events say under one identifier set: columns of touched_sets and identifier_sets. -#}
+    min({{ events }}.occurred_at) filter (where {{ is_live }}) as first_occurred_at,
+    max({{ events }}.occurred_at) filter (where {{ is_live }}) as last_occurred_at,
+    count(*) filter (where {{ is_live }}) as event_count,
+    -- An order is no look.
+    max({{ events }}.occurred_at)
+    filter (where {{ is_live }} and {{ events }}.goal_type is null and {{ shows_intent(events ~ ".property_types") }})
+        as last_look_at
+{%- endmacro %}

@@ -10,7 +10,7 @@
     run.changed_exports   export whose rows in the working database are outdated (gone, replaced)
     run.new_rows          a view of the lake's rows that the working database does not hold yet
     run.reopened          report of an event that must be resolved again, as it was stored
-    run.reopened_events   event_id of those
+    run.reopened_events   event_id of those, and how each stood among the events; null where it did not
     run.outdated_cells    source, event and day of what is taken out of the stored tables
 
 A full rebuild is a run whose working database is empty: everything is new, nothing is stored, no other code runs.
@@ -49,6 +49,9 @@ _CELL = (
     "workspace_id, source, coalesce(event_name, '') as event_name,"
     " coalesce(make_timestamp(epoch_us(occurred_at))::date, landed_on) as day"
 )
+# How many rows a scan is told to read and no others: with more, asking for each row costs more than reading it.
+_MOST_LISTED_ROWS = 10_000
+_REOPENED_EVENT = "event_id, workspace_id, source, event_name, occurred_at, identifiers, deletion"
 _SPELLING_TYPES = {
     "event_name": pl.String,
     "property": pl.String,
@@ -279,7 +282,7 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
         connection.execute(f"create or replace table run.reopened as select {columns} from run.new_rows where false")
         connection.execute(
             "create or replace table run.reopened_events as"
-            " select event_id, workspace_id, identifiers, null::varchar as contact_id from run.new_rows where false"
+            f" select {_REOPENED_EVENT}, null::varchar as contact_id from run.new_rows where false"
         )
         connection.execute(
             f"create or replace table run.outdated_cells as select {_CELL} from run.new_rows where false"
@@ -317,14 +320,21 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
         select event_id from (from main.event_history where is_winner)
         semi join touched_orders using (workspace_id, event_name, order_key)
     """)
-    # One reading of all columns, and by an inner join: of that the engine lets the scan know which rows are looked for.
+    # All columns are read by row: the scan is told the rows that are looked for, while they are few enough to list, and
+    # leaves out the others. Ids it would have to read for every row.
+    connection.execute("""
+        create or replace temp table reopened_rows as
+        select events.rowid as row from main.events inner join reopened_ids using (event_id)
+    """)
+    connection.execute(f"set dynamic_or_filter_threshold = {_MOST_LISTED_ROWS}")
     connection.execute(f"""
         create or replace temp table reopened_now as
-        select {columns}, contact_id, version_count from main.events inner join reopened_ids using (event_id)
+        select {columns}, contact_id, version_count from main.events inner join reopened_rows on events.rowid = row
     """)
-    connection.execute("""
+    connection.execute("reset dynamic_or_filter_threshold")
+    connection.execute(f"""
         create or replace table run.reopened_events as
-        select event_id, workspace_id, identifiers, contact_id from reopened_ids left join reopened_now using (event_id)
+        select {_REOPENED_EVENT}, contact_id from reopened_ids left join reopened_now using (event_id)
     """)
     connection.execute(f"""
         create or replace table run.reopened as
@@ -343,7 +353,8 @@ def _reopened(connection: duckdb.DuckDBPyConnection) -> int:
         select {_CELL} from main.rejected_events semi join run.changed_exports using ({_EXPORT})
     """)
     connection.execute(
-        "drop table touched; drop table touched_orders; drop table reopened_ids; drop table reopened_now"
+        "drop table touched; drop table touched_orders; drop table reopened_ids; drop table reopened_rows;"
+        " drop table reopened_now"
     )
     return _count(connection, "run.reopened_events")
 

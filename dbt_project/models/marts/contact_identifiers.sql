@@ -17,8 +17,8 @@ identifiers as (
         contact_id,
         member[1] as identifier_type,
         member[2] as identifier_value,
-        min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at,
+        min(first_occurred_at) as first_seen_at,
+        max(last_occurred_at) as last_seen_at,
         cast(sum(event_count) as bigint) as event_count
     from members
     group by workspace_id, contact_id, identifier_type, identifier_value

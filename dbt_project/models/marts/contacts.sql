@@ -17,27 +17,33 @@ seen as (
     select
         workspace_id,
         contact_id,
-        min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at,
+        min(first_occurred_at) as first_seen_at,
+        max(last_occurred_at) as last_seen_at,
         cast(sum(event_count) as bigint) as event_count,
         max(last_look_at) as last_look_at
     from {{ ref("contact_sets") }}
     group by workspace_id, contact_id
 ),
 
--- What was looked at last, by the names that shops give to it.
+-- What was looked at last, by the names that shops give to it. Which events are looks is asked of those of that instant
+-- only: in the condition it would be asked of every event.
 intents as (
     select
         events.workspace_id,
         events.contact_id,
-        arg_max(events.properties, events.event_id) as properties
+        arg_max(events.properties, events.event_id)
+        filter (
+            where
+            events.deletion <> 'deleted'
+            and events.goal_type is null
+            and {{ shows_intent("events.property_types") }}
+        ) as properties
     from events
     inner join seen
         on
             events.workspace_id = seen.workspace_id
             and events.contact_id = seen.contact_id
             and events.occurred_at = seen.last_look_at
-    where events.deletion <> 'deleted' and events.goal_type is null and {{ shows_intent("events.property_types") }}
     group by events.workspace_id, events.contact_id
 ),
 

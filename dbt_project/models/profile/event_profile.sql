@@ -35,33 +35,8 @@ rejected as (
     group by all
 ),
 
--- Contacts by themselves, so that the distinct ones are counted without comparing rows twice.
-live as (
-    select distinct
-        events.workspace_id,
-        events.source,
-        events.event_name,
-        touched.day,
-        events.contact_id
-    from {{ ref("events") }} as events
-    inner join touched
-        on
-            events.workspace_id = touched.workspace_id
-            and events.source = touched.source
-            and events.event_name = touched.event_name
-            and {{ utc_day("events.occurred_at") }} = touched.day
-    where events.deletion <> 'deleted' and events.contact_id is not null
-),
-
 contacts as (
-    select
-        workspace_id,
-        source,
-        event_name,
-        day,
-        count(*) as contacts
-    from live
-    group by workspace_id, source, event_name, day
+    select * from {{ ref("cell_contacts") }}
 ),
 
 counted as (

@@ -15,8 +15,7 @@ with orders as (
 conflicts as (
     select
         workspace_id,
-        order_id,
-        count(distinct contact_id) as contacts
+        order_id
     from orders
     group by workspace_id, order_id
     having min(contact_id) <> max(contact_id)
@@ -31,8 +30,8 @@ select
     count(*) as event_count,
     min(orders.occurred_at) as first_at,
     max(orders.occurred_at) as last_at,
-    conflicts.contacts
+    count(*) over (partition by orders.workspace_id, orders.order_id) as contacts
 from orders
 inner join conflicts
     on orders.workspace_id = conflicts.workspace_id and orders.order_id = conflicts.order_id
-group by orders.workspace_id, orders.order_id, orders.contact_id, conflicts.contacts
+group by orders.workspace_id, orders.order_id, orders.contact_id

@@ -1,75 +1,82 @@
-{% set stored = stored_events() %}
+{% set stored = stored_table("work", "identifier_sets") %}
 
--- Identifier sets that this run touches, as the events now have them (spec 2).
--- Grain: workspace_id and identifiers. first_occurred_at is null when no live event carries the set any more.
+-- depends_on: {{ source("run", "reopened_events") }}
+-- Identifier sets that this run touches (spec 2), and what the live events say under each as they now are: their number
+-- and the times of the first, the last and the last look. Grain: workspace_id and identifiers.
+-- The times are null when no live event carries the set any more.
 with resolved as (
     select
         workspace_id,
         identifiers,
         occurred_at,
+        goal_type,
+        property_types,
         deletion
     from {{ ref("resolved_events") }}
     where identifiers is not null
 ),
 
-before as (
-    select distinct
-        workspace_id,
-        identifiers
-    from {{ source("run", "reopened_events") }}
-    where identifiers is not null
-),
+resolved_now as (
+    select
+        resolved.workspace_id,
+        resolved.identifiers,
+        {{ facts_of_set("resolved") }}
+    from resolved
+    group by resolved.workspace_id, resolved.identifiers
+)
 
-after as (
+{% if stored %},
+
+    reopened as (
+        select distinct
+            workspace_id,
+            identifiers
+        from {{ source("run", "reopened_events") }}
+        where identifiers is not null
+    ),
+
+    -- What is taken out of a set cannot be told from what was counted of it: its other events are counted again.
+    counted_again as (
+        select
+            events.workspace_id,
+            events.identifiers,
+            {{ facts_of_set("events") }}
+        from {{ stored_events() }} as events
+        inner join reopened
+            on events.workspace_id = reopened.workspace_id and events.identifiers = reopened.identifiers
+        where events.event_id not in (select event_id from {{ source("run", "reopened_events") }})
+        group by events.workspace_id, events.identifiers
+    ),
+
+    as_stored as (
+        select stored.*
+        from {{ stored }} as stored
+        inner join resolved_now
+            on stored.workspace_id = resolved_now.workspace_id and stored.identifiers = resolved_now.identifiers
+        left join reopened
+            on stored.workspace_id = reopened.workspace_id and stored.identifiers = reopened.identifiers
+        where reopened.identifiers is null
+    ),
+
+    together as (
+        select * from resolved_now
+        union all
+        select * from counted_again
+        union all
+        select * from as_stored
+        union all
+        select reopened.*, null, null, 0, null from reopened
+    )
+
     select
         workspace_id,
         identifiers,
-        min(occurred_at) filter (where deletion <> 'deleted') as first_occurred_at
-    from resolved
+        min(first_occurred_at) as first_occurred_at,
+        max(last_occurred_at) as last_occurred_at,
+        cast(sum(event_count) as bigint) as event_count,
+        max(last_look_at) as last_look_at
+    from together
     group by workspace_id, identifiers
-),
-
-touched as (
-    select
-        workspace_id,
-        identifiers
-    from before
-    union distinct
-    select
-        workspace_id,
-        identifiers
-    from after
-),
-
-unchanged as (
-    {% if stored %}
-        select
-            stored.workspace_id,
-            stored.identifiers,
-            min(stored.occurred_at) as first_occurred_at
-        from {{ stored }} as stored
-        inner join touched
-            on stored.workspace_id = touched.workspace_id and stored.identifiers = touched.identifiers
-        where
-            stored.deletion <> 'deleted'
-            and stored.event_id not in (select event_id from {{ source("run", "reopened_events") }})
-        group by stored.workspace_id, stored.identifiers
-    {% else %}
-        select
-            workspace_id,
-            identifiers,
-            first_occurred_at
-        from after
-        where false
-    {% endif %}
-)
-
-select
-    touched.workspace_id,
-    touched.identifiers,
-    least(after.first_occurred_at, unchanged.first_occurred_at) as first_occurred_at
-from touched
-left join after
-    on touched.workspace_id = after.workspace_id and touched.identifiers = after.identifiers
-left join unchanged
-    on touched.workspace_id = unchanged.workspace_id and touched.identifiers = unchanged.identifiers
+{% else %}
+    select * from resolved_now
+{% endif %}
