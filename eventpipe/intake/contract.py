@@ -6,12 +6,12 @@ and every reason that applies. The steps are the common table expressions of `ju
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from eventpipe.identity.blocked import blocked_sql
-from eventpipe.intake import normalise
+from eventpipe.intake import digits, normalise
 from eventpipe.intake.definitions import DefinitionSql
 from eventpipe.intake.second_look import SecondLook
 from eventpipe.intake.sent import Sent
@@ -31,6 +31,15 @@ _FILLED_BY_DEFINITION = {
     "'currency.invalid'": "sent_currency",
     "'goal_type.unknown'": "sent_goal_type",
     "'goal_value.required'": "sent_goal_type",
+}
+
+# What a field is rejected with that the source's mapping could not compute; any other with `property.type:<field>`.
+_INVALID = {
+    "occurred_at": "occurred_at.invalid",
+    "deleted_at": "deleted_at.invalid",
+    "value": "value.invalid",
+    "currency": "currency.invalid",
+    "goal_type": "goal_type.unknown",
 }
 
 _STATUSES = ("accepted", "rejected")
@@ -99,7 +108,7 @@ class Contract:
         # A phone number costs a call into Python: not where nobody sends any.
         sends_phones = sent.phone != "null" or "phone" in plan_targets(self.registry)
         phone = normalise.phone("mapped_phone", profile.default_region) if sends_phones else "null::varchar"
-        reasons = self._reasons(latest, earliest)
+        reasons = self._reasons(latest, earliest, sent.uncomputed)
         if look.exceeding:
             reasons.append((look.too_many("complete.line", "complete.index"), "'cardinality.exceeded'"))
         observed: list[tuple[str, str]] = []
@@ -131,6 +140,7 @@ sent as (
         cast({sent.extra} as json) as extra,
         cast({sent.traits} as json) as traits,
         {sent.deletion} as deletion,
+        {"".join(f"{condition} as {_uncomputed(name)}, " for name, condition in sent.uncomputed.items())}
         {normalise.trimmed(sent.deleted_at)} as sent_deleted_at,
         {sent.given} as given
     from records
@@ -236,7 +246,7 @@ select
     export
 from judged"""
 
-    def _reasons(self, latest: str, earliest: str) -> list[tuple[str, str]]:
+    def _reasons(self, latest: str, earliest: str, uncomputed: Collection[str]) -> list[tuple[str, str]]:
         """Pairs of a condition and the SQL of its reason code. A faulty line has its fault and nothing else."""
         read = "fault is null"
         tracked = f"{read} and kind not in ('identify', 'alias')"
@@ -256,7 +266,8 @@ from judged"""
             ),
             (f"{read} and not {one_of('goal_type', GOAL_TYPES)}", "'goal_type.unknown'"),
             (
-                f"{live} and {one_of('goal_type', GOAL_TYPES_WITH_VALUE)} and value_text is null",
+                f"{live} and {one_of('goal_type', GOAL_TYPES_WITH_VALUE)} and value_text is null"
+                + (f" and not {_uncomputed('value')}" if "value" in uncomputed else ""),
                 "'goal_value.required'",
             ),
             (f"{live} and not observes and len(violations) > 0", "null"),
@@ -270,6 +281,11 @@ from judged"""
             found.append((f"{read} and identifiers is null", "'identifier.missing'"))
         if self.profile.identifier_rule == "exactly_one":
             found.append((f"{read} and given > 1", "'identifier.ambiguous'"))
+        found += [
+            (f"{read} and {_uncomputed(name)}", literal(_INVALID.get(name, f"property.type:{name}")))
+            for name in uncomputed
+            if name != "event_name"  # then it is missing
+        ]
         if not self.profile.coerce:
             found.append((f"{read} and starts_with(mapped_value, '\"') and value is not null", "'value.invalid'"))
         return found
@@ -372,6 +388,10 @@ def plan_targets(registry: Registry) -> frozenset[str]:
     )
 
 
+def _uncomputed(field: str) -> str:
+    return identifier(f"uncomputed_{field}")
+
+
 def _is_currency(code: str) -> str:
     """ISO 4217, looked up in one text: DuckDB would make a join of an `in` this long."""
     known = " ".join(sorted(currencies()))
@@ -389,15 +409,10 @@ def _filled(text: str) -> str:
 
 
 def _exactly(value: str, raw: str) -> str:
-    """A JSON value as text. A parser reads numbers as doubles, so one that fills a double is looked up as it was sent."""
-    text = f"cast({value} as varchar)"
+    """A JSON value as text, a number as it was sent."""
     unquoted = f"({value} ->> '$')"
-    digits = f"regexp_extract_all({raw}, '-?[0-9]+\\.[0-9]+')"
-    sent = f"list_filter({digits}, lambda d: try_cast(d as double) = try_cast({text} as double))[1]"
-    return (
-        f"case when starts_with({value}, '\"') then {normalise.trimmed(unquoted)}"
-        f" when length({text}) > 14 then coalesce({sent}, {text}) else {text} end"
-    )
+    number = digits.as_sent(f"cast({value} as varchar)", raw)
+    return f"case when starts_with({value}, '\"') then {normalise.trimmed(unquoted)} else {number} end"
 
 
 def _types(properties: str) -> str:

@@ -1,0 +1,46 @@
+"""Numbers with all digits that were sent, as SQL: money is decimal (spec 1, section 3).
+
+The engine's JSON parser keeps a whole number of any length, but reads one with a point as a double, and so writes it
+again with at most 17 digits. What was sent still stands in the text of the line, where it is found by the double that it
+makes.
+"""
+
+from __future__ import annotations
+
+from eventpipe.sql import literal
+
+_SHORT = 14
+"""So short a text of a double says all that was sent."""
+
+_WITH_POINT = r"-?[0-9]+\.[0-9]+"
+
+
+def as_sent(number: str, text: str) -> str:
+    """The text `number`, or where it is that of a double, the first number of the JSON `text` that makes this double."""
+    same = f"list_filter({_numbers(text)}, lambda d: try_cast(d as double) = try_cast({number} as double))[1]"
+    return f"case when length({number}) > {_SHORT} then coalesce({same}, {number}) else {number} end"
+
+
+def lost(text: str) -> str:
+    """The numbers in the JSON `text` that the engine writes otherwise; null where there are none to look at."""
+    long = literal(f"[0-9.]{{{_SHORT + 1}}}")
+    numbers = f"list_filter({_numbers(text)}, lambda d: length(d) > {_SHORT} and {_rewritten('d')} <> d)"
+    return f"case when regexp_matches({text}, {long}) then list_distinct({numbers}) end"
+
+
+def restored(document: str, numbers: str) -> str:
+    """The JSON `document`, which the engine has written again, with these `numbers`, which are lost in it."""
+    written = f"'([:,\\[]\\s*)' || replace({_rewritten('d')}, '.', '\\.') || '\\b'"
+    one_by_one = (
+        f"list_reduce(list_prepend(cast({document} as varchar), {numbers}),"
+        f" lambda text, d: regexp_replace(text, {written}, '\\1' || d, 'g'))"
+    )
+    return f"case when len({numbers}) > 0 then {one_by_one} else {document} end"
+
+
+def _numbers(text: str) -> str:
+    return f"regexp_extract_all({text}, {literal(_WITH_POINT)})"
+
+
+def _rewritten(number: str) -> str:
+    return f"cast(json_extract('[' || {number} || ']', '$[0]') as varchar)"
