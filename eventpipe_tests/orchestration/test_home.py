@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine, event, text
 
 from eventpipe.defs.home import SETTINGS, dagster_home, open_instance
@@ -50,7 +51,9 @@ def test_a_run_can_be_read_while_it_goes_on_and_opens_its_files_once(tmp_path: P
 
     with open_instance(made) as instance, connections() as opened:
         assert job.execute_in_process(instance=instance).success
-        with instance.event_log_storage.index_connection() as connection:
+        events = instance.event_log_storage
+        assert isinstance(events, SqliteEventLogStorage)
+        with events.index_connection() as connection:
             assert connection.execute(text("pragma synchronous")).scalar() == 1
             assert connection.execute(text("pragma journal_mode")).scalar() == "wal"
     connected, *read = told
