@@ -12,7 +12,8 @@ from eventpipe.sql import literal
 _SHORT = 14
 """So short a text of a double says all that was sent."""
 
-_WITH_POINT = r"-?[0-9]+\.[0-9]+"
+# Also in texts, like a time of day: what is found is a number of JSON nevertheless, which has no zeros before it.
+_WITH_POINT = r"-?(?:0|[1-9][0-9]*)\.[0-9]+"
 
 
 def as_sent(number: str, text: str) -> str:
@@ -24,7 +25,7 @@ def as_sent(number: str, text: str) -> str:
 def lost(text: str) -> str:
     """The numbers in the JSON `text` that the engine writes otherwise; null where there are none to look at."""
     long = literal(f"[0-9.]{{{_SHORT + 1}}}")
-    numbers = f"list_filter({_numbers(text)}, lambda d: length(d) > {_SHORT} and {_rewritten('d')} <> d)"
+    numbers = f"list_filter({_numbers(text)}, lambda d: case when length(d) > {_SHORT} then {_rewritten('d')} <> d end)"
     return f"case when regexp_matches({text}, {long}) then list_distinct({numbers}) end"
 
 
