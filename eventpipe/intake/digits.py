@@ -17,9 +17,11 @@ _WITH_POINT = r"-?(?:0|[1-9][0-9]*)\.[0-9]+"
 
 
 def as_sent(number: str, text: str) -> str:
-    """The text `number`, or where it is that of a double, the first number of the JSON `text` that makes this double."""
-    same = f"list_filter({_numbers(text)}, lambda d: try_cast(d as double) = try_cast({number} as double))[1]"
-    return f"case when length({number}) > {_SHORT} then coalesce({same}, {number}) else {number} end"
+    """The text `number`; where the engine wrote it, the first number of the JSON `text` that it writes so."""
+    numbers = _numbers(text)
+    lost = f"list_filter({numbers}, lambda d: {_rewritten('d')} = {number})[1]"
+    sent = f"case when not list_contains({numbers}, {number}) then {lost} end"
+    return f"case when length({number}) > {_SHORT} then coalesce({sent}, {number}) else {number} end"
 
 
 def lost(text: str) -> str:

@@ -160,6 +160,10 @@ def test_an_expression_computes_a_field_from_several(tmp_path: Path) -> None:
     assert rows.select("event_name", "value").rows() == [("cart.seen", Decimal("3.3")), ("cart.left", None)]
 
 
+KEY = "00012345678901234"
+"""A text, though of digits: with the value of another field, and none of its zeros to lose."""
+
+
 def test_a_line_that_an_expression_cannot_compute_is_rejected_and_costs_no_other(tmp_path: Path) -> None:
     quantity = "cast(quantity as integer)"
     source = {
@@ -174,7 +178,7 @@ def test_a_line_that_an_expression_cannot_compute_is_rejected_and_costs_no_other
             "dedupe_key": {"sql": "key"},
         }
     }
-    whole = {"c": "1", "quantity": 3, "price": 12345678901.0001, "day": "05.01.2026", "key": 7}
+    whole = {"c": "1", "quantity": 3, "price": 12345678901.0001, "day": "05.01.2026", "key": KEY, "n": 12345678901234.0}
     records = [
         whole,
         {**whole, "quantity": "x"},
@@ -188,7 +192,7 @@ def test_a_line_that_an_expression_cannot_compute_is_rejected_and_costs_no_other
         ["goal_value.required", "occurred_at.invalid"],
         ["value.invalid"],
     ]
-    assert rows.select("value", "order_id", "dedupe_key").row(0) == (Decimal("37037036703.0003"), "3", "7")
+    assert rows.select("value", "order_id", "dedupe_key").row(0) == (Decimal("37037036703.0003"), "3", KEY)
 
 
 def test_an_expression_may_make_properties(tmp_path: Path) -> None:
