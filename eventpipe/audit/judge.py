@@ -6,6 +6,7 @@ It gets the expectations and the frames, and gives the findings. Where this proc
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -90,6 +91,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the run ends this process by its closed input
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)  # whatever the library prints
+        gc.set_threshold(50_000)  # as in `eventpipe.cli.main`
         suites.library()
         question = sys.stdin.buffer.read()
         if question:

@@ -21,7 +21,6 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import betainc, ndtri
 
 from eventpipe.project.audit_rules import Incident, VolumeRules
 
@@ -294,6 +293,8 @@ def _sums(values: npt.NDArray[Any], ends: npt.NDArray[np.int64], width: int) -> 
 
 def _poisson_scores(counts: Matrix, totals: Matrix, periods: Matrix) -> Matrix:
     """How unlikely `counts` are after `totals` in so many periods, in standard deviations of a normal distribution."""
+    from scipy.special import betainc, ndtri  # late: a project needs a past of weeks before it needs these
+
     shape, chance = totals + 0.5, periods / (periods + 1)
     below = betainc(shape, counts + 1, chance)
     above = np.where(counts > 0, betainc(np.maximum(counts, 1), shape, 1 - chance), 1.0)

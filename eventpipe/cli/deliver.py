@@ -98,6 +98,8 @@ def ls(
     elif rows:
         cells = [(row["trigger_id"], row["automation"], _fate(row)) for row in rows]
         out().print(table(("trigger", "automation", "what became of it"), cells, whole=(0,)))
+    elif status is None and automation is None:
+        out().print("There are no deliveries yet: no automation has fired.")
     else:
         out().print("There is no such delivery.")
 

@@ -1,20 +1,20 @@
-"""Dagster's own state, in the project's state folder: its settings, and how it is written to.
+"""Dagster's own state, in the project's state folder.
 
-Here: `dagster.yaml` and opening the instance. Not here: definitions.
+Here: `dagster.yaml` and opening the instance. Not here: definitions, and how its files are written (`storage`).
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
-from sqlalchemy import Engine, event
+from dagster._core.instance.ref import InstanceRef
 
+from eventpipe.defs.storage import kept_open
 from eventpipe.project.folder import Project
 
 SETTINGS: Final = """\
@@ -58,36 +58,6 @@ def dagster_home(project: Project) -> Path:
 @contextmanager
 def open_instance(project: Project) -> Iterator[dg.DagsterInstance]:
     """The project's Dagster instance, for a run in this process."""
-    home = dagster_home(project)
-    with _sparing_the_disk(home), dg.DagsterInstance.from_config(str(home)) as instance:
+    home = str(dagster_home(project))
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=kept_open(home))) as instance:
         yield instance
-
-
-@contextmanager
-def _sparing_the_disk(home: Path) -> Iterator[None]:
-    """Lets this process write to Dagster's SQLite files in `home` without syncing the disk for every event.
-
-    Dagster opens a connection for each event, and SQLite syncs when it commits, and again when a file's last
-    connection closes: 2,900 syncs for a run of 190 events, 18 s on a disk that takes 6 ms for each, 30 of them with
-    this. In WAL mode a commit needs no sync for the file to stay whole, only for the commit to outlast a power cut,
-    and a connection that stays open spares those of closing. This is the UI's record; what counts is in the ops store.
-    """
-    with ExitStack() as opened:
-        kept: set[str] = set()
-
-        def on_connect(connection: Any, _record: Any) -> None:
-            if not isinstance(connection, sqlite3.Connection):
-                return
-            file = connection.execute("pragma database_list").fetchone()[2]
-            if not Path(file).is_relative_to(home):
-                return
-            connection.execute("pragma synchronous = normal")
-            if file not in kept:
-                kept.add(file)
-                connection.execute("pragma journal_mode = wal")
-                keeper = opened.enter_context(closing(sqlite3.connect(file, check_same_thread=False)))
-                keeper.execute("select count(*) from sqlite_master").fetchone()
-
-        event.listen(Engine, "connect", on_connect)
-        opened.callback(event.remove, Engine, "connect", on_connect)
-        yield

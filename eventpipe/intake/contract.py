@@ -11,27 +11,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from eventpipe.identity.blocked import blocked_sql
-from eventpipe.intake import normalise
+from eventpipe.intake import digits, normalise
 from eventpipe.intake.definitions import DefinitionSql
+from eventpipe.intake.reasons import by_definition, is_uncomputed, observed, reasons
 from eventpipe.intake.second_look import SecondLook
 from eventpipe.intake.sent import Sent
-from eventpipe.project.codes import currencies
 from eventpipe.project.definitions import Registry
 from eventpipe.project.settings import Settings
 from eventpipe.project.sources import SourceProfile
-from eventpipe.project.vocabulary import DEFAULT_IDENTIFIERS, GOAL_TYPES, GOAL_TYPES_WITH_VALUE
-from eventpipe.sql import identifier, literal, literals, one_of
+from eventpipe.project.vocabulary import DEFAULT_IDENTIFIERS
+from eventpipe.sql import identifier, literal, literals
 
 # An event may lie ahead of its landing date by clock differences and time zones, not by more.
 AHEAD = timedelta(hours=24)
-
-# Reasons that a definition gives rise to, where the event itself did not send the field.
-_FILLED_BY_DEFINITION = {
-    "'value.invalid'": "sent_value",
-    "'currency.invalid'": "sent_currency",
-    "'goal_type.unknown'": "sent_goal_type",
-    "'goal_value.required'": "sent_goal_type",
-}
 
 _STATUSES = ("accepted", "rejected")
 
@@ -99,14 +91,14 @@ class Contract:
         # A phone number costs a call into Python: not where nobody sends any.
         sends_phones = sent.phone != "null" or "phone" in plan_targets(self.registry)
         phone = normalise.phone("mapped_phone", profile.default_region) if sends_phones else "null::varchar"
-        reasons = self._reasons(latest, earliest)
+        found = reasons(profile, latest, earliest, sent.uncomputed)
         if look.exceeding:
-            reasons.append((look.too_many("complete.line", "complete.index"), "'cardinality.exceeded'"))
-        observed: list[tuple[str, str]] = []
+            found.append((look.too_many("complete.line", "complete.index"), "'cardinality.exceeded'"))
+        remarked: list[tuple[str, str]] = []
         if any(definition.mode == "observe" for definition in self.registry.definitions):
-            reasons, observed = _by_definition(reasons)
-        any_reason = " or ".join(f"coalesce({condition}, false)" for condition, _ in reasons)
-        listed = ", ".join(f"case when {condition} then {code} end" for condition, code in reasons)
+            found, remarked = by_definition(found)
+        any_reason = " or ".join(f"coalesce({condition}, false)" for condition, _ in found)
+        listed = ", ".join(f"case when {condition} then {code} end" for condition, code in found)
         return f"""
 with records as ({records}),
 sent as (
@@ -131,6 +123,7 @@ sent as (
         cast({sent.extra} as json) as extra,
         cast({sent.traits} as json) as traits,
         {sent.deletion} as deletion,
+        {"".join(f"{condition} as {is_uncomputed(name)}, " for name, condition in sent.uncomputed.items())}
         {normalise.trimmed(sent.deleted_at)} as sent_deleted_at,
         {sent.given} as given
     from records
@@ -228,51 +221,13 @@ select
     deleted_at,
     {self._flags(plan)} as flags,
     cast(case when reasons is null then {plan.coercions()}{self._value_coercion()} else 0 end as bigint) as coercions,
-    {_observed(observed)} as violations,
+    {observed(remarked)} as violations,
     reasons,
     case when reasons is not null then rtrim(raw, chr(10) || chr(13)) end as raw,
     fault is not distinct from 'encoding.invalid' as raw_is_base64,
     cast({plan.version()} as varchar) as definition_version,
     export
 from judged"""
-
-    def _reasons(self, latest: str, earliest: str) -> list[tuple[str, str]]:
-        """Pairs of a condition and the SQL of its reason code. A faulty line has its fault and nothing else."""
-        read = "fault is null"
-        tracked = f"{read} and kind not in ('identify', 'alias')"
-        live = f"{read} and deletion is distinct from 'deleted'"
-        found = [
-            ("fault is not null", "fault"),
-            (f"{read} and (starts_with(properties, '\"') or starts_with(traits, '\"'))", "'json.invalid'"),
-            (f"{tracked} and coalesce(trimmed_name, '') = ''", "'event_name.missing'"),
-            (f"{tracked} and strlen(trimmed_name) > 100", "'event_name.length'"),
-            (f"{read} and written_at is not null and read_at is null", "'occurred_at.invalid'"),
-            (f"{read} and (read_at < {earliest} or read_at > {latest})", "'occurred_at.range'"),
-            (f"{read} and sent_deleted_at is not null and deleted_at is null", "'deleted_at.invalid'"),
-            (f"{read} and mapped_value is not null and value_text is not null and value is null", "'value.invalid'"),
-            (
-                f"{read} and written_currency is not null and not {_is_currency('written_currency')}",
-                "'currency.invalid'",
-            ),
-            (f"{read} and not {one_of('goal_type', GOAL_TYPES)}", "'goal_type.unknown'"),
-            (
-                f"{live} and {one_of('goal_type', GOAL_TYPES_WITH_VALUE)} and value_text is null",
-                "'goal_value.required'",
-            ),
-            (f"{live} and not observes and len(violations) > 0", "null"),
-        ]
-        if self.profile.name_rule == "notifuse":
-            legal = "regexp_full_match(trimmed_name, '[a-z0-9_./-]+')"
-            found.insert(2, (f"{tracked} and trimmed_name <> '' and not {legal}", "'event_name.format'"))
-        if self.profile.registry == "closed":
-            found.insert(1, (f"{tracked} and trimmed_name <> '' and definition is null", "'event_name.unknown'"))
-        if self.profile.identifiers == "required":
-            found.append((f"{read} and identifiers is null", "'identifier.missing'"))
-        if self.profile.identifier_rule == "exactly_one":
-            found.append((f"{read} and given > 1", "'identifier.ambiguous'"))
-        if not self.profile.coerce:
-            found.append((f"{read} and starts_with(mapped_value, '\"') and value is not null", "'value.invalid'"))
-        return found
 
     def _set(self, others: list[str], previous: list[str]) -> str:
         """The usable identifiers as JSON text, in the declared order of strength; null when there is none.
@@ -329,29 +284,6 @@ def _midnight(day: date) -> str:
     return f"timestamptz {literal(day.isoformat() + ' 00:00:00+00')}"
 
 
-def _by_definition(reasons: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The reasons where none are due to a definition that only observes, and those that are."""
-    strict, observed = [], []
-    for condition, code in reasons:
-        sent = _FILLED_BY_DEFINITION.get(code)
-        if sent is None:
-            strict.append((condition, code))
-        else:
-            strict.append((f"({condition}) and not (observes and {sent} is null)", code))
-            observed.append((f"({condition}) and observes and {sent} is null", code))
-    return strict, observed
-
-
-def _observed(more: list[tuple[str, str]]) -> str:
-    """What an observing definition would have rejected the event for; null where that is nothing."""
-    if not more:
-        return "null::varchar[]"
-    listed = ", ".join(f"case when {condition} then {code} end" for condition, code in more)
-    found = f"list_filter(list_concat(violations, [{listed}]), lambda r: r is not null)"
-    live = "reasons is null and observes and deletion is distinct from 'deleted'"
-    return f"case when {live} and len({found}) > 0 then {found} end"
-
-
 def _of(values: tuple[str, ...], value: str) -> str:
     """One of a few values. An enum is written to Parquet, where it is text, without a look at each row's characters."""
     return f"{literal(value)}::enum({literals(values)})"
@@ -372,12 +304,6 @@ def plan_targets(registry: Registry) -> frozenset[str]:
     )
 
 
-def _is_currency(code: str) -> str:
-    """ISO 4217, looked up in one text: DuckDB would make a join of an `in` this long."""
-    known = " ".join(sorted(currencies()))
-    return f"(regexp_full_match({code}, '[A-Z]{{3}}') and contains({literal(known)}, {code}))"
-
-
 def _given_json(value: str) -> str:
     """A JSON value, null where it is JSON null or an empty string."""
     return f"case when {value} not in ('null', '\"\"') then {value} end"
@@ -389,15 +315,10 @@ def _filled(text: str) -> str:
 
 
 def _exactly(value: str, raw: str) -> str:
-    """A JSON value as text. A parser reads numbers as doubles, so one that fills a double is looked up as it was sent."""
-    text = f"cast({value} as varchar)"
+    """A JSON value as text, a number as it was sent."""
     unquoted = f"({value} ->> '$')"
-    digits = f"regexp_extract_all({raw}, '-?[0-9]+\\.[0-9]+')"
-    sent = f"list_filter({digits}, lambda d: try_cast(d as double) = try_cast({text} as double))[1]"
-    return (
-        f"case when starts_with({value}, '\"') then {normalise.trimmed(unquoted)}"
-        f" when length({text}) > 14 then coalesce({sent}, {text}) else {text} end"
-    )
+    number = digits.as_sent(f"cast({value} as varchar)", raw)
+    return f"case when starts_with({value}, '\"') then {normalise.trimmed(unquoted)} else {number} end"
 
 
 def _types(properties: str) -> str:

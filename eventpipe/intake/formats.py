@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from eventpipe.intake import records, strict
+from eventpipe.intake import digits, records, strict
 from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
 from eventpipe.intake.exports import Export
@@ -236,7 +236,8 @@ def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
         raise ExportRefused("file.document", "the document is not valid JSON, or neither a list nor an object")
     if kind[0] == "OBJECT":
         return [text]
-    found = connection.execute("select unnest(from_json($1, '[\"JSON\"]'))", [text]).fetchall()
+    opened = f"select unnest(from_json($1, '[\"JSON\"]')) as element, {digits.lost('$1')} as lost"
+    found = connection.execute(f"select {digits.restored('element', 'lost')} from ({opened})", [text]).fetchall()
     return ["null" if element is None else str(element) for (element,) in found]
 
 
@@ -274,11 +275,15 @@ def _parquet(opening: _Opening) -> Reading:
             raise ExportRefused("file.corrupt", detail) from error
 
     [(count,)] = asked(f"select count(*) from {table}")
-    columns = [name for name, *_ in asked(f"describe from {table}")]
+    types = {name: str(kind) for name, kind, *_ in asked(f"describe from {table}")}
+    columns = list(types)
+    raw = "json_merge_patch('{}', row_)"
+    if any("DECIMAL" in kind for kind in types.values()):
+        raw = digits.restored(raw, digits.lost("cast(row_ as varchar)"))
     lines = (
         "(select file_row_number + 1 as line, null::varchar as fault, true as suspect, 1::bigint as export,"
-        f" cast(json_merge_patch('{{}}', to_json(columns_)) as varchar) as raw from (select file_row_number,"
-        f" struct_pack(*columns(* exclude (file_row_number))) as columns_ from {table}))"
+        f" cast({raw} as varchar) as raw from (select file_row_number,"
+        f" to_json(struct_pack(*columns(* exclude (file_row_number)))) as row_ from {table}))"
     )
     query, sent = _of_json(opening, lines, columns)
     stream = opening.stream

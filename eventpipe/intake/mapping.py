@@ -9,6 +9,7 @@ from dataclasses import replace
 import sqlglot
 from sqlglot import exp
 
+from eventpipe.intake import digits
 from eventpipe.intake.document import Document
 from eventpipe.intake.presets import as_object, known_kind, sent_by
 from eventpipe.intake.sent import Sent
@@ -29,6 +30,7 @@ def sent_from(profile: SourceProfile, document: Document, file: str, columns: Co
     reader = _Reader(document, columns)
     changes: dict[str, object] = {}
     others: dict[str, str] = {}
+    uncomputed: dict[str, str] = {}
     for name, entry in profile.map.items():
         if name in _JSON_FIELDS:
             changes[name] = as_object(reader.json(entry))
@@ -46,7 +48,10 @@ def sent_from(profile: SourceProfile, document: Document, file: str, columns: Co
             others[name] = reader.text(entry)
         if name == "deleted_at":
             changes["deletion"] = reader.deletion(entry)
+        if isinstance(entry, SqlField):
+            uncomputed[name] = reader.cannot_compute(entry)
     changes["other_identifiers"] = others
+    changes["uncomputed"] = uncomputed
     if profile.preset is None and "properties" not in profile.map:
         changes["properties"] = reader.rest(profile)
     return replace(sent, **changes)  # type: ignore[arg-type]  # keys are names of Sent's fields, checked above
@@ -66,6 +71,8 @@ class _Reader:
     def __init__(self, document: Document, columns: Collection[str]) -> None:
         self._document = document
         self._columns = columns
+        self._expressions: dict[str, str] = {}
+        self._reads = 0
 
     def path(self, field: str) -> tuple[str, ...]:
         return (field,) if field in self._columns else tuple(field.split("."))
@@ -106,10 +113,25 @@ class _Reader:
                 node[last] = None
         return f"json_merge_patch(doc, {literal(json.dumps(used, ensure_ascii=False))})"
 
+    def cannot_compute(self, entry: SqlField) -> str:
+        """True where the expression has no value for a record (a cast that fails), which is not that its value is null."""
+        return f"{self._tried(entry)} is null"
+
     def _expression(self, entry: SqlField) -> str:
-        tree = sqlglot.parse_one(entry.expression, read="duckdb")
-        for column in list(tree.find_all(exp.Column)):
-            # The engine moves the cast of a struct's field to where the field is read, which is outside of try().
-            column.replace(exp.Var(this=f"({self._document.text(self.path(column.name))} || '')"))
-        # A value that the expression cannot compute (a cast that fails) is null and judged as such.
-        return f"try({tree.sql(dialect='duckdb')})"
+        return f"({self._tried(entry)}).value"
+
+    def _tried(self, entry: SqlField) -> str:
+        """A struct with the `value` of an expression; null where it cannot be computed."""
+        if entry.expression not in self._expressions:
+            tree = sqlglot.parse_one(entry.expression, read="duckdb").transform(self._read)
+            self._expressions[entry.expression] = f"try({{'value': {tree.sql(dialect='duckdb')}}})"
+        return self._expressions[entry.expression]
+
+    def _read(self, node: exp.Expression) -> exp.Expression:
+        if not isinstance(node, exp.Column):
+            return node
+        text = digits.as_sent(self._document.text(self.path(node.name)), "doc")
+        # Each time a field is read it is spelled differently. What occurs twice the engine computes once, and the cast of a
+        # struct's field where the field is read: both outside of the try(), where it would cost the whole export.
+        self._reads += 1
+        return exp.Var(this=f"[{text}, '{self._reads}'][1]")

@@ -9,7 +9,7 @@ from eventpipe.intake import strict
 from eventpipe.intake.document import Document
 from eventpipe.intake.sent import Sent
 from eventpipe.project.vocabulary import KINDS
-from eventpipe.sql import literal, one_of
+from eventpipe.sql import json_path, literal, one_of
 
 # How deep an object may nest that is written as a string; the line's own limit does not see into it.
 _PACKED_DEPTH = 32
@@ -154,12 +154,14 @@ def _customerio(document: Document, file: str) -> Sent:
     from_file = next((part for part in named.groups() if part), "track") if named else "track"
     from_file = {"identifie": "identify", "aliase": "alias"}.get(from_file, from_file)
     # v2 says type: person beside the action; v1 says type: event.
-    kind = known_kind(f"coalesce({document.text(('action',))}, {document.text(('type',))}, {literal(from_file)})")
+    called = f"coalesce({document.text(('action',))}, {document.text(('type',))}, {literal(from_file)})"
+    kind = known_kind(called)
+    # That a person belongs to a group happened to the person; the traits are the group's.
+    is_group = f"lower({called}) = 'group'"
     attributes = _first_object(document, "attributes")
     identifies = f"{kind} = 'identify'"
-    traits = (
-        f"coalesce({_first_object(document, 'traits', 'context.traits')}, case when {identifies} then {attributes} end)"
-    )
+    given = _first_object(document, "traits", "context.traits")
+    traits = f"coalesce({given}, case when {identifies} then {attributes} end)"
     name = _first(document, "name", "event_text", "event")
     device = f"nullif(trim({_first(document, 'identifiers.anonymous_id', 'anonymous_id', 'anonymousId')}), '')"
     # Pipelines: the device, or where that is named beside it, the user id or address of before.
@@ -167,7 +169,8 @@ def _customerio(document: Document, file: str) -> Sent:
     is_address = f"contains({previous}, '@')"
     is_user = f"not {is_address} and {previous} <> {device}"
     return Sent(
-        event_name=f"case {kind} when 'track' then {name} when 'identify' then 'identify'"
+        event_name=f"case {kind} when 'track' then coalesce({name}, case when {is_group} then 'group' end)"
+        f" when 'identify' then 'identify'"
         f" when 'alias' then 'alias' else coalesce({name}, {kind}) end",
         kind=kind,
         occurred_at=_first(document, "timestamp", "original_timestamp", "sent_at", "received_at"),
@@ -191,10 +194,23 @@ def _customerio(document: Document, file: str) -> Sent:
         dedupe_key=_first(document, "id", "messageId"),
         properties=(
             f"case when {kind} not in ('identify', 'alias') then"
-            f" coalesce({_first_object(document, 'data', 'properties')}, {attributes}) end"
+            f" coalesce({_first_object(document, 'data', 'properties')}, {attributes},"
+            f" case when {is_group} then {_group(document)} end) end"
         ),
-        traits=traits,
+        traits=f"case when {traits} is not null then case when not {is_group} then {traits} end end",
     )
+
+
+def _group(document: Document) -> str:
+    """What a Pipelines `group` call tells of the group. Such calls are rare: nobody else's line is parsed for their names."""
+
+    def either(*names: str) -> str:
+        return _coalesce([f"json_extract_string(doc, {json_path((name,))})" for name in names])
+
+    own = _named(
+        [("group_id", either("groupId", "group_id")), ("object_type_id", either("objectTypeId", "object_type_id"))]
+    )
+    return f"json_merge_patch(coalesce({_first_object(document, 'traits')}, '{{}}'), coalesce({own}, '{{}}'))"
 
 
 def _arsel(document: Document, _file: str) -> Sent:

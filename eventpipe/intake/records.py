@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventpipe.intake import strict
+from eventpipe.intake import digits, strict
 from eventpipe.intake.document import Document, mentions
 from eventpipe.sql import json_path, literal
 
@@ -59,12 +59,11 @@ def from_many(
     outer = f"json_merge_patch(raw, {literal(_patch(path))})"
     elements = f"from_json(json_extract(raw, {json_path(path)}), '[\"JSON\"]')"
     single = "[{'index': null::bigint, 'doc': raw}]"
-    many = (
-        f"list_transform({elements}, lambda element, place: {{'index': place - 1, 'doc': {_beside('element', outer)}}})"
-    )
+    whole = digits.restored(_beside("element", outer), "lost")
+    many = f"list_transform({elements}, lambda element, place: {{'index': place - 1, 'doc': {whole}}})"
     opened = f"""
         select line, fault, export, unnest(case when {listed} then {many} else {single} end) as element
-        from (select line, raw, export, coalesce(fault, {missing}) as fault from ({checked}))"""
+        from (select line, raw, export, coalesce(fault, {missing}) as fault, {digits.lost("raw")} as lost from ({checked}))"""
     faulty = "coalesce(fault, case when element.index is not null and not starts_with(element.doc, '{') then 'json.invalid' end)"
     return _parsed(
         f"select line, element.index as index, element.doc as raw,"

@@ -13,8 +13,8 @@ class Sent:
     """SQL over the columns `j` (parsed struct) and `doc` (JSON text) of a record. `null` where nothing is sent.
 
     Text unless said: `value` is JSON (so that a number sent as text can be told), `properties`, `extra` and `traits`
-    are JSON objects, `deletion` is null, `deleted` or `restored`, `given` counts the identifiers that were sent,
-    `more` is a JSON list of [type, value] for identifiers beyond the four columns.
+    are JSON objects, `deletion` is null, `deleted` or `restored`, `given` counts the identifiers that were sent.
+    `uncomputed` tells by field when the expression of a `map` has no value for a record.
     """
 
     event_name: str = "null"
@@ -41,6 +41,7 @@ class Sent:
     deleted_at: str = "null"
     deleted_at_format: str | None = None
     given: str = "null"
+    uncomputed: dict[str, str] = field(default_factory=dict)
 
 
 TEXT_FIELDS = tuple(

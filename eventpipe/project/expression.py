@@ -33,6 +33,7 @@ FUNCTIONS: Final = (
     "greatest",
     "if",
     "json_extract_string",
+    "json_object",
     "least",
     "left",
     "length",
@@ -90,6 +91,7 @@ _ALLOWED: Final[frozenset[type[exp.Expr]]] = frozenset(
         *(exp.Concat, exp.Lower, exp.Upper, exp.Trim, exp.Replace, exp.Pad, exp.Format, exp.Length),
         *(exp.Left, exp.Right, exp.Substring, exp.SplitPart, exp.MD5, exp.SHA2),
         *(exp.RegexpExtract, exp.RegexpLike, exp.RegexpReplace),
+        *(exp.JSONObject, exp.JSONKeyValue),
         *(exp.JSONExtractScalar, exp.JSONPath, exp.JSONPathRoot, exp.JSONPathKey, exp.JSONPathSubscript),
         *(exp.StrToTime, exp.TimeToStr, exp.UnixToTime, exp.TimestampFromParts),
         *(exp.TimestampTrunc, exp.DateTrunc, exp.Var),
@@ -213,6 +215,8 @@ def _check(node: exp.Expr) -> None:
         if isinstance(node, exp.Dot):
             raise _refusal("a function or column of a schema is not accepted")
         raise _refusal(f"{type(node).__name__} is not accepted")
+    elif isinstance(node, exp.JSONObject) and any(node.args[key] for key in node.args if key != "expressions"):
+        raise _refusal("a clause in json_object() is not accepted: it takes names and values")
     elif isinstance(node, exp.DataType) and node.this not in _TYPES:
         raise _refusal("a cast to this type is not accepted")
 

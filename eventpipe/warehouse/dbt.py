@@ -83,12 +83,14 @@ class Dbt:
         os.environ["EVENTPIPE_WAREHOUSE_FILE"] = str(self._project.warehouse)
         os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
         result = dbtRunner(manifest=manifest).invoke([command, *self._options(), *arguments])
-        if result.exception is not None or result.result is None:
-            raise StageFailed(
-                f"dbt {command} could not start: {str(result.exception).strip()[:500]} "
-                f"(log: {self._project.state}/dbt/logs)"
-            )
-        return result.result
+        if result.exception is None and result.result is not None:
+            return result.result
+        if result.exception is not None and not isinstance(result.exception, Exception):
+            raise result.exception  # an interrupt, which dbt catches like everything else
+        raise StageFailed(
+            f"dbt {command} ended early: {_why(result.exception)} The published tables are untouched; run again, and if it "
+            f"happens again, see the log. (log: {self._project.state}/dbt/logs/dbt.log)"
+        )
 
     def _options(self) -> list[str]:
         return [
@@ -128,6 +130,14 @@ def _about(node: Any) -> str:
     attached = getattr(node, "attached_node", None)
     read = [attached] if attached else [each for each in node.depends_on.nodes if each.startswith("model.")]
     return str(read[0]).rpartition(".")[2] if read and str(node.resource_type) == "test" else str(node.name)
+
+
+def _why(error: Exception | None) -> str:
+    """What ended dbt. Some exceptions have no words of their own, and dbt may end without one."""
+    if error is None:
+        return "it does not say why."
+    said = " ".join(str(error).split())[:500]
+    return f"{type(error).__name__}: {said}" if said else f"{type(error).__name__}, without a message."
 
 
 def _one_line(message: str | None) -> str:

@@ -158,9 +158,18 @@ def test_deliveries_are_shown_sent_listed_and_replayed(tmp_path: Path, call: Cal
 
 
 @pytest.mark.parametrize(
-    "command", [["deliver"], ["deliver", "--dry-run"], ["deliveries", "ls"], ["automations", "ls"]]
+    ("command", "told"),
+    [
+        (["deliver"], ""),
+        (["deliver", "--dry-run"], "Nothing is due."),
+        (["deliveries", "ls"], "There are no deliveries yet"),
+        (["deliveries", "ls", "--status", "dead"], "There is no such delivery."),
+        (["automations", "ls"], ""),
+    ],
 )
-def test_looking_at_a_project_that_never_ran_makes_nothing(tmp_path: Path, call: Call, command: list[str]) -> None:
+def test_looking_at_a_project_that_never_ran_makes_nothing(
+    tmp_path: Path, call: Call, command: list[str], told: str
+) -> None:
     made = builders.project(tmp_path)
-    call(*command, "--project", made.root).good()
+    assert told in call(*command, "--project", made.root).good().out
     assert not is_made(made.ops)

@@ -241,14 +241,12 @@ def test_a_shop_without_a_preset_is_mapped_field_by_field(tmp_path: Path) -> Non
     assert row["landed_on"] == date(2026, 1, 5)
 
 
-def test_what_an_expression_cannot_compute_is_no_value_and_a_time_it_cannot_read_a_reason(
-    tmp_path: Path,
-) -> None:
+def test_what_an_expression_cannot_compute_and_a_time_that_cannot_be_read_are_reasons(tmp_path: Path) -> None:
     at = "04/01/2026 08:26"
     content = f"Invoice,Date,Customer,Quantity,Price\n1,{at},a,six,2\n2,yesterday,a,1,2\n3,{at},a,1,2\n"
     rows = shop(tmp_path, content)
     assert rows["value"].to_list() == [None, Decimal(2), Decimal(2)]
-    assert reasons(rows) == [[], ["occurred_at.invalid"], []]
+    assert reasons(rows) == [["value.invalid"], ["occurred_at.invalid"], []]
 
 
 def test_rejected_records_keep_their_bytes(tmp_path: Path) -> None:

@@ -173,16 +173,20 @@ def test_customerio_pipelines_calls(tmp_path: Path) -> None:
             "anonymousId": "x",
             "context": {"traits": {"email": "not@identifier.co"}},
         },
+        {"type": "group", "groupId": "g1", "objectTypeId": "1", "traits": {"email": "team@b.co"}, **both},
     )
-    assert rows["kind"].to_list() == ["track", "identify", "alias", "track"]
-    assert rows["event_name"].to_list() == ["Order Completed", "identify", "alias", "seen"]
+    assert rows["kind"].to_list() == ["track", "identify", "alias", "track", "track"]
+    assert rows["event_name"].to_list() == ["Order Completed", "identify", "alias", "seen", "group"]
+    assert json.loads(rows["properties"][4]) == {"email": "team@b.co", "group_id": "g1", "object_type_id": "1"}
+    assert rows["traits"].to_list()[1:] == ['{"email":"a@b.co"}', None, '{"email":"not@identifier.co"}', None]
     assert [json.loads(each) for each in rows["identifiers"]] == [
         [["customer_id", "c1"], ["anonymous_id", "x"]],
         [["customer_id", "c1"], ["email", "a@b.co"], ["anonymous_id", "x"]],
         [["customer_id", "c1"], ["anonymous_id", "x"]],
         [["anonymous_id", "x"]],
+        [["customer_id", "c1"], ["anonymous_id", "x"]],
     ]
-    assert rows["dedupe_key"].to_list() == ["m", "m", None, None]
+    assert rows["dedupe_key"].to_list() == ["m", "m", None, None, "m"]
     assert {at.isoformat() for at in rows["occurred_at"][:2]} == {AT}
 
 
@@ -212,6 +216,14 @@ STORAGE: dict[str, dict[str, str | None]] = {
         "user_id": "c1",
         "name": "Home",
         "properties": "{}",
+    },
+    "group": {
+        "id": "m5",
+        "sent_at": "2026-01-05T10:00:00Z",
+        "user_id": "c1",
+        "group_id": "g1",
+        "object_type_id": "1",
+        "traits": '{"plan": "gold"}',
     },
 }
 
@@ -259,4 +271,6 @@ def test_customerio_storage_exports_are_told_apart_by_their_names(ending: str, t
         "page",
         "Home",
     )
+    group = by_file[".production.7.group"]
+    assert json.loads(group["properties"]) == {"plan": "gold", "group_id": "g1", "object_type_id": "1"}
     assert {row["occurred_at"].isoformat() for row in by_file.values()} == {AT}

@@ -304,8 +304,20 @@ def test_explode_reads_each_element_of_a_list_with_the_other_fields_beside_it(tm
     assert json.loads(rows["properties"][0]) == {"n": 1, "session": {"id": "s"}}
 
 
-def test_numbers_keep_their_digits_in_a_batch_body(tmp_path: Path) -> None:
-    line = '{"events": [{"event_name": "a", "customer_id": 12345678901234567890123, "value": 149.99995}]}'
-    row = accepted(judged(tmp_path, line))
-    assert row["customer_id"] == "12345678901234567890123"
-    assert str(row["value"]) == "150.0000"
+@pytest.mark.parametrize("name", ["body.jsonl", "body.json", "list.json", "exploded.jsonl"])
+def test_numbers_keep_their_digits_where_a_text_holds_many_events(name: str, tmp_path: Path) -> None:
+    others = '"customer_id": 12345678901234567890123, "occurred_at": "2026-01-05T10:00:00Z", "note": "at 02.000, 00000000000000.25"'
+    sent = ("149.99995", "12345678901234.5678", "-0.12345000000000001", "1.50", '"12345678901234.5678"')
+    elements = ", ".join(f'{{"event_name": "a", {others}, "value": {value}}}' for value in sent)
+    content = {"list.json": f"[{elements}]", "exploded.jsonl": f'{{"rows": [{elements}]}}'}
+    made = project(tmp_path, sources={"web": {"preset": "canonical", **({"explode": "rows"} if "exp" in name else {})}})
+    export(made, content.get(name, f'{{"events": [{elements}]}}'), name=name)
+    rows = landed(made)
+    assert set(rows["customer_id"]) == {"12345678901234567890123"}
+    assert [str(value) for value in rows["value"]] == [
+        "150.0000",
+        "12345678901234.5678",
+        "-0.1235",
+        "1.5000",
+        "12345678901234.5678",
+    ]

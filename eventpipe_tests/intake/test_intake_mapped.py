@@ -154,10 +154,52 @@ def test_an_expression_computes_a_field_from_several(tmp_path: Path) -> None:
     source = {"map": {"event_name": name, "customer_id": "c", "value": value}}
     records = [
         {"c": "1", "group": "CART", "quantity": 3, "price": {"net": "1.10"}},
-        {"c": "1", "group": "Cart", "step": "left", "quantity": "x", "price": {"net": 1}},
+        {"c": "1", "group": "Cart", "step": "left", "price": {"net": 1}},
     ]
     rows = judged(tmp_path, *records, sources={"web": source})
     assert rows.select("event_name", "value").rows() == [("cart.seen", Decimal("3.3")), ("cart.left", None)]
+
+
+KEY = "00012345678901234"
+"""A text, though of digits: with the value of another field, and none of its zeros to lose."""
+
+
+def test_a_line_that_an_expression_cannot_compute_is_rejected_and_costs_no_other(tmp_path: Path) -> None:
+    quantity = "cast(quantity as integer)"
+    source = {
+        "map": {
+            "event_name": {"value": "order"},
+            "customer_id": "c",
+            # The same cast more than once, and in more than one expression.
+            "value": {"sql": f"case when {quantity} > 0 then {quantity} * cast(price as decimal(18,4)) end"},
+            "order_id": {"sql": quantity},
+            "goal_type": {"value": "purchase"},
+            "occurred_at": {"sql": "strptime(day, '%d.%m.%Y')"},
+            "dedupe_key": {"sql": "key"},
+        }
+    }
+    whole = {"c": "1", "quantity": 3, "price": 12345678901.0001, "day": "05.01.2026", "key": KEY, "n": 12345678901234.0}
+    records = [
+        whole,
+        {**whole, "quantity": "x"},
+        {**whole, "day": "5 January", "quantity": 0},
+        {**whole, "price": "1e30"},
+    ]
+    rows = judged(tmp_path, *records, sources={"web": source})
+    assert reasons(rows) == [
+        [],
+        ["property.type:order_id", "value.invalid"],
+        ["goal_value.required", "occurred_at.invalid"],
+        ["value.invalid"],
+    ]
+    assert rows.select("value", "order_id", "dedupe_key").row(0) == (Decimal("37037036703.0003"), "3", KEY)
+
+
+def test_an_expression_may_make_properties(tmp_path: Path) -> None:
+    made = {"sql": "json_object('size', size, 'parts', json_object('count', cast(n as integer)))"}
+    source = {"map": {"event_name": {"value": "a"}, "customer_id": "c", "properties": made}}
+    row = accepted(judged(tmp_path, {"c": "1", "size": "XL", "n": 2, "other": 1}, sources={"web": source}))
+    assert row["properties"] == {"size": "XL", "parts": {"count": 2}}
 
 
 def test_a_time_may_have_a_format_of_its_own(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
         "event_name": ["a"],
         "customer_id": pa.array([12345678901234567], pa.int64()),
         "occurred_at": at,
-        "value": pa.array([Decimal("12345678901.2345")], pa.decimal128(18, 4)),
+        "value": pa.array([Decimal("12345678901234.5678")], pa.decimal128(18, 4)),
         "properties": pa.array([{"n": 1, "list": [1.5, None], "text": "x", "none": None}]),
     }
     made = project(tmp_path)
@@ -38,7 +38,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     row = accepted(landed(made))
     assert row["customer_id"] == "12345678901234567"
     assert row["occurred_at"].isoformat() == "2026-01-05T10:00:00+00:00"
-    assert row["value"] == Decimal("12345678901.2345")
+    assert row["value"] == Decimal("12345678901234.5678")
     assert {name: value for name, value in row["properties"].items() if value is not None} == {
         "n": 1,
         "list": [1.5, None],

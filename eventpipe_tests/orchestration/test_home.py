@@ -1,12 +1,14 @@
 """Dagster's state in the project folder."""
 
-from __future__ import annotations
+# No postponed annotations here: Dagster compares that of `context` with a class, not with its name.
 
-import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from sqlalchemy import create_engine, text
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import Engine, event, text
 
 from eventpipe.defs.home import SETTINGS, dagster_home, open_instance
 from eventpipe_tests.builders import project
@@ -29,20 +31,44 @@ def test_dagster_takes_the_settings(tmp_path: Path) -> None:
         assert type(instance.compute_log_manager).__name__ == "NoOpComputeLogManager"
 
 
-def test_only_dagsters_files_are_synced_less_and_only_meanwhile(tmp_path: Path) -> None:
+def test_a_run_can_be_read_while_it_goes_on_and_opens_its_files_once(tmp_path: Path) -> None:
     made = project(tmp_path)
-    inside, outside = dagster_home(made) / "some.db", tmp_path / "ops.db"
-    with open_instance(made):
-        assert (synchronous(inside), synchronous(outside)) == (1, 2)
-    assert synchronous(inside) == 2
-    with sqlite3.connect(inside) as connection:
-        assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+    told: list[int] = []
+
+    @dg.op
+    def work(context: dg.OpExecutionContext) -> None:
+        for number in range(20):
+            context.log_event(dg.AssetMaterialization(f"table_{number}"))
+        told.append(len(opened))
+        # As the UI opens it, and as it lies there should this process be killed now.
+        with dg.DagsterInstance.from_config(str(dagster_home(made))) as ui:
+            logged = ui.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+            told.extend((len(logged), len(ui.all_asset_keys()), ui.get_runs_count()))
+
+    @dg.job
+    def job() -> None:
+        work()
+
+    with open_instance(made) as instance, connections() as opened:
+        assert job.execute_in_process(instance=instance).success
+        events = instance.event_log_storage
+        assert isinstance(events, SqliteEventLogStorage)
+        with events.index_connection() as connection:
+            assert connection.execute(text("pragma synchronous")).scalar() == 1
+            assert connection.execute(text("pragma journal_mode")).scalar() == "wal"
+    connected, *read = told
+    assert read == [20, 20, 1]
+    assert connected < 10
 
 
-def synchronous(file: Path) -> int:
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.connect() as connection:
-        found = connection.execute(text("pragma synchronous")).scalar()
-    engine.dispose()
-    assert isinstance(found, int)
-    return found
+@contextmanager
+def connections() -> Iterator[list[object]]:
+    """The connections that SQLAlchemy opens within the block."""
+    opened: list[object] = []
+
+    def on_connect(connection: object, _record: object) -> None:
+        opened.append(connection)
+
+    event.listen(Engine, "connect", on_connect)
+    yield opened
+    event.remove(Engine, "connect", on_connect)

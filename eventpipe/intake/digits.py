@@ -1,0 +1,49 @@
+"""Numbers with all digits that were sent, as SQL: money is decimal (spec 1, section 3).
+
+The engine's JSON parser keeps a whole number of any length, but reads one with a point as a double, and so writes it
+again with at most 17 digits. What was sent still stands in the text of the line, where it is found by the double that it
+makes.
+"""
+
+from __future__ import annotations
+
+from eventpipe.sql import literal
+
+_SHORT = 14
+"""So short a text of a double says all that was sent."""
+
+# Also in texts, like a time of day: what is found is a number of JSON nevertheless, which has no zeros before it.
+_WITH_POINT = r"-?(?:0|[1-9][0-9]*)\.[0-9]+"
+
+
+def as_sent(number: str, text: str) -> str:
+    """The text `number`; where the engine wrote it, the first number of the JSON `text` that it writes so."""
+    numbers = _numbers(text)
+    lost = f"list_filter({numbers}, lambda d: {_rewritten('d')} = {number})[1]"
+    sent = f"case when not list_contains({numbers}, {number}) then {lost} end"
+    return f"case when length({number}) > {_SHORT} then coalesce({sent}, {number}) else {number} end"
+
+
+def lost(text: str) -> str:
+    """The numbers in the JSON `text` that the engine writes otherwise; null where there are none to look at."""
+    long = literal(f"[0-9.]{{{_SHORT + 1}}}")
+    numbers = f"list_filter({_numbers(text)}, lambda d: case when length(d) > {_SHORT} then {_rewritten('d')} <> d end)"
+    return f"case when regexp_matches({text}, {long}) then list_distinct({numbers}) end"
+
+
+def restored(document: str, numbers: str) -> str:
+    """The JSON `document`, which the engine has written again, with these `numbers`, which are lost in it."""
+    written = f"'([:,\\[]\\s*)' || replace({_rewritten('d')}, '.', '\\.') || '\\b'"
+    one_by_one = (
+        f"list_reduce(list_prepend(cast({document} as varchar), {numbers}),"
+        f" lambda text, d: regexp_replace(text, {written}, '\\1' || d, 'g'))"
+    )
+    return f"case when len({numbers}) > 0 then {one_by_one} else {document} end"
+
+
+def _numbers(text: str) -> str:
+    return f"regexp_extract_all({text}, {literal(_WITH_POINT)})"
+
+
+def _rewritten(number: str) -> str:
+    return f"cast(json_extract('[' || {number} || ']', '$[0]') as varchar)"
