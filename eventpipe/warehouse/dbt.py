@@ -34,6 +34,8 @@ class Node:
     message: str | None
     severity: str
     about: str = ""
+    sql: str = ""
+    """The file with its SQL, as dbt rendered it."""
 
 
 class Dbt:
@@ -56,7 +58,7 @@ class Dbt:
             first = failed[0]
             raise StageFailed(
                 f"The model {first.name} failed: {_one_line(first.message)} The published tables are untouched; "
-                f"the next run starts from the lake. (log: {self._project.state}/dbt/logs/dbt.log)"
+                f"the next run starts from the lake. (its SQL: {first.sql})"
             )
         return nodes
 
@@ -88,8 +90,8 @@ class Dbt:
         if result.exception is not None and not isinstance(result.exception, Exception):
             raise result.exception  # an interrupt, which dbt catches like everything else
         raise StageFailed(
-            f"dbt {command} ended early: {_why(result.exception)} The published tables are untouched; run again, and if it "
-            f"happens again, see the log. (log: {self._project.state}/dbt/logs/dbt.log)"
+            f"dbt {command} ended early: {_why(result.exception)} The published tables are untouched; the next run starts "
+            "from the lake."
         )
 
     def _options(self) -> list[str]:
@@ -122,6 +124,7 @@ def _node(result: Any) -> Node:
         message=result.message,
         severity=str(getattr(config, "severity", "error")).lower(),
         about=_about(result.node),
+        sql=str(getattr(result.node, "compiled_path", "") or ""),
     )
 
 

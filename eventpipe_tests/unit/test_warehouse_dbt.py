@@ -1,7 +1,8 @@
-"""What ends dbt before its models do is told, and an interrupt stays one."""
+"""What ends dbt before its models do is told, a failing model points to its SQL, and an interrupt stays one."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def test_what_ended_dbt_is_told(error: Exception, told: str, tmp_path: Path, mon
     with pytest.raises(StageFailed) as raised:
         ending(tmp_path, error, monkeypatch)
     assert str(raised.value).startswith(told)
+
+
+def test_a_failing_model_points_to_its_sql(tmp_path: Path) -> None:
+    # Nothing is planned: the first model has nothing to read.
+    with pytest.raises(StageFailed) as raised:
+        Dbt(project(tmp_path)).run("repeated_events")
+    assert "The model repeated_events failed: " in str(raised.value)
+    [sql] = re.findall(r"\(its SQL: (.*)\)", str(raised.value))
+    assert "having count(*) > 1" in Path(sql).read_text(encoding="utf-8")
 
 
 def test_an_interrupt_in_dbt_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
