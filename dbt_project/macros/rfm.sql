@@ -67,7 +67,7 @@ totals as (
         days.currency,
         date_diff('day', max(days.day) filter (where days.is_order_day), snapshots.snapshot_on) as recency_days,
         cast(sum(days.orders) as bigint) as frequency,
-        cast(sum(days.gross + days.refunds) as decimal(38, 4)) as monetary,
+        cast(sum(days.gross) + sum(days.refunds) as decimal(38, 4)) as monetary,
         cast(sum(days.gross) as decimal(38, 4)) as gross,
         cast(sum(days.refunds) as decimal(38, 4)) as refunds,
         min(days.first_order_at) as first_order_at,

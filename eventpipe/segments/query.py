@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from sqlglot import exp
 from eventpipe.segments.expressions import column, table
 from eventpipe.segments.grammar import Leaf
 from eventpipe.segments.names import Names
+from eventpipe.segments.window import Window
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,16 @@ class Tables:
     contacts: str = "contacts"
     identifiers: str = "contact_identifiers"
     rfm: str = "contact_rfm"
+
+    def events_about(self, about: Sequence[exp.Expr], window: Window, *, tested: bool = False) -> exp.Select:
+        """The events that count somewhere and of which `about` holds: all of them, or at least those since the window
+        began; `tested` where their properties are looked at."""
+        return exp.select().from_(table(self.events, "events")).where(alive(), *about)
+
+
+def alive() -> exp.Expr:
+    """An event that counts somewhere."""
+    return exp.NEQ(this=exp.column("deletion"), expression=exp.Literal.string("deleted"))
 
 
 @dataclass(frozen=True)
