@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from eventpipe.segments.expressions import equals, or_zero, parsed
 from eventpipe.segments.grammar import EventCondition, GoalCondition, Without
-from eventpipe.segments.query import Query, Standpoint
+from eventpipe.segments.query import Query, Reading, Standpoint
 from eventpipe.segments.selection import counted, period, selection
 from eventpipe.segments.values import compared
 from eventpipe.segments.window import Window, window
@@ -55,8 +55,8 @@ def _aggregated(node: GoalCondition | EventCondition, aggregate: str, standpoint
 
 def _source(node: GoalCondition | EventCondition, standpoint: Standpoint) -> exp.Select:
     """The counted events, or the one that is the contact's first or last, if it is among them."""
-    about = selection(node, standpoint.names)
-    events = standpoint.tables.events_about(about, period(node, standpoint), tested=bool(node.where))
+    about = tuple(selection(node, standpoint.names))
+    events = standpoint.tables.live(Reading(about, period(node, standpoint), tested=bool(node.where)))
     kept = counted(node, standpoint)
     if not (node.first or node.last):
         return events.where(*kept)
@@ -72,8 +72,8 @@ def _sequence(node: EventCondition, without: Without, standpoint: Standpoint) ->
     after = without.after is not None
     # What happened before every counted event happened after none of them.
     since = window(node, standpoint.as_of, standpoint.names.timezone).since() if after else Window()
-    others = standpoint.tables.events_about([equals("event_name", standpoint.names.event(without.event))], since)
-    others = others.select("contact_id", "occurred_at", "false as is_counted")
+    spent = equals("event_name", standpoint.names.event(without.event))
+    others = standpoint.tables.live(Reading((spent,), since)).select("contact_id", "occurred_at", "false as is_counted")
     moments = _source(node, standpoint).select("contact_id", "occurred_at", "true as is_counted")
     nearest, frame = ("min", f"{_TICK} following and unbounded following")
     if not after:

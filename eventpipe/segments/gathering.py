@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlglot import exp
 
 from eventpipe.segments.expressions import sql, table
-from eventpipe.segments.query import Query, Tables, alive
-from eventpipe.segments.window import Window
+from eventpipe.segments.query import Query, Reading, Tables, alive
 
 _MADE: Final = frozenset({"contact_id", "place"})
 """Columns that every table has, or that a query makes itself."""
@@ -18,46 +17,44 @@ _MADE: Final = frozenset({"contact_id", "place"})
 
 @dataclass(frozen=True)
 class Gathered:
-    """A table of a run, and what to fill it with: the rows of `source` of which `about` holds."""
+    """A table of a run, and what to fill it with: the rows of `source` that meet the conditions."""
 
     table: str
     source: str
-    about: tuple[exp.Expr, ...] = ()
-    since: Window = Window()
+    conditions: tuple[exp.Expr, ...] = ()
 
     def query(self, columns: Iterable[str]) -> str:
         """The rows with their contact_id and these columns."""
-        since = self.since.holds(exp.column("occurred_at"))
-        return sql(exp.select("contact_id", *columns).from_(self.source).where(*self.about, *since))
+        return sql(exp.select("contact_id", *columns).from_(self.source).where(*self.conditions))
 
 
 @dataclass(frozen=True)
 class GatheredTables(Tables):
-    """Tables that queries are written over before they are there: each kind of events that one asks for is a table."""
+    """Tables that queries are written over before they are there: one for each kind of events that any of them reads."""
 
     identifiers: str = "temp.judged_identifiers"
     rfm: str = "temp.judged_rfm"
     contacts: str = "temp.judged_contacts"
-    kinds: dict[tuple[str, bool], Gathered] = field(default_factory=dict)
+    readings: dict[tuple[str, bool], Reading] = field(default_factory=dict)
 
-    def events_about(self, about: Sequence[exp.Expr], window: Window, *, tested: bool = False) -> exp.Select:
-        """All rows of the kind's table, which has what happened since the earliest window that was asked for began.
-
-        Properties are most of what an event weighs: those who look at them have a table of their own.
-        """
-        key = (sql(exp.and_(*about)), tested)
-        kind = self.kinds.get(key)
-        if kind is None:
-            name = f"temp.judged_events_{len(self.kinds)}"
-            kind = Gathered(name, f"main.{self.events}", (alive(), *about), window.since())
-        self.kinds[key] = replace(kind, since=kind.since.or_earlier(window))
-        return exp.select().from_(table(kind.table, "events"))
+    def live(self, reading: Reading) -> exp.Select:
+        """All rows of the kind's table. Properties are most of what an event weighs: those who test them have a table of
+        their own."""
+        kind = (sql(exp.and_(*reading.about)), reading.tested)
+        window = self.readings.get(kind, reading).window.or_earlier(reading.window)
+        self.readings[kind] = replace(reading, window=window)
+        return exp.select().from_(table(self._table(list(self.readings).index(kind)), "events"))
 
     def gathered(self) -> Iterator[Gathered]:
-        """Every table but that of the contacts."""
-        yield from self.kinds.values()
+        """Every table but that of the contacts, once all queries are written."""
+        for number, reading in enumerate(self.readings.values()):
+            since = reading.window.holds(exp.column("occurred_at"))
+            yield Gathered(self._table(number), f"main.{self.events}", (alive(), *reading.about, *since))
         yield Gathered(self.identifiers, "main.contact_identifiers")
         yield Gathered(self.rfm, "main.contact_rfm")
+
+    def _table(self, number: int) -> str:
+        return f"temp.judged_events_{number}"
 
 
 def columns_read(query: Query) -> dict[str, set[str]]:

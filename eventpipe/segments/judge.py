@@ -95,9 +95,7 @@ class _Stage:
         judged = 0
         if known and last is not None:
             names = self._segments.names
-            judged = find_due(
-                self._connection, known, self._numbers, names, since=last.as_of, as_of=self._as_of
-            )
+            judged = find_due(self._connection, known, self._numbers, names, since=last.as_of, as_of=self._as_of)
             self._judge_in_scope(known)
         if whole:
             everyone(self._connection)
@@ -143,7 +141,9 @@ class _Stage:
         """What the queries look at, of the contacts that they are to judge. Contacts are numbered first: all that follows
         groups and joins numbers instead of texts."""
         asked = {
-            column.name for query in queries.values() for column in query.members().find_all(exp.Column)
+            column.name
+            for query in queries.values()
+            for column in query.members().find_all(exp.Column)
             if column.table == "contacts" and column.name != "contact_id"
         }
         columns = "".join(f", contacts.{name}" for name in sorted(asked | {"workspace_id"}))
@@ -186,7 +186,11 @@ class _Stage:
         named = {self._numbers[name] for segment in judged.values() for name in references(segment)}
         touched = self._connection.execute(f"select coalesce(bool_or(is_touched), false) from {_CONTACTS}").fetchone()
         wanted = named | judged.keys() if touched == (True,) else named
-        names = {each.name: self._numbers[each.name] for each in self._segments.definitions if self._numbers[each.name] in wanted}
+        names = {
+            each.name: self._numbers[each.name]
+            for each in self._segments.definitions
+            if self._numbers[each.name] in wanted
+        }
         self._connection.execute(f"""
             create or replace temp table {_OPEN} as
             select segment, contact_id, episode, true as is_due from {_DUE} where episode is not null""")

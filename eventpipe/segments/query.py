@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +14,16 @@ from eventpipe.segments.window import Window
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a condition reads of events: those that count and of which `about` holds, since its window began; `tested` where
+    it looks at their properties."""
+
+    about: tuple[exp.Expr, ...]
+    window: Window
+    tested: bool = False
+
+
+@dataclass(frozen=True)
 class Tables:
     """Where the query finds what it reads."""
 
@@ -23,10 +32,9 @@ class Tables:
     identifiers: str = "contact_identifiers"
     rfm: str = "contact_rfm"
 
-    def events_about(self, about: Sequence[exp.Expr], window: Window, *, tested: bool = False) -> exp.Select:
-        """The events that count somewhere and of which `about` holds: all of them, or at least those since the window
-        began; `tested` where their properties are looked at."""
-        return exp.select().from_(table(self.events, "events")).where(alive(), *about)
+    def live(self, reading: Reading) -> exp.Select:
+        """The events of a reading; there may be older ones among them than it needs."""
+        return exp.select().from_(table(self.events, "events")).where(alive(), *reading.about)
 
 
 def alive() -> exp.Expr:

@@ -104,7 +104,9 @@ class Turnings:
             ages += zip(("at_least", "at_most"), spans(node.between), strict=True)
         for name, age in ages:
             came = sql(self._passed("first_seen_at", age))
-            yield Turning(f"from main.contacts where {came}", literal(name not in _CEILINGS), literal(name not in _FLOORS))
+            yield Turning(
+                f"from main.contacts where {came}", literal(name not in _CEILINGS), literal(name not in _FLOORS)
+            )
 
     def _passed(self, column: str, length: timedelta) -> exp.Expr:
         """What happened so long before one of the instants between the two."""

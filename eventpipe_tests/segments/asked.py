@@ -93,10 +93,14 @@ class Engine:
         """The same by a run's way: from nothing but the events and columns that the query says it reads."""
         segments = read({"it": where}, names(self.world))
         tables = GatheredTables(contacts="contacts")
-        query = Compiler(Standpoint(segments.names, self.world.as_of, tables), _no_other).query(segments.by_name["it"].where)
+        query = Compiler(Standpoint(segments.names, self.world.as_of, tables), _no_other).query(
+            segments.by_name["it"].where
+        )
         read_columns = columns_read(query)
         for each in tables.gathered():
-            rows = each.query(read_columns.get(each.table, ()))
+            if each.table not in read_columns:
+                continue
+            rows = each.query(read_columns[each.table])
             self.connection.execute(f"create or replace temp table {each.table} as {rows}")
         rows_found = self.connection.execute(sql(query.members())).fetchall()
         return sorted(contact_id for (contact_id,) in rows_found)
