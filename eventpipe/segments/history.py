@@ -177,7 +177,8 @@ def apply(connection: duckdb.DuckDBPyConnection, turned: str, as_of: datetime, r
         connection.execute(
             "insert into main.segment_history by name"
             f" select segment, workspace_id, contact_id, {at} as entered_at, {by} as run_entered"
-            " from turned where change = 'entered'"
+            # One after the other: who asks for one segment's members passes over the others'.
+            " from turned where change = 'entered' order by segment"
         )
     connection.execute(
         "insert into run.segment_changes by name select * exclude (episode) from turned; drop table turned"
