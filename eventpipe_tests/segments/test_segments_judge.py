@@ -181,11 +181,13 @@ def test_a_run_with_nothing_to_land_judges_only_whom_a_window_turned_for(store: 
 
 
 def test_who_can_only_leave_is_judged_only_if_a_member_and_the_reverse(store: OpsStore) -> None:
-    """One order each, of which one is dear; a day later both have left the window."""
-    contacts = [Contact("dear", AS_OF), Contact("cheap", AS_OF), Contact("nothing", AS_OF)]
+    """A day later every order has left the window of a day, and one contact's cheap order that of two days."""
+    contacts = [Contact(name, AS_OF) for name in ("dear", "cheap", "better", "nothing")]
     orders = [
         Event("dear", "e1", "order", AS_OF, "purchase", value=Decimal(50), currency="USD"),
         Event("cheap", "e2", "order", AS_OF, "purchase", value=Decimal(5), currency="USD"),
+        Event("better", "e3", "order", AS_OF - timedelta(days=1), "purchase", value=Decimal(5), currency="USD"),
+        Event("better", "e4", "order", AS_OF - timedelta(hours=1), "purchase", value=Decimal(50), currency="USD"),
     ]
     world = World(contacts, orders, AS_OF)
     dear = {"goal": "purchase", "in_last": "1d", "where": {"value": {"gte": 50}}}
@@ -194,6 +196,8 @@ def test_who_can_only_leave_is_judged_only_if_a_member_and_the_reverse(store: Op
         "falls": {"all": [dear, {"goal": "purchase", "in_last": "1d"}]},
         "rises": {"not": {"goal": "purchase", "in_last": "1d"}},
         "either": {"goal": "purchase", "in_last": "1d", "equals": 1},
+        "empties": {"goal": "purchase", "in_last": "1d", "at_most": 0},
+        "mean": {"goal": "purchase", "aggregate": "avg", "in_last": "2d", "at_least": 50},
         "fixed": {"goal": "purchase", "after": "2026-01-01"},
         "scored": {"rfm": "monetary", "more_than": 10},
     }
@@ -207,12 +211,30 @@ def test_who_can_only_leave_is_judged_only_if_a_member_and_the_reverse(store: Op
             engine.close()
     counts = {name: (each.contacts, each.entered, each.left) for name, each in judged.items()}
     assert counts == {
-        "falls": (1, 0, 1),
-        "rises": (2, 2, 0),
-        "either": (2, 0, 2),
+        "falls": (2, 0, 2),
+        "rises": (3, 3, 0),
+        "either": (3, 0, 3),
+        "empties": (3, 3, 0),
+        "mean": (1, 1, 0),
         "fixed": (0, 0, 0),
         "scored": (0, 0, 0),
     }
+
+
+def test_definitions_that_look_at_the_same_events_through_other_windows_share_them(store: OpsStore) -> None:
+    """Whoever comes last: what they read is gathered once, since the earliest window."""
+    events = [Event("k1", f"e{hours}", "visit", AS_OF - timedelta(hours=hours)) for hours in (1, 5, 20)]
+    world = World([Contact("k1", AS_OF - timedelta(hours=20))], events, AS_OF)
+    visits = {
+        name: {"event": "visit", "in_last": name[1:], "at_least": count}
+        for name, count in (("a6h", 2), ("b1d", 3), ("c2h", 1))
+    }
+    engine = with_segments(world)
+    try:
+        judged = judge(engine.connection, store, read(visits, names(world)), run_id=RUN, as_of=AS_OF)
+    finally:
+        engine.close()
+    assert judged.entered == 3
 
 
 def test_whose_score_changed_is_judged_again_though_nothing_happened_to_them(store: OpsStore) -> None:
