@@ -92,12 +92,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsStore]:
 
 
 def touched(before: World | None, after: World) -> set[str]:
-    """Contacts that came, or of whose events something changed."""
+    """Contacts that came, or of whose events something changed; what they spent changes with nothing else."""
     known: set[object] = set()
     if before is not None:
-        known = {each.contact_id for each in before.contacts} | {_shown(each) for each in before.events}
+        known = {_spent(each) for each in before.contacts} | {_shown(each) for each in before.events}
     changed = {each.contact_id for each in after.events if _shown(each) not in known}
-    return changed | {each.contact_id for each in after.contacts if each.contact_id not in known}
+    return changed | {each.contact_id for each in after.contacts if _spent(each) not in known}
+
+
+def _spent(contact: Contact) -> tuple[object, ...]:
+    rows = sorted((contact.rfm or {}).items())
+    return contact.contact_id, *(
+        (currency, row["monetary"], row["frequency"]) for currency, row in rows if "monetary" in row
+    )
 
 
 def _shown(event: Event) -> tuple[str, str]:
