@@ -131,8 +131,8 @@ def test_each_run_has_the_members_of_its_instant(
 
 
 @pytest.mark.soak
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(told=told(runs=5), where=conditions, other=conditions)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(told=told(runs=4), where=conditions, other=conditions)
 def test_each_of_many_runs_has_the_members_of_its_instant(
     store: OpsStore, told: Told, where: Definition, other: Definition
 ) -> None:
