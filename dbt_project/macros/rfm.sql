@@ -33,11 +33,13 @@
 {%- endmacro %}
 
 {% macro btyd_totals(days) -%}
-    {#- Of a contact's days with an order, what `btyd` takes. -#}
-    min({{ days }}.day) filter (where {{ days }}.is_order_day) as first_day,
-    max({{ days }}.day) filter (where {{ days }}.is_order_day) as last_day,
-    count(*) filter (where {{ days }}.is_order_day) - 1 as btyd_frequency,
-    sum({{ days }}.gross) - arg_min({{ days }}.gross, {{ days }}.day) filter (where {{ days }}.is_order_day) as repeat_value
+    {#- Of a contact's days with an order, what `btyd` takes. Aggregates pass over what is null: that costs less than a
+        filter on each. -#}
+    {%- set order_day = "if(" ~ days ~ ".is_order_day, " ~ days ~ ".day, null)" -%}
+    min({{ order_day }}) as first_day,
+    max({{ order_day }}) as last_day,
+    count({{ order_day }}) - 1 as btyd_frequency,
+    sum({{ days }}.gross) - arg_min({{ days }}.gross, {{ order_day }}) as repeat_value
 {%- endmacro %}
 
 {% macro btyd(totals, today) -%}
@@ -65,9 +67,9 @@ totals as (
         days.workspace_id,
         days.contact_id,
         days.currency,
-        date_diff('day', max(days.day) filter (where days.is_order_day), snapshots.snapshot_on) as recency_days,
+        date_diff('day', max(if(days.is_order_day, days.day, null)), snapshots.snapshot_on) as recency_days,
         cast(sum(days.orders) as bigint) as frequency,
-        cast(sum(days.gross + days.refunds) as decimal(38, 4)) as monetary,
+        cast(sum(days.gross) + sum(days.refunds) as decimal(38, 4)) as monetary,
         cast(sum(days.gross) as decimal(38, 4)) as gross,
         cast(sum(days.refunds) as decimal(38, 4)) as refunds,
         min(days.first_order_at) as first_order_at,

@@ -161,7 +161,8 @@ def _show_change(change: Change) -> None:
     ):
         if sample:
             some = "" if len(sample) == count else f", {len(sample)} of them"
-            out().print(inert(f"\n{change.segment}: {count:,} {title}{some}"), soft_wrap=True)
+            out().print()
+            out().print(inert(f"{change.segment}: {count:,} {title}{some}"), soft_wrap=True)
             out().print(_people(sample))
 
 

@@ -6,11 +6,12 @@ from typing import Final
 
 from sqlglot import exp
 
-from eventpipe.segments.expressions import equals, or_zero, parsed, table
-from eventpipe.segments.grammar import MONEY, EventCondition, GoalCondition, Without
-from eventpipe.segments.query import Query, Standpoint
-from eventpipe.segments.selection import alive, counted, selection, since_window
+from eventpipe.segments.expressions import equals, or_zero, parsed
+from eventpipe.segments.grammar import EventCondition, GoalCondition, Without
+from eventpipe.segments.query import Query, Reading, Standpoint
+from eventpipe.segments.selection import counted, period, selection
 from eventpipe.segments.values import compared
+from eventpipe.segments.window import Window, window
 
 _AGGREGATES: Final = {
     "count": "count(*)",
@@ -18,7 +19,7 @@ _AGGREGATES: Final = {
     "sum": "coalesce(sum(value), 0)",
     # Rounded half away from zero to four places, as contact_goals shows it.
     "avg": "cast((2 * cast(sum(value) * 10000 as hugeint) + sign(sum(value)) * count(value))"
-    " // nullif(2 * count(value), 0) / 10000 as decimal(38, 4))",
+    " // nullif(2 * count(value), 0) as decimal(38, 0)) * cast(0.0001 as decimal(4, 4))",
     "min": "min(value)",
     "max": "max(value)",
 }
@@ -28,11 +29,7 @@ _TICK: Final = "interval '1' microsecond"
 
 def goal(node: GoalCondition, standpoint: Standpoint, query: Query) -> tuple[exp.Expr, exp.Expr]:
     """The aggregate of a contact's goals, and whether it compares; sums and means are of one currency."""
-    kept = counted(node, standpoint)
-    currency = node.currency or (standpoint.names.currency if node.aggregate in MONEY else None)
-    if currency is not None:
-        kept.append(equals("currency", currency))
-    value: exp.Expr = query.value("goal", _aggregated(node, kept, _AGGREGATES[node.aggregate], standpoint))
+    value: exp.Expr = query.value("goal", _aggregated(node, _AGGREGATES[node.aggregate], standpoint))
     if node.aggregate in _ZERO_WITHOUT_EVENTS:
         value = or_zero(value)
     bounds = list(node.bounds()) or [("at_least", 1)]
@@ -41,48 +38,43 @@ def goal(node: GoalCondition, standpoint: Standpoint, query: Query) -> tuple[exp
 
 def event(node: EventCondition, standpoint: Standpoint, query: Query) -> tuple[exp.Expr, exp.Expr]:
     """How many such events a contact has, and whether that compares."""
-    kept = counted(node, standpoint)
     step = (
-        _aggregated(node, kept, _AGGREGATES["count"], standpoint)
+        _aggregated(node, _AGGREGATES["count"], standpoint)
         if node.without is None
-        else _sequence(node, node.without, kept, standpoint)
+        else _sequence(node, node.without, standpoint)
     )
     value = or_zero(query.value("event", step))
     bounds = list((node.count or node).bounds()) or [("at_least", 1)]
     return value, exp.and_(*(compared(value, *bound) for bound in bounds))
 
 
-def _aggregated(
-    node: GoalCondition | EventCondition, kept: list[exp.Expr], aggregate: str, standpoint: Standpoint
-) -> exp.Select:
-    source = _source(node, kept, standpoint)
+def _aggregated(node: GoalCondition | EventCondition, aggregate: str, standpoint: Standpoint) -> exp.Select:
+    source = _source(node, standpoint)
     return source.select("contact_id", exp.alias_(parsed(aggregate), "value")).group_by("contact_id")
 
 
-def _source(node: GoalCondition | EventCondition, kept: list[exp.Expr], standpoint: Standpoint) -> exp.Select:
+def _source(node: GoalCondition | EventCondition, standpoint: Standpoint) -> exp.Select:
     """The counted events, or the one that is the contact's first or last, if it is among them."""
-    events = table(standpoint.tables.events, "events")
-    selected = [alive(), *selection(node, standpoint.names)]
+    about = tuple(selection(node, standpoint.names))
+    events = standpoint.tables.live(Reading(about, period(node, standpoint), tested=bool(node.where)))
+    kept = counted(node, standpoint)
     if not (node.first or node.last):
-        return exp.select().from_(events).where(*selected, *kept)
+        return events.where(*kept)
     direction = " desc" if node.last else ""
     place = f"row_number() over (partition by contact_id order by occurred_at{direction}, event_id{direction})"
-    numbered = exp.select("*", exp.alias_(parsed(place), "place")).from_(events).where(*selected)
+    numbered = events.select("*", exp.alias_(parsed(place), "place"))
     first = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
     return exp.select().from_(numbered.subquery("numbered")).where(first, *kept)
 
 
-def _sequence(node: EventCondition, without: Without, kept: list[exp.Expr], standpoint: Standpoint) -> exp.Select:
+def _sequence(node: EventCondition, without: Without, standpoint: Standpoint) -> exp.Select:
     """The counted events that have no other one after (before) them."""
     after = without.after is not None
-    spent = [alive(), equals("event_name", standpoint.names.event(without.event))]
-    if after:
-        # What happened before every counted event happened after none of them.
-        spent += since_window(node, standpoint)
-    others = exp.select("contact_id", "occurred_at", "false as is_counted").from_(
-        table(standpoint.tables.events, "events")
-    )
-    moments = _source(node, kept, standpoint).select("contact_id", "occurred_at", "true as is_counted")
+    # What happened before every counted event happened after none of them.
+    since = window(node, standpoint.as_of, standpoint.names.timezone).since() if after else Window()
+    spent = equals("event_name", standpoint.names.event(without.event))
+    others = standpoint.tables.live(Reading((spent,), since)).select("contact_id", "occurred_at", "false as is_counted")
+    moments = _source(node, standpoint).select("contact_id", "occurred_at", "true as is_counted")
     nearest, frame = ("min", f"{_TICK} following and unbounded following")
     if not after:
         nearest, frame = ("max", f"unbounded preceding and {_TICK} preceding")
@@ -90,7 +82,7 @@ def _sequence(node: EventCondition, without: Without, kept: list[exp.Expr], stan
         f"{nearest}(case when not is_counted then occurred_at end) over"
         f" (partition by contact_id order by occurred_at range between {frame})"
     )
-    both = exp.union(moments, others.where(*spent), distinct=False)
+    both = exp.union(moments, others.where(*since.holds(exp.column("occurred_at"))), distinct=False)
     paired = exp.select("contact_id", "is_counted", "occurred_at", exp.alias_(neighbour, "other_at")).from_(
         both.subquery("moments")
     )

@@ -14,13 +14,14 @@ from eventpipe.errors import Problem
 from eventpipe.project.document import Document, KeyPath
 from eventpipe.project.refusal import Finding
 from eventpipe.project.validation import at, attempt, problems_of, validate
-from eventpipe.segments.findings import Scope, condition_findings
-from eventpipe.segments.grammar import Segment, SegmentCondition, SegmentFile, leaves
+from eventpipe.segments.findings import MAX_DEPTH, Scope, condition_findings
+from eventpipe.segments.grammar import Condition, Node, Segment, SegmentCondition, SegmentFile, leaves
 from eventpipe.segments.names import Names
 
 MAX_SEGMENTS: Final = 1_000
 
 _SEGMENT: Final = TypeAdapter(Segment)
+_CONDITION: Final[TypeAdapter[Node]] = TypeAdapter(Condition)
 _NAME: Final = TypeAdapter(str)
 
 
@@ -60,8 +61,9 @@ def read_segments(documents: Iterable[Document], names: Names) -> tuple[Segments
             problems += problems_of(first[0], [Finding((*first[1], "name"), message)])
         segment = attempt(_SEGMENT, document, path)
         if segment is not None:
-            problems += problems_of(document, condition_findings(segment.where, (*path, "where"), scope))
             found[name] = segment
+        for part, condition in _right_conditions(document, (*path, "where")):
+            problems += problems_of(document, condition_findings(condition, part, scope))
     if len(found) > MAX_SEGMENTS:
         problems.append(Problem("segments", None, "", f"has more than {MAX_SEGMENTS} segments"))
     for circle in _circles({name: references(segment) for name, segment in found.items()}):
@@ -72,6 +74,21 @@ def read_segments(documents: Iterable[Document], names: Names) -> tuple[Segments
         return None, problems
     order = TopologicalSorter({name: sorted(references(found[name])) for name in sorted(found)}).static_order()
     return Segments(tuple(found[name] for name in order), names), []
+
+
+def _right_conditions(document: Document, path: KeyPath, depth: int = 1) -> Iterator[tuple[KeyPath, Node]]:
+    """The condition at a place; of one that is wrong, those inside it that are right: what they say is checked all the same."""
+    condition = attempt(_CONDITION, document, path)
+    if condition is not None:
+        yield path, condition
+    elif depth < MAX_DEPTH:
+        written = at(document.data, path)
+        inside: list[KeyPath] = [("not",)] if isinstance(written, dict) and "not" in written else []
+        for key in ("all", "any"):
+            listed = at(written, (key,))
+            inside += [(key, place) for place in range(len(listed) if isinstance(listed, list) else 0)]
+        for part in inside:
+            yield from _right_conditions(document, (*path, *part), depth + 1)
 
 
 def _circles(named: Mapping[str, Collection[str]]) -> Iterator[list[str]]:

@@ -5,6 +5,7 @@
     run.segment_changes   what this run changed, for the ops store: segment, and the columns of its frames
     work.judged_run       one row: the run whose changes the history holds, its as_of, whether they go into the ops store
     work.judged_segments  segment: the version that was judged
+    work.rfm_holders      condition and contact_id: for whom a condition on contact_rfm held then
 
 The ops store remembers, these tables show: lost, they are read back from it.
 """
@@ -19,7 +20,7 @@ from typing import Final
 import duckdb
 
 from eventpipe.ops.memberships import COLUMNS, SegmentChanges
-from eventpipe.sql import identifier, literal
+from eventpipe.sql import identifier, literal, literals
 
 _DESCRIPTIONS: Final = {
     "workspace_id": "The workspace that the row belongs to.",
@@ -67,7 +68,8 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"comment on column main.segment_members.{identifier(column)} is {literal(text)}")
     connection.execute("""
         create table if not exists work.judged_run (run_id varchar, as_of timestamptz, recorded boolean);
-        create table if not exists work.judged_segments (segment varchar, version varchar)""")
+        create table if not exists work.judged_segments (segment varchar, version varchar);
+        create table if not exists work.rfm_holders (condition varchar, contact_id varchar)""")
 
 
 def judged_run(connection: duckdb.DuckDBPyConnection) -> JudgedRun | None:
@@ -161,28 +163,26 @@ def follow_merges(connection: duckdb.DuckDBPyConnection, gone: str, aliases: str
 
 
 def apply(connection: duckdb.DuckDBPyConnection, turned: str, as_of: datetime, run_id: str) -> None:
-    """Record who entered and who left: `turned` is a relation of change, segment, workspace_id and contact_id."""
+    """Record who entered and who left: `turned` is a relation of change, segment, workspace_id, contact_id and episode, the
+    row of the history that ends, null where one begins."""
     connection.execute(f"create or replace temp table turned as {turned}")
-    parameters = {"as_of": as_of, "run_id": run_id}
+    at, by = f"timestamptz {literal(as_of)}", literal(run_id)
     kinds = {kind for (kind,) in connection.execute("select distinct change from turned").fetchall()}
     if "left" in kinds:
         connection.execute(
-            """
-            update main.segment_history as history set left_at = $as_of, run_left = $run_id
-            from turned
-            where change = 'left' and left_at is null
-                and history.segment = turned.segment and history.contact_id = turned.contact_id""",
-            parameters,
+            f"update main.segment_history as history set left_at = {at}, run_left = {by}"
+            " from turned where history.rowid = turned.episode"
         )
     if "entered" in kinds:
         connection.execute(
-            """
-            insert into main.segment_history by name
-            select segment, workspace_id, contact_id, $as_of as entered_at, $run_id as run_entered
-            from turned where change = 'entered'""",
-            parameters,
+            "insert into main.segment_history by name"
+            f" select segment, workspace_id, contact_id, {at} as entered_at, {by} as run_entered"
+            # One after the other: who asks for one segment's members passes over the others'.
+            " from turned where change = 'entered' order by segment"
         )
-    connection.execute("insert into run.segment_changes by name select * from turned; drop table turned")
+    connection.execute(
+        "insert into run.segment_changes by name select * exclude (episode) from turned; drop table turned"
+    )
 
 
 def begin_changes(connection: duckdb.DuckDBPyConnection) -> None:
@@ -196,11 +196,11 @@ def begin_changes(connection: duckdb.DuckDBPyConnection) -> None:
 def remember(connection: duckdb.DuckDBPyConnection, run: JudgedRun, versions: dict[str, str]) -> None:
     """Record what was judged."""
     connection.execute("delete from work.judged_run; delete from work.judged_segments")
-    connection.execute("insert into work.judged_run values ($1, $2, $3)", [run.run_id, run.as_of, run.recorded])
+    told = f"{literal(run.run_id)}, timestamptz {literal(run.as_of)}, {literal(run.recorded)}"
+    connection.execute(f"insert into work.judged_run values ({told})")
     if versions:
-        connection.executemany(
-            "insert into work.judged_segments values ($1, $2)", [list(each) for each in versions.items()]
-        )
+        rows = ", ".join(f"({literals(each)})" for each in versions.items())
+        connection.execute(f"insert into work.judged_segments values {rows}")
 
 
 def unrecorded(connection: duckdb.DuckDBPyConnection, run_id: str) -> Iterator[SegmentChanges]:

@@ -6,7 +6,7 @@ result equals judging everyone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,31 +18,23 @@ from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.segments import history
 from eventpipe.segments.compile import Compiler
-from eventpipe.segments.definitions import Segments
-from eventpipe.segments.expressions import equals, sql
+from eventpipe.segments.definitions import Segments, references
+from eventpipe.segments.expressions import sql
+from eventpipe.segments.gathering import Gathered, GatheredTables, columns_read
 from eventpipe.segments.grammar import Segment
-from eventpipe.segments.query import Query, Standpoint, Tables
-from eventpipe.segments.scope import QUEUE, SCOPE, find_contacts, keep_rfm
-from eventpipe.segments.selection import events_read
+from eventpipe.segments.query import Query, Standpoint
+from eventpipe.segments.scope import DUE, QUEUE, SCOPE, everyone, find_due, in_scope, keep_rfm
 from eventpipe.segments.versions import versions
 from eventpipe.sql import literal, literals
 
-_TABLES: Final = Tables("temp.judged_events", "temp.judged_contacts", "temp.judged_identifiers", "temp.judged_rfm")
-"""What the queries read: of the contacts that are judged, under numbers instead of their ids."""
+_CONTACTS: Final = GatheredTables.contacts
+"""The contacts in scope: contact_id (a number, here and in all tables of a judgement), id, workspace_id, what queries ask of
+`contacts`, and is_touched."""
 
+_DUE: Final = "temp.judged_pairs"
+_NUMBERED: Final = "temp.numbered_contacts"
 _FOUND: Final = "temp.found_members"
 _OPEN: Final = "temp.open_members"
-_EVENT_COLUMNS: Final = (
-    "event_id",
-    "event_name",
-    "occurred_at",
-    "goal_type",
-    "goal_name",
-    "value",
-    "currency",
-    "order_id",
-    "source",
-)
 
 
 @dataclass(frozen=True)
@@ -90,6 +82,7 @@ class _Stage:
         self._segments = segments
         self._run_id = run_id
         self._as_of = as_of
+        self._numbers = {segment.name: number for number, segment in enumerate(segments.definitions)}
         self.versions = versions(segments)
 
     def judge(self, last: history.JudgedRun | None) -> Judgement:
@@ -101,12 +94,14 @@ class _Stage:
         known = [each for each in self._segments.definitions if each.name not in whole]
         judged = 0
         if known and last is not None:
-            judged = find_contacts(self._connection, known, self._segments.names, since=last.as_of, as_of=self._as_of)
-            if judged:
-                self._judge_among(known, f"semi join {SCOPE} using (contact_id)")
-        self._judge_among([each for each in self._segments.definitions if each.name in whole], "")
+            names = self._segments.names
+            judged = find_due(self._connection, known, self._numbers, names, since=last.as_of, as_of=self._as_of)
+            self._judge_in_scope(known)
+        if whole:
+            everyone(self._connection)
+            self._judge_in_scope([each for each in self._segments.definitions if each.name in whole])
         self._close(maybe_gone)
-        keep_rfm(self._connection, self._segments.definitions)
+        keep_rfm(self._connection, self._segments.definitions, self._segments.names)
         counts = dict(
             self._connection.execute("select change, count(*) from run.segment_changes group by change").fetchall()
         )
@@ -116,79 +111,119 @@ class _Stage:
         stored = dict(self._connection.execute("select segment, version from work.judged_segments").fetchall())
         return {name for name, version in self.versions.items() if stored.get(name) != version}
 
-    def _judge_among(self, segments: list[Segment], among: str) -> None:
-        """Judge these segments among all contacts, or those that the join `among` leaves.
-
-        Contacts are numbered first: all that follows groups and joins numbers instead of texts.
-        """
-        if not segments:
+    def _judge_in_scope(self, segments: list[Segment]) -> None:
+        """Judge these segments for the contacts in scope. Those for which nobody is due cost nothing."""
+        concerned = in_scope(self._connection, (self._numbers[each.name] for each in segments))
+        judged = {self._numbers[each.name]: each for each in segments if self._numbers[each.name] in concerned}
+        if not judged:
             return
-        numbers = {segment.name: number for number, segment in enumerate(segments)}
 
         def members_of(name: str) -> exp.Select:
-            if name not in numbers:
-                return exp.select("contact_id").from_(f"{_OPEN}").where(equals("segment", name))
-            return exp.select("contact_id").from_(_FOUND).where(f"segment = {numbers[name]}")
+            number = self._numbers[name]
+            found = exp.select("contact_id").from_(_FOUND).where(f"segment = {number}")
+            others = exp.select("contact_id").from_(_OPEN).where(f"segment = {number}", "not is_due")
+            return exp.select("contact_id").from_(exp.union(found, others, distinct=False).subquery("members"))
 
-        compiler = Compiler(Standpoint(self._segments.names, self._as_of, _TABLES), members_of)
-        queries = [compiler.query(segment.where) for segment in segments]
-        self._connection.execute(
-            f"create or replace temp table {_TABLES.contacts} as"
-            " select (row_number() over ())::integer as contact_id, contacts.* rename (contact_id as id)"
-            f" from main.contacts as contacts {among}"
-        )
-        self._gather(segments, queries)
-        self._connection.execute(f"create or replace temp table {_FOUND} (segment smallint, contact_id integer)")
-        for number, query in enumerate(queries):
-            self._connection.execute(f"insert into {_FOUND} select {number}, contact_id from ({sql(query.members())})")
-        self._record(segments)
-        for table in (*vars(_TABLES).values(), _FOUND, _OPEN):
-            self._connection.execute(f"drop table {table}")
+        tables = GatheredTables()
+        compiler = Compiler(Standpoint(self._segments.names, self._as_of, tables), members_of)
+        queries = {number: compiler.query(segment.where) for number, segment in judged.items()}
+        self._gather(queries, tables)
+        self._open(judged)
+        self._connection.execute(f"create or replace temp table {_FOUND} (segment smallint, contact_id bigint)")
+        for number, query in queries.items():
+            members = query.members().where(f"contacts.is_touched or contacts.contact_id in ({_due((number,))})")
+            self._connection.execute(f"insert into {_FOUND} select {number}, contact_id from ({sql(members)})")
+        self._record()
+        for table in (*(each.table for each in tables.gathered()), _CONTACTS, _DUE, _NUMBERED, _FOUND, _OPEN):
+            self._connection.execute(f"drop table if exists {table}")
 
-    def _gather(self, segments: list[Segment], queries: list[Query]) -> None:
-        """What the queries look at of these contacts: one scan of the events for all of them, with the columns that any
-        needs, and properties only where they are looked at."""
-        used = {
-            column.name for query in queries for step in query.steps.values() for column in step.find_all(exp.Column)
+    def _gather(self, queries: Mapping[int, Query], tables: GatheredTables) -> None:
+        """What the queries look at, of the contacts that they are to judge. Contacts are numbered first: all that follows
+        groups and joins numbers instead of texts."""
+        asked = {
+            column.name
+            for query in queries.values()
+            for column in query.members().find_all(exp.Column)
+            if column.table == "contacts" and column.name != "contact_id"
         }
-        columns = ["contact_id", "deletion", *(column for column in _EVENT_COLUMNS if column in used)]
-        reading = events_read(segments, columns, Standpoint(self._segments.names, self._as_of))
-        numbered = f"inner join {_TABLES.contacts} as numbered on {{0}}.contact_id = numbered.id"
+        columns = "".join(f", contacts.{name}" for name in sorted(asked | {"workspace_id"}))
         self._connection.execute(
-            f"create or replace temp table {_TABLES.events} as"
-            f" select numbered.contact_id, events.* exclude (contact_id)"
-            f" from ({sql(reading)}) as events {numbered.format('events')}"
+            f"create or replace temp table {_CONTACTS} as"
+            f" select number as contact_id, scope.contact_id as id, is_touched{columns}"
+            f" from {SCOPE} as scope inner join main.contacts as contacts on scope.number = contacts.rowid"
         )
-        for table, source in ((_TABLES.rfm, "contact_rfm"), (_TABLES.identifiers, "contact_identifiers")):
-            is_read = any(found.name == table.rpartition(".")[2] for query in queries for found in _tables(query))
-            self._connection.execute(
-                f"create or replace temp table {table} as select numbered.contact_id, {source}.* exclude (contact_id)"
-                f" from main.{source} {numbered.format(source)} where {str(is_read).lower()}"
-            )
         self._connection.execute(
-            f"create or replace temp table {_OPEN} as select numbered.contact_id, history.segment"
-            f" from main.segment_history as history {numbered.format('history')} where left_at is null"
+            f"create or replace temp table {_DUE} as select segment, number as contact_id, episode"
+            f" from {DUE} as due inner join {SCOPE} as scope using (contact_id)"
+        )
+        read = {number: columns_read(query) for number, query in queries.items()}
+        # The least and the greatest id of a few contacts keep no event out, and comparing them costs more than the join.
+        self._connection.execute("set disabled_optimizers = 'join_filter_pushdown'")
+        try:
+            for each in tables.gathered():
+                readers = [number for number, of_query in read.items() if each.table in of_query]
+                if readers:
+                    self._gather_one(each, set().union(*(read[number][each.table] for number in readers)), readers)
+        finally:
+            self._connection.execute("reset disabled_optimizers")
+
+    def _gather_one(self, wanted: Gathered, columns: Collection[str], readers: Collection[int]) -> None:
+        # As a table of its own: the engine has to know how few they are, or it takes all events for the smaller side.
+        self._connection.execute(
+            f"create or replace temp table {_NUMBERED} as"
+            f" select contact_id, id from {_CONTACTS} where is_touched or contact_id in ({_due(readers)})"
+        )
+        listed = "".join(f", found.{column}" for column in sorted(columns))
+        self._connection.execute(
+            f"create or replace temp table {wanted.table} as select numbered.contact_id{listed}"
+            f" from ({wanted.query(sorted(columns))}) as found"
+            f" inner join {_NUMBERED} as numbered on found.contact_id = numbered.id"
         )
 
-    def _record(self, segments: list[Segment]) -> None:
+    def _open(self, judged: Mapping[int, Segment]) -> None:
+        """Who is a member so far, of whom something is to be said: of the judged segments (is_due), or, for those that
+        refer to them, of others."""
+        named = {self._numbers[name] for segment in judged.values() for name in references(segment)}
+        touched = self._connection.execute(f"select coalesce(bool_or(is_touched), false) from {_CONTACTS}").fetchone()
+        wanted = named | judged.keys() if touched == (True,) else named
+        names = {
+            each.name: self._numbers[each.name]
+            for each in self._segments.definitions
+            if self._numbers[each.name] in wanted
+        }
+        self._connection.execute(f"""
+            create or replace temp table {_OPEN} as
+            select segment, contact_id, episode, true as is_due from {_DUE} where episode is not null""")
+        if names:
+            self._connection.execute(f"""
+                insert into {_OPEN}
+                with names (segment, name) as (values {_rows(names)})
+                select names.segment, contacts.contact_id, history.rowid as episode,
+                    contacts.is_touched and names.segment in ({", ".join(map(str, judged))}) as is_due
+                from main.segment_history as history
+                inner join names on history.segment = names.name
+                inner join {_CONTACTS} as contacts on history.contact_id = contacts.id
+                anti join {_DUE} as due on names.segment = due.segment and contacts.contact_id = due.contact_id
+                where history.left_at is null and history.segment in ({literals(names)})""")
+
+    def _record(self) -> None:
         """Who was found and is no member yet enters; who is one and was not found leaves."""
-        names = ", ".join(f"({number}::smallint, {literal(each.name)})" for number, each in enumerate(segments))
         history.apply(
             self._connection,
             f"""
-            with names (segment, name) as (values {names}),
-            open as (
-                select names.segment, {_OPEN}.contact_id from {_OPEN} inner join names on {_OPEN}.segment = names.name
-            ),
+            with names (segment, name) as (values {_rows(self._numbers)}),
+            open as (from {_OPEN} where is_due),
             turned as (
-                select 'entered' as change, * from {_FOUND} anti join open using (segment, contact_id)
+                select 'entered' as change, segment, contact_id, null::bigint as episode
+                from {_FOUND} anti join open using (segment, contact_id)
                 union all
-                select 'left' as change, * from open anti join {_FOUND} using (segment, contact_id)
+                select 'left' as change, segment, contact_id, episode
+                from open anti join {_FOUND} using (segment, contact_id)
             )
-            select change, names.name as segment, workspace_id, contacts.id as contact_id
+            select change, names.name as segment, workspace_id, contacts.id as contact_id, episode
             from turned
             inner join names on turned.segment = names.segment
-            inner join {_TABLES.contacts} as contacts on turned.contact_id = contacts.contact_id""",
+            inner join {_CONTACTS} as contacts on turned.contact_id = contacts.contact_id""",
             self._as_of,
             self._run_id,
         )
@@ -199,7 +234,7 @@ class _Stage:
         history.apply(
             self._connection,
             f"""
-            select 'left' as change, segment, workspace_id, contact_id
+            select 'left' as change, segment, workspace_id, contact_id, rowid as episode
             from main.segment_history
             where left_at is null and (
                 segment not in ({defined})
@@ -215,6 +250,9 @@ class _Stage:
 _ALIASES: Final = "select workspace_id, alias_id, contact_id from main.contact_aliases"
 
 
-def _tables(query: Query) -> Iterator[exp.Table]:
-    for step in query.steps.values():
-        yield from step.find_all(exp.Table)
+def _rows(names: Mapping[str, int]) -> str:
+    return ", ".join(f"({number}::smallint, {literal(name)})" for name, number in names.items())
+
+
+def _due(numbers: Collection[int]) -> str:
+    return f"select contact_id from {_DUE} where segment in ({', '.join(map(str, numbers))})"

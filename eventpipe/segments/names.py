@@ -35,6 +35,8 @@ RFM_NUMBERS: Final = (
     "avg_order_value",
 )
 RFM_SCORE: Final = "rfm_score"
+RFM_OWN: Final = frozenset({"frequency", "monetary", "gross", "refunds", "avg_order_value"})
+"""Measures that neither time nor other contacts' orders change."""
 
 
 @dataclass(frozen=True)

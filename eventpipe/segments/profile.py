@@ -53,17 +53,29 @@ def contact(node: ContactCondition, standpoint: Standpoint, query: Query) -> tup
 
 def rfm(node: RfmCondition, standpoint: Standpoint, query: Query) -> tuple[exp.Expr, exp.Expr]:
     """What a contact's row of contact_rfm says, in one currency, and whether that compares."""
-    subject, seen = str(node.rfm), rfm_column(node)
-    step = exp.select("contact_id", exp.alias_(exp.column(seen), "value")).from_(standpoint.tables.rfm)
-    value = query.value("rfm", step.where(equals("currency", node.currency or standpoint.names.currency)))
-    if seen in RFM_NUMBERS:
-        return value, exp.and_(*(compared(value, *bound) for bound in node.bounds()))
+    step = exp.select("contact_id", exp.alias_(exp.column(_rfm_column(node)), "value")).from_(standpoint.tables.rfm)
+    value = query.value("rfm", step.where(_in_currency(node, standpoint.names)))
+    return value, _rfm_compares(node, value)
+
+
+def rfm_holds(node: RfmCondition, names: Names) -> exp.Expr:
+    """The same of a row of contact_rfm."""
+    return exp.and_(_in_currency(node, names), _rfm_compares(node, exp.column(_rfm_column(node))))
+
+
+def _in_currency(node: RfmCondition, names: Names) -> exp.Expr:
+    return equals("currency", node.currency or names.currency)
+
+
+def _rfm_compares(node: RfmCondition, value: exp.Expr) -> exp.Expr:
+    subject = str(node.rfm)
+    if subject in RFM_NUMBERS:
+        return exp.and_(*(compared(value, *bound) for bound in node.bounds()))
     wanted = (subject,) if subject not in (RFM_SEGMENT, RFM_SCORE) else node.in_ or (str(node.equals),)
-    return value, exp.In(this=value.copy(), expressions=[exp.Literal.string(str(each)) for each in wanted])
+    return exp.In(this=value.copy(), expressions=[exp.Literal.string(str(each)) for each in wanted])
 
 
-def rfm_column(node: RfmCondition) -> str:
-    """The column of `contact_rfm` that a condition looks at."""
+def _rfm_column(node: RfmCondition) -> str:
     subject = str(node.rfm)
     return subject if subject in (*RFM_NUMBERS, RFM_SCORE) else "rfm_segment"
 

@@ -10,6 +10,17 @@ from sqlglot import exp
 from eventpipe.segments.expressions import column, table
 from eventpipe.segments.grammar import Leaf
 from eventpipe.segments.names import Names
+from eventpipe.segments.window import Window
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a condition reads of events: those that count and of which `about` holds, since its window began; `tested` where
+    it looks at their properties."""
+
+    about: tuple[exp.Expr, ...]
+    window: Window
+    tested: bool = False
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,15 @@ class Tables:
     contacts: str = "contacts"
     identifiers: str = "contact_identifiers"
     rfm: str = "contact_rfm"
+
+    def live(self, reading: Reading) -> exp.Select:
+        """The events of a reading; there may be older ones among them than it needs."""
+        return exp.select().from_(table(self.events, "events")).where(alive(), *reading.about)
+
+
+def alive() -> exp.Expr:
+    """An event that counts somewhere."""
+    return exp.NEQ(this=exp.column("deletion"), expression=exp.Literal.string("deleted"))
 
 
 @dataclass(frozen=True)

@@ -1,99 +1,120 @@
-"""Whom a run has to judge again: contacts of whom a segment can say something else than it did at the run before.
+"""Whom a run has to judge again for which segment: of whom it can say something else than it did at the run before.
 
-What a condition says of a contact depends on its events, its row in `contacts` and `contact_rfm`, other segments, and
-as_of, which only windows and ages look at. So they are those that runs have touched since, those for whom a window turned,
-and those whose row of `contact_rfm` changed where a segment looks at it.
+Contacts that runs have touched since can have turned in every segment; all others only in those of which a condition turned
+with time, and only the way that it did: who is a member enters no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 import duckdb
-from sqlglot import exp
 
-from eventpipe.segments.expressions import distinct, sql
-from eventpipe.segments.grammar import ContactCondition, EventCondition, GoalCondition, RfmCondition, Segment, leaves
-from eventpipe.segments.names import AGE, Names
-from eventpipe.segments.operands import span, spans
-from eventpipe.segments.profile import rfm_column
-from eventpipe.segments.selection import selection
-from eventpipe.segments.window import instant
+from eventpipe.segments.grammar import RfmCondition, Segment, leaves
+from eventpipe.segments.names import Names
+from eventpipe.segments.turning import Turning, Turnings, moves, rfm_condition
+from eventpipe.sql import literal, literals
 
 QUEUE: Final = "work.unjudged_contacts"
 """Contacts that runs touched since the last judgement; the models fill it."""
 
 SCOPE: Final = "temp.contacts_in_scope"
-"""The contacts to judge again: contact_id."""
+"""The contacts to judge again: number (their rowid in `contacts`), contact_id, is_touched (whether for every segment)."""
+
+DUE: Final = "temp.due_contacts"
+"""For which segments to judge those who are not touched: segment (its number), contact_id, episode (the rowid of its open
+membership in the history, or null)."""
 
 
-def find_contacts(
+def everyone(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the two tables for segments that are judged for all contacts."""
+    _begin(connection)
+    connection.execute(
+        f"create or replace temp table {SCOPE} as select rowid as number, contact_id, true as is_touched from main.contacts"
+    )
+
+
+def find_due(
     connection: duckdb.DuckDBPyConnection,
-    segments: Collection[Segment],
+    segments: Iterable[Segment],
+    numbers: Mapping[str, int],
     names: Names,
     *,
     since: datetime,
     as_of: datetime,
 ) -> int:
-    """Make the table of contacts to judge again for these segments, last judged at `since`. Returns how many there are."""
-    found = [f"select contact_id from {QUEUE}", *_turned(segments, names, since, as_of), *_rescored(segments)]
-    connection.execute(
-        f"create or replace temp table {SCOPE} as select distinct contact_id from ({' union all '.join(found)})"
-        " where contact_id is not null"
-    )
+    """Make the two tables for these segments, each after those that it names, last judged at `since`. Returns how many
+    contacts there are to judge."""
+    _begin(connection)
+    turnings = Turnings(names, since, as_of, lambda segment: _turned(numbers[segment]))
+    for segment in segments:
+        turned = dict.fromkeys(each.query() for each in turnings.of(segment.where))
+        if turned:
+            connection.execute(f"""
+                insert into {DUE}
+                select {numbers[segment.name]}, contact_id, episode
+                from (
+                    select contact_id, bool_or(rises) as rises, bool_or(falls) as falls
+                    from ({" union all ".join(turned)}) as turned
+                    group by contact_id
+                ) as turned
+                left join (
+                    select contact_id, rowid as episode from main.segment_history
+                    where segment = {literal(segment.name)} and left_at is null
+                ) as open using (contact_id)
+                where if(episode is null, rises, falls)""")
+    connection.execute(f"""
+        create or replace temp table {SCOPE} as
+        select contacts.rowid as number, found.contact_id, found.is_touched
+        from (
+            select contact_id, bool_or(is_touched) as is_touched
+            from (
+                select contact_id, true as is_touched from {QUEUE}
+                union all
+                select contact_id, false as is_touched from {DUE}
+            ) as found
+            group by contact_id
+        ) as found
+        inner join main.contacts as contacts on found.contact_id = contacts.contact_id""")
     count = connection.execute(f"select count(*) from {SCOPE}").fetchone()
     assert count is not None
     return int(count[0])
 
 
-def keep_rfm(connection: duckdb.DuckDBPyConnection, segments: Iterable[Segment]) -> None:
-    """Keep a copy of what RFM conditions see, to compare the next run's with."""
-    columns = ", ".join(("contact_id", "currency", *_rfm_columns(segments)))
-    connection.execute(f"create or replace table work.judged_rfm as select {columns} from main.contact_rfm")
+def _begin(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(f"create or replace temp table {DUE} (segment smallint, contact_id varchar, episode bigint)")
 
 
-def _turned(segments: Iterable[Segment], names: Names, since: datetime, as_of: datetime) -> Iterator[str]:
-    """Contacts with an event that a window lost, and those that came of an age, since then."""
-    conditions: dict[timedelta, list[exp.Expr]] = {}
-    ages: set[timedelta] = set()
-    for leaf in (leaf for segment in segments for leaf in leaves(segment.where)):
-        if isinstance(leaf, GoalCondition | EventCondition) and leaf.in_last is not None:
-            conditions.setdefault(leaf.in_last, []).append(exp.and_(*selection(leaf, names)))
-        elif isinstance(leaf, ContactCondition) and leaf.contact == AGE:
-            ages.update(_ages(leaf))
-    for length, selections in sorted(conditions.items()):
-        passed = _passed("occurred_at", since - length, as_of - length)
-        yield f"select contact_id from main.events where {passed} and ({sql(exp.or_(*distinct(selections)))})"
-    for length in sorted(ages):
-        yield f"select contact_id from main.contacts where {_passed('first_seen_at', since - length, as_of - length)}"
+def in_scope(connection: duckdb.DuckDBPyConnection, numbers: Iterable[int]) -> set[int]:
+    """Those of the segments for which somebody is to be judged."""
+    touched = connection.execute(f"select coalesce(bool_or(is_touched), false) from {SCOPE}").fetchone()
+    if touched == (True,):
+        return set(numbers)
+    return {number for (number,) in connection.execute(f"select distinct segment from {DUE}").fetchall()}
 
 
-def _passed(column: str, since: datetime, until: datetime) -> str:
-    return sql(exp.Between(this=exp.column(column), low=instant(since), high=instant(until)))
+def _turned(number: int) -> Turning:
+    """Who enters or leaves another segment is among those that are due for it."""
+    return Turning(f"from {DUE} where segment = {number}", "episode is null", "episode is not null")
 
 
-def _ages(leaf: ContactCondition) -> Iterator[timedelta]:
-    yield from (span(each) for _, each in leaf.comparisons())
-    if leaf.between is not None:
-        yield from spans(leaf.between)
-
-
-def _rescored(segments: Iterable[Segment]) -> Iterator[str]:
-    """Contacts whose RFM changed since the last judgement, in what these segments look at."""
-    seen = _rfm_columns(segments)
-    if seen:
-        columns = ", ".join(("contact_id", "currency", *seen))
-        yield f"""
-            select contact_id from (
-                (select {columns} from main.contact_rfm except select {columns} from work.judged_rfm)
-                union all
-                (select {columns} from work.judged_rfm except select {columns} from main.contact_rfm)
-            )"""
-
-
-def _rfm_columns(segments: Iterable[Segment]) -> list[str]:
-    """What conditions of these segments see of `contact_rfm`."""
-    conditions = (leaf for segment in segments for leaf in leaves(segment.where) if isinstance(leaf, RfmCondition))
-    return sorted({rfm_column(each) for each in conditions})
+def keep_rfm(connection: duckdb.DuckDBPyConnection, segments: Iterable[Segment], names: Names) -> None:
+    """Keep for whom each condition on scores holds, to compare the next run's with. Written is only what changed."""
+    asked = (leaf for segment in segments for leaf in leaves(segment.where) if isinstance(leaf, RfmCondition))
+    conditions = sorted({rfm_condition(each, names) for each in asked if moves(each)})
+    connection.execute(f"delete from work.rfm_holders where condition not in ({literals(conditions) or 'null'})")
+    for condition in conditions:
+        kept = f"select rowid as place, contact_id from work.rfm_holders where condition = {literal(condition)}"
+        holders = f"select contact_id from main.contact_rfm where {condition}"
+        connection.execute(f"""
+            create or replace temp table moved_holders as
+            select kept.place, holders.contact_id
+            from ({kept}) as kept full join ({holders}) as holders on kept.contact_id = holders.contact_id
+            where kept.place is null or holders.contact_id is null""")
+        connection.execute("delete from work.rfm_holders where rowid in (select place from moved_holders)")
+        connection.execute(
+            f"insert into work.rfm_holders select {literal(condition)}, contact_id from moved_holders where place is null"
+        )
+        connection.execute("drop table moved_holders")

@@ -1,22 +1,17 @@
-"""Which events a condition is about, and which of those it counts; what several definitions read of events at all."""
+"""Which events a condition is about, and which of those it counts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from eventpipe.segments.expressions import distinct, equals, is_there, one_of, table
-from eventpipe.segments.grammar import ANY_GOAL, EventCondition, GoalCondition, Segment, Where, leaves
+from eventpipe.segments.expressions import equals, is_there, one_of
+from eventpipe.segments.grammar import ANY_GOAL, MONEY, EventCondition, GoalCondition, Where
 from eventpipe.segments.names import EVENT_FIELDS, Names
 from eventpipe.segments.query import Standpoint
 from eventpipe.segments.values import Attribute, json_attribute, tests
 from eventpipe.segments.window import Window, window
-
-
-def alive() -> exp.Expr:
-    """An event that counts somewhere."""
-    return exp.NEQ(this=exp.column("deletion"), expression=exp.Literal.string("deleted"))
 
 
 def selection(node: GoalCondition | EventCondition, names: Names) -> list[exp.Expr]:
@@ -33,17 +28,25 @@ def _goals(node: GoalCondition) -> Iterator[exp.Expr]:
 
 
 def counted(node: GoalCondition | EventCondition, standpoint: Standpoint) -> list[exp.Expr]:
-    """Which of those events count: when they happened, and what `where` asks of them."""
-    names = standpoint.names
-    in_time = window(node, standpoint.as_of, names.timezone).holds(exp.column("occurred_at"))
-    goal = node.goal if isinstance(node, GoalCondition) else None
-    return [*in_time, *where_holds(node.where, names, node.names, goal)]
+    """Which of those events count: when they happened, and what else is asked of them."""
+    in_time = window(node, standpoint.as_of, standpoint.names.timezone).holds(exp.column("occurred_at"))
+    return [*in_time, *qualified(node, standpoint.names)]
 
 
-def since_window(node: GoalCondition | EventCondition, standpoint: Standpoint) -> Iterator[exp.Expr]:
-    """Which events happened after a condition's window began, or in it."""
-    opened = window(node, standpoint.as_of, standpoint.names.timezone)
-    yield from Window(opened.start, opened.with_start).holds(exp.column("occurred_at"))
+def qualified(node: GoalCondition | EventCondition, names: Names) -> Iterator[exp.Expr]:
+    """What is asked of them, whenever they happened: `where`, and the one currency of a sum or a mean."""
+    yield from where_holds(node.where, names, node.names, node.goal if isinstance(node, GoalCondition) else None)
+    if isinstance(node, GoalCondition):
+        currency = node.currency or (names.currency if node.aggregate in MONEY else None)
+        if currency is not None:
+            yield equals("currency", currency)
+
+
+def period(node: GoalCondition | EventCondition, standpoint: Standpoint) -> Window:
+    """The window that a condition looks at; `first` and `last` look at all time."""
+    if node.first or node.last:
+        return Window()
+    return window(node, standpoint.as_of, standpoint.names.timezone)
 
 
 def where_holds(where: Where, names: Names, events: Iterable[str], goal: str | None = None) -> Iterator[exp.Expr]:
@@ -60,33 +63,3 @@ def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | 
     column = exp.column(name) if name in EVENT_FIELDS else None
     declared = names.properties(name, names.definitions(events, goal))
     return json_attribute(exp.column("properties"), declared, column)
-
-
-def events_read(segments: Collection[Segment], columns: Iterable[str], standpoint: Standpoint) -> exp.Select:
-    """All that these definitions look at of events: those that any of them can count or is kept from counting by, with
-    these columns, and their properties where any tests one.
-    """
-    looked_at = exp.or_(*distinct(each for segment in segments for each in _relevant(segment, standpoint)))
-    tested = exp.or_(*distinct(each for segment in segments for each in _tested(segment, standpoint.names)))
-    properties = exp.case().when(tested, exp.column("properties")).as_("properties")
-    events = table(standpoint.tables.events, "events")
-    return exp.select(*columns, properties).from_(events).where(alive(), looked_at)
-
-
-def _relevant(segment: Segment, standpoint: Standpoint) -> Iterator[exp.Expr]:
-    """Which events a definition looks at, at all: one condition for each kind of them."""
-    yield exp.false()
-    for leaf in leaves(segment.where):
-        if isinstance(leaf, GoalCondition | EventCondition):
-            since = () if leaf.first or leaf.last else since_window(leaf, standpoint)
-            yield exp.and_(*selection(leaf, standpoint.names), *since)
-        if isinstance(leaf, EventCondition) and leaf.without is not None:
-            yield equals("event_name", standpoint.names.event(leaf.without.event))
-
-
-def _tested(segment: Segment, names: Names) -> Iterator[exp.Expr]:
-    """Of which events it tests properties."""
-    yield exp.false()
-    for leaf in leaves(segment.where):
-        if isinstance(leaf, GoalCondition | EventCondition) and leaf.where:
-            yield exp.and_(*selection(leaf, names))

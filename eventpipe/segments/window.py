@@ -22,6 +22,15 @@ class Window:
     with_start: bool = True
     end: datetime | None = None
 
+    def since(self) -> Window:
+        """The same, without an end."""
+        return Window(self.start, self.with_start)
+
+    def or_earlier(self, other: Window) -> Window:
+        """From the earlier of two starts, without an end."""
+        starts = [each.start for each in (self, other) if each.start is not None]
+        return Window(min(starts) if len(starts) == 2 else None)
+
     def holds(self, column: exp.Expr) -> Iterator[exp.Expr]:
         """What is true of an event's time inside."""
         if self.start is not None:

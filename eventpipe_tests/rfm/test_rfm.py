@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -276,3 +276,21 @@ def test_cut_points_are_quantiles_of_type_7(macros: Any, bins: int) -> None:
         values = sorted(chance.choice([0, 1, 1, 5, 7, 100]) for _ in range(length))
         (found,) = duckdb.sql(f"select {macros.quantiles('v', bins)} from (select {values} as v)").fetchall()
         assert found[0] == pytest.approx([float(each) for each in quantiles(values, bins)])
+
+
+def test_a_mean_is_exact_however_large() -> None:
+    """Rounded half away from zero to four places, of money that no float holds."""
+    text = (project_dir() / "macros" / "exact_average.sql").read_text()
+    mean: Any = jinja2.Environment().from_string(text).module
+    chance = random.Random(7)
+    totals = [Decimal(chance.randrange(-(10**digits), 10**digits)) / 10**4 for digits in (4, 9, 14, 15, 18, 26) * 30]
+    totals += [
+        Decimal(each) for each in ("0", "0.0001", "-0.0001", "9999999999.9999", "10000000000", "-99999999999999.9999")
+    ]
+    for count in (1, 2, 3, 7, 152):
+        rows = ", ".join(f"({total:f}::decimal(38, 4))" for total in totals)
+        found = duckdb.sql(f"select {mean.exact_quotient('total', count)} from (values {rows}) as t (total)").fetchall()
+        with localcontext(prec=60):
+            expected = [(total / count).quantize(Decimal("0.0001"), ROUND_HALF_UP) for total in totals]
+        assert [each for (each,) in found] == expected
+    assert duckdb.sql(f"select {mean.exact_quotient('1.5::decimal(38, 4)', 0)}").fetchall() == [(None,)]

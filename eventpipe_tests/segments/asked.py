@@ -16,9 +16,9 @@ from eventpipe.project.rfm import RfmSettings
 from eventpipe.segments.compile import Compiler
 from eventpipe.segments.definitions import Segments, read_segments
 from eventpipe.segments.expressions import sql
+from eventpipe.segments.gathering import GatheredTables, columns_read
 from eventpipe.segments.names import Names
-from eventpipe.segments.query import Query, Standpoint, Tables
-from eventpipe.segments.selection import events_read
+from eventpipe.segments.query import Query, Standpoint
 from eventpipe_tests.segments.reference import Definition, World
 
 IDENTIFIERS = ("customer_id", "email", "phone", "anonymous_id")
@@ -90,15 +90,20 @@ class Engine:
         return self.members({"it": where}, "it")
 
     def finds_in_what_is_read(self, where: Definition) -> list[str]:
-        """The same by a run's way: from nothing but the events and properties that the definition says it reads."""
+        """The same by a run's way: from nothing but the events and columns that the query says it reads."""
         segments = read({"it": where}, names(self.world))
-        columns = [name for name in _EVENTS if name != "properties"]
-        reading = sql(events_read(segments.definitions, columns, Standpoint(segments.names, self.world.as_of)))
-        self.connection.execute(f"create or replace temp table events_read as {reading}")
-        of_what_is_read = Standpoint(segments.names, self.world.as_of, Tables("events_read"))
-        compiler = Compiler(of_what_is_read, _no_other)
-        rows = self.connection.execute(sql(compiler.query(segments.definitions[0].where).members())).fetchall()
-        return sorted(contact_id for (contact_id,) in rows)
+        tables = GatheredTables(contacts="contacts")
+        query = Compiler(Standpoint(segments.names, self.world.as_of, tables), _no_other).query(
+            segments.by_name["it"].where
+        )
+        read_columns = columns_read(query)
+        for each in tables.gathered():
+            if each.table not in read_columns:
+                continue
+            rows = each.query(read_columns[each.table])
+            self.connection.execute(f"create or replace temp table {each.table} as {rows}")
+        rows_found = self.connection.execute(sql(query.members())).fetchall()
+        return sorted(contact_id for (contact_id,) in rows_found)
 
     def close(self) -> None:
         self.connection.close()

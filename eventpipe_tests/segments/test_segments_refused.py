@@ -198,3 +198,20 @@ def test_a_name_that_nobody_knows_yet_is_taken_and_one_that_is_misspelled_is_not
 def test_segments_come_after_those_that_they_name() -> None:
     found = read({"a": {"segment": "b"}, "b": {"not": {"segment": "c"}}, "c": {"goal": "purchase"}}, names())
     assert [each.name for each in found.definitions] == ["c", "b", "a"]
+
+
+def test_what_is_right_in_a_wrong_definition_is_checked_all_the_same() -> None:
+    """One mistake does not hide another beside it: one run shows all of them."""
+    said = refused(
+        """
+  - name: one
+    where:
+      all:
+        - {goal: purchse}
+        - not: {any: [{segment: nobody}, {goal: purchase, aggregate: sum}]}
+"""
+    )
+    assert len(said) == 3
+    assert "segments.0.where.all.0.goal: 'purchse' is not a goal type" in said[0]
+    assert "segments.0.where.all.1.not.any.0.segment: 'nobody' is no segment" in said[1]
+    assert "an aggregate sum needs a comparison" in said[2]
