@@ -13,6 +13,8 @@ from eventpipe.segments.definitions import Segments, references
 from eventpipe.segments.expressions import equals, sql
 from eventpipe.segments.query import Standpoint
 
+# Raise it when what is kept between runs to judge by is another than before: every segment is judged for everyone once.
+_KEPT: Final = "2"
 _FIXED: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -21,7 +23,7 @@ def versions(segments: Segments) -> dict[str, str]:
     compiler = Compiler(Standpoint(segments.names, _FIXED), _of_that_name)
     found: dict[str, str] = {}
     for segment in segments.definitions:
-        text = sql(compiler.query(segment.where).members()) + "".join(
+        text = _KEPT + sql(compiler.query(segment.where).members()) + "".join(
             found[name] for name in sorted(references(segment))
         )
         found[segment.name] = hashlib.sha256(text.encode()).hexdigest()[:12]
