@@ -56,6 +56,7 @@ def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: 
             "create table eventpipe.mine (a int)",
             "create table public.mine (a int)",
             "create schema mine",
+            "create temporary table mine (a int)",
             "select * from eventpipe_ops.runs",
             "select * from payroll.salaries",
             f"set role {WRITER}",

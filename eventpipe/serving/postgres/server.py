@@ -102,8 +102,6 @@ class Server:
                 ("timezone", "UTC"),
                 ("lock_timeout", milliseconds(self.lock_timeout)),
                 ("statement_timeout", milliseconds(self.statement_timeout)),
-                # An index is built in memory, not in many passes over the disk.
-                ("maintenance_work_mem", "256MB"),
             ):
                 connection.execute(text(f"set local {setting} = {literal(value)}"))
             yield connection

@@ -139,7 +139,9 @@ class Uploader:
             if is_new:
                 tables.make(connection, server, table)
             change = comparison.change(table, anew=is_new or is_altered)
-            removed = tables.move(connection, server, comparison, table, change)
+            # Who looks at the first edition with an older snapshot sees it whole; of a later one only the new table.
+            is_frozen = is_new and held is None
+            removed = tables.move(connection, server, comparison, table, change, frozen=is_frozen)
             tables.finish(connection, server, table, indexes)
             if is_new or is_altered:
                 tables.describe(connection, server, table)
