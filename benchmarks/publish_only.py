@@ -89,11 +89,9 @@ def _copy(server: Server, path: Path, spill: Path) -> float:
         for table in comparison.relations:
             if table.sql is None:
                 connection.execute(CreateTable(table.table(_BARE)))
-                comparison.change(table, anew=True)
                 columns = tuple(column.name for column in table.columns)
-                copy_rows(
-                    comparison.connection, comparison.brought_rows(table), connection, named(_BARE, table.name), columns
-                )
+                rows = comparison.whole(table).brought.query
+                copy_rows(comparison.connection, rows, connection, named(_BARE, table.name), columns)
         connection.commit()
     seconds = time.perf_counter() - began
     with server.connect() as connection:

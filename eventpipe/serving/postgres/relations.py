@@ -39,6 +39,7 @@ class Relation:
             MetaData(schema=schema),
             *(_column(each, self.comments.get(each.name)) for each in self.columns),
             comment=self.comment,
+            postgresql_with={"fillfactor": self.layout.filled},
         )
         for index in self._indexes(made):
             assert index.table is made

@@ -102,6 +102,9 @@ class Server:
                 ("timezone", "UTC"),
                 ("lock_timeout", milliseconds(self.lock_timeout)),
                 ("statement_timeout", milliseconds(self.statement_timeout)),
+                # Rows that change are matched in memory; entries of an index of JSON are sorted in by the thousand.
+                ("work_mem", "64MB"),
+                ("gin_pending_list_limit", "64MB"),
             ):
                 connection.execute(text(f"set local {setting} = {literal(value)}"))
             yield connection

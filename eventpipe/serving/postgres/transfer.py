@@ -43,7 +43,9 @@ def copy_rows(
                 f" (format csv, header false, nullstr '{_NULL}', use_tmp_file false{quoted})"
             )
             written = pool.submit(_write, source.cursor(), statement, writing)
-            with cursor.copy(f"copy {table} ({names}) from stdin (format csv, freeze {frozen}, null '{_NULL}')") as copy:
+            with cursor.copy(
+                f"copy {table} ({names}) from stdin (format csv, freeze {frozen}, null '{_NULL}')"
+            ) as copy:
                 while chunk := os.read(reading, _CHUNK):
                     copy.write(chunk)
                 written.result()  # what stopped the engine stops the copy: half of the rows are none
