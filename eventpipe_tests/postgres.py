@@ -33,6 +33,7 @@ class Cluster:
     programs: Path
     folder: Path
     user: str | None
+    settings: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -42,8 +43,8 @@ class Cluster:
     def make(self) -> None:
         """Makes it, stopped."""
         # The tests' machine does not lose power, so nothing is lost by not waiting for its disk.
-        faster = ("--no-sync", "--set", "fsync=off", "--set", "full_page_writes=off")
-        self._run("initdb", "--auth", "trust", "--encoding", "utf8", "--username", "postgres", *faster)
+        settings = [each for given in ("fsync=off", "full_page_writes=off", *self.settings) for each in ("--set", given)]
+        self._run("initdb", "--no-sync", "--auth", "trust", "--encoding", "utf8", "--username", "postgres", *settings)
 
     def start(self) -> None:
         """Starts it; it recovers what was committed, should it have been stopped at once."""
@@ -88,13 +89,13 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A server for the length of the block."""
+def postgres(*settings: str) -> Iterator[Postgres]:
+    """A server for the length of the block; `settings` (`name=value`) are of one that is ours."""
     given = os.environ.get(VARIABLE)
     if given:
         yield Postgres(given)
         return
-    cluster = _out_of_the_wheel()
+    cluster = _out_of_the_wheel(settings)
     try:
         cluster.make()
         cluster.start()
@@ -106,7 +107,7 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(cluster.folder)
 
 
-def _out_of_the_wheel() -> Cluster:
+def _out_of_the_wheel(settings: tuple[str, ...]) -> Cluster:
     """Its folder is not among pytest's own: root's server runs as another user, whom those keep out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of where its manager keeps its lock
@@ -114,11 +115,11 @@ def _out_of_the_wheel() -> Cluster:
     programs: Path = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
     folder = Path(mkdtemp(prefix="eventpipe-postgres-"))
     if os.geteuid() != 0:
-        return Cluster(programs, folder, None)
+        return Cluster(programs, folder, None, settings)
     user = "pgserver"
     utils.ensure_user_exists(user)
     for path in (programs, programs.parent / "lib", programs.parent / "share"):
         utils.ensure_prefix_permissions(path)
         utils.ensure_folder_permissions(path, 0o055)
     shutil.chown(folder, user)
-    return Cluster(programs, folder, user)
+    return Cluster(programs, folder, user, settings)
