@@ -31,7 +31,7 @@ from eventpipe.serving.unchanged import keep_run_ids
 from eventpipe_tests.postgres import postgres
 
 _BARE = "bare"
-_SETTINGS = ("shared_buffers=2GB", "max_wal_size=8GB")
+_SETTINGS = ("shared_buffers=2GB", "max_wal_size=2GB")
 """As docs/operations.md has a server of that size; everything that is timed runs with them."""
 
 

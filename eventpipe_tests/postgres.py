@@ -43,7 +43,9 @@ class Cluster:
     def make(self) -> None:
         """Makes it, stopped."""
         # The tests' machine does not lose power, so nothing is lost by not waiting for its disk.
-        settings = [each for given in ("fsync=off", "full_page_writes=off", *self.settings) for each in ("--set", given)]
+        settings = [
+            each for given in ("fsync=off", "full_page_writes=off", *self.settings) for each in ("--set", given)
+        ]
         self._run("initdb", "--no-sync", "--auth", "trust", "--encoding", "utf8", "--username", "postgres", *settings)
 
     def start(self) -> None:
