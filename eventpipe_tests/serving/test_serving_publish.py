@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 
+from eventpipe.doctor import served as doctor
 from eventpipe.errors import StageFailed
 from eventpipe.ops.lease import Fenced
 from eventpipe.serving.layout import LAYOUTS
 from eventpipe.serving.postgres import difference
 from eventpipe.serving.postgres.upload import Uploaded
+from eventpipe.serving.reading import reading
+from eventpipe_tests.builders import project
 from eventpipe_tests.serving.editions import expected, make, serve, served
 
 
@@ -59,6 +63,24 @@ def test_rows_that_somebody_changed_there_are_put_right_when_they_are_missed(
         connection.execute(meddling.encode())
     serve(database, two, one)
     assert served(database) == expected(two)
+
+
+def test_the_doctor_compares_the_server_with_the_file(tmp_path: Path, database: str) -> None:
+    made = make(tmp_path, "one", extra=["create schema edition; create table edition.run as select 'one' as run_id"])
+    serve(database, made)
+    monitored = project(tmp_path / "project", serving={"url": database})
+    with duckdb.connect(str(made.path), read_only=True) as published, reading(monitored) as store:
+        assert doctor.served(published, store).state == "kept"
+        for damage, name in (
+            ("update eventpipe.events set run_id = 'earlier' where event_id = 'e000000003'", "events"),
+            ("delete from eventpipe.ledger", "ledger"),
+            ("drop view eventpipe.volume", "volume"),
+        ):
+            with psycopg.connect(database) as connection:
+                connection.execute(damage.encode())
+            check = doctor.served(published, store)
+            assert check.state == "broken"
+            assert name in check.detail
 
 
 @pytest.mark.parametrize("hashes", [1, 7, 40])

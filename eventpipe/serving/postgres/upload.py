@@ -94,9 +94,12 @@ class Uploader:
         raise AssertionError("the last attempt returns or raises")
 
     def served(self) -> str | None:
-        """The run whose edition the server holds."""
-        with self.server.connect() as connection:
-            held = publication.current(connection, self.server.schema)
+        """The run whose edition the server holds. Errors: as of `upload`."""
+        try:
+            with self.server.connect() as connection:
+                held = publication.current(connection, self.server.schema)
+        except database_errors() as error:
+            raise explained(self.server, error) from error
         return None if held is None else held.run_id
 
     def _once(
