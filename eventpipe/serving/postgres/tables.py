@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from eventpipe.serving.postgres.difference import Change, Comparison, Rows
@@ -48,8 +49,9 @@ def finish(connection: Connection, server: Server, table: Relation, existing: Co
 
 
 def describe(connection: Connection, server: Server, table: Relation) -> None:
-    """Statistics for the planner, comments for people."""
-    run(connection, f"analyze {named(server.schema, table.name)}")
+    """Statistics for the planner, which has no use for those of JSON; comments for people."""
+    told = ", ".join(identifier(each.name) for each in table.columns if not isinstance(each.type, JSONB))
+    run(connection, f"analyze {named(server.schema, table.name)} ({told})")
     made = table.table(server.schema)
     if made.comment:
         connection.execute(SetTableComment(made))
@@ -85,7 +87,7 @@ def move(
 
 
 def _remove(connection: Connection, comparison: Comparison, table: Relation, target: str, keys: Rows) -> int:
-    with _given(connection, comparison, keys, target, table.layout.key):
+    with _given(connection, comparison, table, keys, target, table.layout.key):
         return run(connection, f"delete from {target} as there using {_GIVEN} where {_same(table)}")
 
 
@@ -95,20 +97,21 @@ def _change(connection: Connection, comparison: Comparison, table: Relation, tar
     """
     names = [identifier(name) for name in _names(table) if name not in table.layout.key]
     values = ", ".join(f"{name} = {_GIVEN}.{name}" for name in names)
-    with _given(connection, comparison, rows, target, _names(table)):
+    with _given(connection, comparison, table, rows, target, _names(table)):
         return run(connection, f"update {target} as there set {values} from {_GIVEN} where {_same(table)}")
 
 
 @contextmanager
 def _given(
-    connection: Connection, comparison: Comparison, rows: Rows, target: str, names: tuple[str, ...]
+    connection: Connection, comparison: Comparison, table: Relation, rows: Rows, target: str, names: tuple[str, ...]
 ) -> Iterator[None]:
     """The rows in a table of the session's own, for the length of the block."""
     columns = ", ".join(identifier(name) for name in names)
     run(connection, f"create temp table {_GIVEN} on commit drop as select {columns} from {target} where false")
     if rows.count:
         copy_rows(comparison.connection, rows.query, connection, _GIVEN, names)
-        run(connection, f"analyze {_GIVEN}")
+        keys = ", ".join(identifier(name) for name in table.layout.key)  # what it is matched by
+        run(connection, f"analyze {_GIVEN} ({keys})")
     yield
     run(connection, f"drop table {_GIVEN}")
 
