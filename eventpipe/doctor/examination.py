@@ -20,7 +20,9 @@ from eventpipe.doctor.same_answer import (
     rebuild,
     same_answer,
 )
+from eventpipe.doctor.served import served, unreachable
 from eventpipe.doctor.whole import whole
+from eventpipe.errors import EventpipeError
 from eventpipe.intake.lake import Lake, Manifest
 from eventpipe.ops import lease as leases
 from eventpipe.ops import runs
@@ -28,6 +30,7 @@ from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
 from eventpipe.serving.file import as_of_published, open_published
+from eventpipe.serving.reading import reading
 
 _ALL = 1_000_000
 
@@ -49,7 +52,7 @@ def examine(project: Project, clock: Callable[[], datetime], *, run_id: str) -> 
             manifests = list(lake.manifests())
             copy_lake(project.lake, scratch / "lake")
             with _working(project) as working:
-                third = whole(published, working, runs.recent(store, _ALL))
+                third = whole(published, working, runs.recent(store, _ALL), *_elsewhere(project, published))
                 configuration = None if working is None else _configuration(working)
         first = accounted(published, Lake(scratch / "lake"), manifests)
         second = _why_not(published, manifests)
@@ -58,6 +61,17 @@ def examine(project: Project, clock: Callable[[], datetime], *, run_id: str) -> 
             with _read_only(rebuilt) as tables:
                 second = same_answer(published, tables, configuration)
     return [first, second, third]
+
+
+def _elsewhere(project: Project, published: duckdb.DuckDBPyConnection) -> Iterator[Check]:
+    """What the server holds, where one serves."""
+    if project.settings.serving.url is None:
+        return
+    try:
+        with reading(project) as store:
+            yield served(published, store)
+    except EventpipeError as error:
+        yield unreachable(error)
 
 
 def _why_not(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) -> Promise | None:

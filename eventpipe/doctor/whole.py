@@ -16,13 +16,16 @@ _AGAIN = "Run `eventpipe run`; if it stays so, `eventpipe run --full-refresh`."
 
 
 def whole(
-    published: duckdb.DuckDBPyConnection, working: duckdb.DuckDBPyConnection | None, runs: Sequence[Run]
+    published: duckdb.DuckDBPyConnection,
+    working: duckdb.DuckDBPyConnection | None,
+    runs: Sequence[Run],
+    *elsewhere: Check,
 ) -> Promise:
     """`working` is the working database, None when it cannot be read; `runs` are those on record, newest
-    first.
+    first; `elsewhere`: what was found where a server serves.
     """
     checks = (_one_instant(published), _last_good_run(published, runs), _working_database(published, working))
-    return Promise(3, "Whole or not at all", checks)
+    return Promise(3, "Whole or not at all", (*checks, *elsewhere))
 
 
 def last_published(published: duckdb.DuckDBPyConnection) -> str | None:

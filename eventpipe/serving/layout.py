@@ -21,6 +21,9 @@ class Layout:
 
     `marks`: columns that tell whether a row of the same key is the same, where there are many rows: whoever changes a row
     there writes it anew with the id of the run, or changes no column but these. Empty: it takes all columns to tell.
+
+    `filled`: so much of a page a server fills with new rows, in percent. The rest is for the next versions of rows that
+    many runs change: beside the old one a version costs no index anything.
     """
 
     key: tuple[str, ...] = ()
@@ -31,10 +34,12 @@ class Layout:
     documents: tuple[str, ...] = ()
     json: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    filled: int = 100
 
 
 _BY_CONTACT: Final = (("contact_id",),)
 _BY_RUN: Final = ("run_id",)
+_SOME_CHANGE: Final = 80
 _PLACE: Final = ("source", "landed_on", "file", "line", "index")
 
 LAYOUTS: Final[Mapping[str, Layout]] = {
@@ -56,13 +61,14 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         marks=_BY_RUN,
     ),
     "rejected_events": Layout(key=_PLACE, nullable=("index",), marks=_BY_RUN),
-    "contacts": Layout(key=("contact_id",), marks=_BY_RUN),
+    "contacts": Layout(key=("contact_id",), marks=_BY_RUN, filled=_SOME_CHANGE),
     "contact_identifiers": Layout(
         key=("workspace_id", "identifier_type", "identifier_value"),
         long=("identifier_value",),
         lookups=_BY_CONTACT,
         equal=("identifier_value",),
         marks=_BY_RUN,
+        filled=_SOME_CHANGE,
     ),
     "contact_aliases": Layout(key=("workspace_id", "alias_id"), lookups=_BY_CONTACT, marks=_BY_RUN),
     "contact_merges": Layout(key=("workspace_id", "from_contact_id"), lookups=_BY_CONTACT, marks=_BY_RUN),
@@ -76,8 +82,10 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
         long=("goal_name",),
         nullable=("goal_name", "currency"),
         marks=_BY_RUN,
+        filled=_SOME_CHANGE,
     ),
-    "contact_rfm": Layout(key=("contact_id", "currency"), marks=_BY_RUN),
+    # Days since an order: another number in every row, every day.
+    "contact_rfm": Layout(key=("contact_id", "currency"), marks=_BY_RUN, filled=50),
     "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT, marks=_BY_RUN),
     "segment_history": Layout(key=("segment", "contact_id", "entered_at"), lookups=_BY_CONTACT),
     "trigger_decisions": Layout(key=("automation", "occasion"), long=("occasion",), lookups=_BY_CONTACT),

@@ -6,11 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from eventpipe.project.settings import VARIABLES
 
@@ -69,6 +73,19 @@ def test_what_the_image_is_made_of_is_there() -> None:
     assert all((ROOT / path).is_file() for path in paths)
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
     assert not {"eventpipe", "dbt_project", "requirements", "deploy", "pyproject.toml", "README.md"} & set(ignored)
+
+
+def test_the_image_can_install_what_is_locked() -> None:
+    """pip takes a locked version for a requirement with extras only where the lock names the extras too."""
+    text = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
+    lines = [Requirement(line) for line in re.findall(r"^([a-z0-9][^\s;]*==[^\s;]+)", text, re.M)]
+    locked = {canonicalize_name(each.name): each.extras for each in lines}
+    assert len(locked) > 100
+    for name in locked:
+        with suppress(PackageNotFoundError):  # of another system
+            for needed in map(Requirement, requires(name) or []):
+                if needed.extras and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+                    assert needed.extras <= locked[canonicalize_name(needed.name)], f"{name} requires {needed}"
 
 
 def test_units_that_a_unit_requires_are_there() -> None:

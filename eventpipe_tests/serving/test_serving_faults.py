@@ -18,7 +18,7 @@ from eventpipe.serving.postgres.server import APPLICATION, PublishBlocked, Serve
 from eventpipe.serving.postgres.upload import ATTEMPTS, Uploaded, Uploader
 from eventpipe_tests.serving.editions import Made, expected, make, serve, served, uploader
 
-_PUBLISHING = f"select pid, query, wait_event_type from pg_stat_activity where application_name = '{APPLICATION}'"
+_SECOND = "the second session"
 
 
 @pytest.fixture
@@ -44,13 +44,15 @@ class Pauses(list[float]):
 
 
 @contextmanager
-def meanwhile(url: str, work: Callable[[psycopg.Connection[tuple[object, ...]]], None]) -> Iterator[None]:
+def meanwhile(
+    url: str, work: Callable[[psycopg.Connection[tuple[object, ...]]], None], name: str = _SECOND
+) -> Iterator[None]:
     """A second session beside the block; what goes wrong in it fails the test."""
     failed: list[BaseException] = []
 
     def worked() -> None:
         try:
-            with psycopg.connect(url, autocommit=True, application_name="the second session") as session:
+            with psycopg.connect(url, autocommit=True, application_name=name) as session:
                 work(session)
         except BaseException as error:
             failed.append(error)
@@ -64,36 +66,51 @@ def meanwhile(url: str, work: Callable[[psycopg.Connection[tuple[object, ...]]],
     assert failed == []
 
 
-def wait_for(session: psycopg.Connection[tuple[object, ...]], condition: str, seconds: float = 30) -> int:
-    """The process of the publish, once its row in pg_stat_activity is like that."""
-    ends = time.monotonic() + seconds
+def wait_until_it_waits(session: psycopg.Connection[tuple[object, ...]], name: str = APPLICATION) -> int:
+    """The process of the publish, or of another session, once it waits for a lock."""
+    waiting = (
+        "select pid from pg_stat_activity"
+        " where application_name = %s and datname = current_database() and wait_event_type = 'Lock'"
+    )
+    ends = time.monotonic() + 30
     while time.monotonic() < ends:
         session.execute("select pg_stat_clear_snapshot()")  # a transaction sees what its first look saw
-        found = session.execute(f"{_PUBLISHING} and datname = current_database() and {condition}".encode()).fetchone()
+        found = session.execute(waiting, [name]).fetchone()
         if found is not None:
             return int(str(found[0]))
         time.sleep(0.005)
-    raise AssertionError(f"no publish was ever: {condition}")
+    raise AssertionError(f"{name} never waited for a lock")
 
 
 def test_a_deadlock_is_tried_again(database: str, before: Made, after: Made) -> None:
     """A second session locks a row of a later table, then one of a table that the publish has been through: the
     server ends the publish, whose second attempt brings everything.
+
+    The server looks for a deadlock once, when a session has waited for a second. So a third session keeps the publish
+    from the later table until the second one waits: what the publish waits for from then on is the last link.
     """
-    locked = threading.Event()
+    locked, gated = threading.Event(), threading.Event()
 
     def cross(session: psycopg.Connection[tuple[object, ...]]) -> None:
         session.execute("set deadlock_timeout = '1min'")  # it is not this session that the server ends
         session.execute("begin")
         session.execute("select from eventpipe.events for update")
         locked.set()
-        wait_for(session, "wait_event_type = 'Lock'")
+        wait_until_it_waits(session)
         session.execute("select from eventpipe.contacts for update")
         session.execute("rollback")
 
+    def gate(session: psycopg.Connection[tuple[object, ...]]) -> None:
+        session.execute("begin")
+        session.execute("lock table eventpipe.events in share mode")
+        gated.set()
+        wait_until_it_waits(session, _SECOND)
+        session.execute("commit")
+
     pauses = Pauses()
-    with meanwhile(database, cross):
+    with meanwhile(database, cross), meanwhile(database, gate, "the third session"):
         assert locked.wait(30)
+        assert gated.wait(30)
         pauses.publish(database, after, before)
     assert pauses == [1.0]
     assert served(database) == expected(after)
@@ -110,7 +127,7 @@ def test_a_serialisation_failure_is_tried_again(database: str, before: Made, aft
         session.execute("begin")
         session.execute("update eventpipe.publication set published_at = now()")
         locked.set()
-        wait_for(session, "wait_event_type = 'Lock'")
+        wait_until_it_waits(session)
         session.execute("commit")
 
     pauses = Pauses()
@@ -129,7 +146,7 @@ def test_a_connection_that_is_ended_in_the_midst_is_tried_again(database: str, b
         session.execute("begin")
         session.execute("select from eventpipe.events for update")
         locked.set()
-        session.execute("select pg_terminate_backend(%s)", [wait_for(session, "wait_event_type = 'Lock'")])
+        session.execute("select pg_terminate_backend(%s)", [wait_until_it_waits(session)])
         session.execute("rollback")
 
     pauses = Pauses()
@@ -149,7 +166,7 @@ def test_tries_are_bounded(database: str, before: Made, after: Made) -> None:
         session.execute("select from eventpipe.events for update")
         locked.set()
         for _ in range(ATTEMPTS):
-            session.execute("select pg_terminate_backend(%s, 10000)", [wait_for(session, "wait_event_type = 'Lock'")])
+            session.execute("select pg_terminate_backend(%s, 10000)", [wait_until_it_waits(session)])
         session.execute("rollback")
 
     pauses = Pauses()

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 
+from eventpipe.doctor import served as doctor
 from eventpipe.errors import StageFailed
 from eventpipe.ops.lease import Fenced
+from eventpipe.serving.layout import LAYOUTS
+from eventpipe.serving.postgres import difference
 from eventpipe.serving.postgres.upload import Uploaded
+from eventpipe.serving.reading import reading
+from eventpipe_tests.builders import project
 from eventpipe_tests.serving.editions import expected, make, serve, served
 
 
@@ -29,6 +35,70 @@ def test_only_changed_rows_travel(tmp_path: Path, database: str) -> None:
     assert served(database) == expected(two)
     assert moved.removed < 60
     assert moved.brought < 60
+
+
+def test_a_row_that_stays_under_its_key_is_changed_in_its_place(tmp_path: Path, database: str) -> None:
+    """No index hears of it: the new version lies beside the old one, where the table leaves room for it."""
+    one = make(tmp_path, "one", events=600)
+    more = ["update contacts set event_count = event_count + 1 where contact_id like '%7'"]
+    two = make(tmp_path, "two", events=600, known=["one"], extra=more)
+    serve(database, one)
+    serve(database, two, one)
+    assert served(database) == expected(two)
+    with psycopg.connect(database) as connection:
+        counters = "select n_tup_upd, n_tup_hot_upd, n_tup_del from pg_stat_user_tables where relname = 'contacts'"
+        assert connection.execute(counters).fetchone() == (20, 20, 0)
+
+
+@pytest.mark.parametrize(
+    "meddling", ["delete from eventpipe.contacts", "update eventpipe.contacts set contact_id = 'x' || contact_id"]
+)
+def test_rows_that_somebody_changed_there_are_put_right_when_they_are_missed(
+    tmp_path: Path, database: str, meddling: str
+) -> None:
+    one = make(tmp_path, "one")
+    two = make(tmp_path, "two", shift=3, known=["one"])
+    serve(database, one)
+    with psycopg.connect(database) as connection:
+        connection.execute(meddling.encode())
+    serve(database, two, one)
+    assert served(database) == expected(two)
+
+
+def test_the_doctor_compares_the_server_with_the_file(tmp_path: Path, database: str) -> None:
+    made = make(tmp_path, "one", extra=["create schema edition; create table edition.run as select 'one' as run_id"])
+    serve(database, made)
+    monitored = project(tmp_path / "project", serving={"url": database})
+    with duckdb.connect(str(made.path), read_only=True) as published, reading(monitored) as store:
+        assert doctor.served(published, store).state == "kept"
+        for damage, name in (
+            ("update eventpipe.events set run_id = 'earlier' where event_id = 'e000000003'", "events"),
+            ("delete from eventpipe.ledger", "ledger"),
+            ("drop view eventpipe.volume", "volume"),
+        ):
+            with psycopg.connect(database) as connection:
+                connection.execute(damage.encode())
+            check = doctor.served(published, store)
+            assert check.state == "broken"
+            assert name in check.detail
+
+
+@pytest.mark.parametrize("hashes", [1, 7, 40])
+def test_keys_that_share_a_hash_are_told_apart(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, hashes: int
+) -> None:
+    """Rows are matched by a hash of their key, of which there are only so many here."""
+    one = make(tmp_path, "one", events=60)
+    two = make(tmp_path, "two", events=60, shift=7, known=["one"])
+    three = make(tmp_path, "three", events=50, shift=9, known=["one", "two"])
+    hashed, keys = difference._hash, {layout.key for layout in LAYOUTS.values()}
+    monkeypatch.setattr(
+        difference, "_hash", lambda names: f"{hashed(names)} % {hashes}" if names in keys else hashed(names)
+    )
+    serve(database, one)
+    for made, base in ((two, one), (three, two)):
+        serve(database, made, base)
+        assert served(database) == expected(made)
 
 
 def test_an_edition_that_is_served_already_is_not_sent_again(tmp_path: Path, database: str) -> None:

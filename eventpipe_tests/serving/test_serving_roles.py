@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import psycopg
@@ -9,9 +10,10 @@ import pytest
 from sqlalchemy import make_url
 
 from eventpipe.cli.main import main
+from eventpipe.errors import StageFailed
 from eventpipe.ops.store import OpsStore
 from eventpipe_tests.builders import project
-from eventpipe_tests.serving.editions import Made, make, serve, target
+from eventpipe_tests.serving.editions import Made, make, serve, target, uploader
 
 READER, WRITER = "eventpipe_reader", "eventpipe_writer"
 
@@ -56,6 +58,7 @@ def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: 
             "create table eventpipe.mine (a int)",
             "create table public.mine (a int)",
             "create schema mine",
+            "create temporary table mine (a int)",
             "select * from eventpipe_ops.runs",
             "select * from payroll.salaries",
             f"set role {WRITER}",
@@ -63,6 +66,21 @@ def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: 
             reader.execute("set default_transaction_read_only = off")  # nothing rests on that
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute(refused.encode())
+
+
+@pytest.mark.parametrize("mask", [(), ("email",)])
+def test_who_runs_with_the_readers_address_is_told(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, mask: tuple[str, ...]
+) -> None:
+    initialise(tmp_path, database, monkeypatch, mask=mask)
+    serve(as_role(database, WRITER), make(tmp_path, "one"), mask=mask)
+    reader = uploader(as_role(database, READER), mask=mask)
+    told = f"may not publish there.*Give a run the address of {WRITER}"
+    if mask:
+        with pytest.raises(StageFailed, match=told):
+            reader.served()
+    with pytest.raises(StageFailed, match=told):
+        reader.upload(make(tmp_path, "two", known=["one"]).edition(), None, nullcontext)
 
 
 def test_the_reader_is_held_to_its_time(roles: str) -> None:

@@ -81,7 +81,7 @@ def test_a_publish_killed_at_any_moment(tmp_path: Path, database: str, kills: in
 
 @pytest.mark.parametrize("stops", [2, pytest.param(50, marks=pytest.mark.soak)])
 def test_a_server_stopped_at_any_moment(tmp_path: Path, server: Postgres, database: str, stops: int) -> None:
-    if not server.can_stop:
+    if server.cluster is None:
         pytest.skip("the server is not ours to stop")
     random, history = Random(73), History(tmp_path, database)
     whole = seconds_of_a_publish(history)
@@ -89,8 +89,8 @@ def test_a_server_stopped_at_any_moment(tmp_path: Path, server: Postgres, databa
         made = history.next()
         process = start_serving(database, made, history.current)
         time.sleep(random.uniform(0.0, 1.0) * whole)
-        server.stop_at_once()
-        server.start()
+        server.cluster.stop_at_once()
+        server.cluster.start()
         process.join()  # it has tried again by itself
         history.check(made)
         assert history.current is made or process.exitcode != 0

@@ -61,6 +61,13 @@ class ServedColumn:
             return JSONB()
         return self._scalar_or_list(self.engine_type)
 
+    @property
+    def collation(self) -> str | None:
+        """Ids are compared as bytes, as the engine does: sorted in a fraction of the time that a language's order takes,
+        and no update of the server's libraries breaks their indexes. None: as the database has it.
+        """
+        return "C" if self.name.endswith("_id") and isinstance(self.type, Text) else None
+
     def written(self, table: str) -> str:
         """The engine's expression whose text PostgreSQL reads as the value."""
         name = identifier(self.name)

@@ -1,13 +1,14 @@
 """What differs between the edition that a server holds and the next one: only those rows travel.
 
 Both lie beside the project as files. Rows are matched by a hash of their key and compared by one of their columns, or of
-the few that tell (`Layout.marks`): 24 bytes of memory each. Whatever shares a key's hash with a changed row travels too,
-so a collision costs a row sent in vain.
+the few that tell (`Layout.marks`): 24 bytes of memory each. Should two keys share a hash, the numbers of rows do not add
+up, here or on the server, and the table is sent whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +22,26 @@ from eventpipe.sql import identifier, literal
 
 EDITION = "edition"
 BASE = "base"
-_CHANGED = "changed"
 _FEW = 10_000
 
 
 @dataclass(frozen=True)
+class Rows:
+    """So many rows, and the engine's query for them."""
+
+    count: int
+    query: str
+
+
+@dataclass(frozen=True)
 class Change:
-    """Rows of one table. `removed` are those there that go or change, None for all; `brought` those that come."""
+    """What makes one table that of the edition. `removed`: keys of the rows that go, None for all rows there;
+    `changed`: rows whose keys are there; `brought`: rows whose keys are not.
+    """
 
-    removed: int | None
-    brought: int
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the table stays as it is."""
-        return self.removed == 0 and self.brought == 0
+    removed: Rows | None
+    changed: Rows
+    brought: Rows
 
 
 class Comparison:
@@ -45,40 +51,60 @@ class Comparison:
         self.connection = connection
         self.relations = relations(connection, EDITION)
         self._before = {each.name: each for each in relations(connection, BASE)} if has_base else {}
-        self._is_everything = True
-        self._tail = 0
 
-    def change(self, relation: Relation, *, anew: bool = False) -> Change:
-        """What changes in a table; `anew` when nothing is known of the rows there. The last one asked for is what
-        `removed_keys` and `brought_rows` speak of.
+    def changes(self, tables: Sequence[Relation], anew: Collection[str]) -> Iterator[tuple[Relation, Change]]:
+        """What changes in each of these tables; `anew`: the names of those of whose rows there nothing is known.
+
+        The engine compares the next tables while the caller is busy with one.
         """
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="comparison")
+        try:
+            begun = [pool.submit(self._change, table, table.name in anew) for table in tables]
+            for table, change in zip(tables, begun, strict=True):
+                yield table, change.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def whole(self, relation: Relation) -> Change:
+        """All rows there go, all rows of the edition come."""
+        rows = _written(relation, EDITION, _names(relation))
+        return Change(None, Rows(0, rows), Rows(_count(self.connection, EDITION, relation), rows))
+
+    def _change(self, relation: Relation, is_anew: bool) -> Change:
         before = self._before.get(relation.name)
-        self._is_everything = anew or not relation.layout.key or before is None or before.columns != relation.columns
-        if self._is_everything:
-            rows = self.connection.execute(f"select count(*) from {_table(EDITION, relation)}").fetchone()
-            assert rows is not None
-            return Change(None, int(rows[0]))
-        self.connection.execute(f"create or replace table {_CHANGED} as {_changed(relation)}")
-        found = self.connection.execute(
-            f"select count(distinct gone), count(distinct come), ({_tail(relation)}) from {_CHANGED}"
-        ).fetchone()
-        assert found is not None
-        removed, brought, self._tail = map(int, found)
-        return Change(removed, brought)
-
-    def removed_keys(self, relation: Relation) -> str:
-        """The keys of the rows that go, as a query."""
-        return f"{_written(relation, BASE, relation.layout.key)} where rowid in (select gone from {_CHANGED})"
-
-    def brought_rows(self, relation: Relation) -> str:
-        """The rows that come, as a query."""
-        rows = _written(relation, EDITION, tuple(column.name for column in relation.columns))
-        if self._is_everything:
-            return rows
-        # What a run wrote lies at the end, where it is read without looking at what lies before.
-        return (
-            f"{rows} where rowid >= {self._tail} union all"
-            f" {rows} where rowid in (select come from {_CHANGED} where come < {self._tail})"
+        if is_anew or not relation.layout.key or before is None or before.columns != relation.columns:
+            return self.whole(relation)
+        with self.connection.cursor() as engine:
+            places = identifier(f"places of {relation.name}")
+            engine.execute(f"create or replace table {places} as {_places(relation)}")
+            found = engine.execute(
+                f"""
+                select
+                    count(distinct gone) filter (where come is null),
+                    count(distinct come) filter (where gone is not null),
+                    count(distinct come) filter (where gone is null),
+                    ({_tail(relation, places)})
+                from {places}
+                """
+            ).fetchone()
+            assert found is not None
+            removed, changed, brought, tail = map(int, found)
+            rows_before, rows = (_count(engine, database, relation) for database in (BASE, EDITION))
+        if rows_before - removed + brought != rows:
+            return self.whole(relation)
+        keys = _written(relation, BASE, relation.layout.key)
+        written = _written(relation, EDITION, _names(relation))
+        of_known = f"select come from {places} where gone is not null"
+        of_new = f"select come from {places} where gone is null"
+        return Change(
+            Rows(removed, f"{keys} where rowid in (select gone from {places} where come is null)"),
+            Rows(changed, f"{written} where rowid in ({of_known})"),
+            # What a run wrote lies at the end, where it is read without looking at what lies before.
+            Rows(
+                brought,
+                f"{written} where rowid >= {tail} and rowid not in ({of_known} and come >= {tail})"
+                f" union all {written} where rowid in ({of_new} and come < {tail})",
+            ),
         )
 
 
@@ -111,9 +137,9 @@ def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary
         ) from error
 
 
-def _changed(relation: Relation) -> str:
+def _places(relation: Relation) -> str:
     """Places of rows that differ: where the row of a key is in the base, and where it is in the edition."""
-    names = tuple(column.name for column in relation.columns)
+    names = _names(relation)
     told = tuple(name for name in relation.layout.marks if name in names) or names
     hashed = f"select rowid as place, {_hash(relation.layout.key)} as key_hash, {_hash(told)} as row_hash from"
     return (
@@ -124,16 +150,26 @@ def _changed(relation: Relation) -> str:
     )
 
 
-def _tail(relation: Relation) -> str:
-    """From which place of the edition on every row has changed: the one after the last where the last has not."""
+def _tail(relation: Relation, places: str) -> str:
+    """From which place of the edition on every row differs: the one after the last that does not."""
     return f"""
         select coalesce(min(come), max(last) + 1, 0)
         from (select max(rowid) as last from {_table(EDITION, relation)})
         left join (
             select come, row_number() over (order by come desc) as nth_last
-            from (select distinct come from {_CHANGED} where come is not null)
+            from (select distinct come from {places} where come is not null)
         ) on come + nth_last = last + 1
     """
+
+
+def _count(connection: duckdb.DuckDBPyConnection, database: str, relation: Relation) -> int:
+    found = connection.execute(f"select count(*) from {_table(database, relation)}").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _names(relation: Relation) -> tuple[str, ...]:
+    return tuple(column.name for column in relation.columns)
 
 
 def _written(relation: Relation, database: str, names: tuple[str, ...]) -> str:

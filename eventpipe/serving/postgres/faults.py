@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import exc, text
 
 from eventpipe.errors import StageFailed
-from eventpipe.serving.postgres.server import PublishBlocked, Server, ServerUnreachable, reason, state_of
+from eventpipe.serving.postgres.server import WRITER, PublishBlocked, Server, ServerUnreachable, reason, state_of
 
 _LOCKED, _TIMEOUT = "55P03", "57014"
+_FORBIDDEN = ("25006", "42501")  # a transaction that may only read, a right that is missing
 _TRIED_AGAIN = ("40P01", "40001")  # deadlock, serialisation failure
 _BROKEN_CONNECTION = ("08", "57P")  # classes: connection exceptions, the server shutting down
 _UNTOUCHED = "The tables there are still those of the run before."
@@ -44,6 +45,11 @@ def explained(server: Server, error: Exception) -> StageFailed:
         return StageFailed(
             f"The publish to {server.place} was cancelled: a statement took longer than serving.statement_timeout "
             f"({server.statement_timeout}), or somebody cancelled it. {_UNTOUCHED} Raise it and run again."
+        )
+    if state in _FORBIDDEN:
+        return StageFailed(
+            f"The user of {server.place} may not publish there: {reason(error)}. {_UNTOUCHED} Give a run the address of "
+            f"{WRITER} (EVENTPIPE_SERVING_URL), and readers theirs; `eventpipe admin init-db` makes both."
         )
     if is_connection_lost(error):
         return ServerUnreachable(

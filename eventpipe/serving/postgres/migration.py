@@ -115,12 +115,13 @@ def plan(wanted: Sequence[Relation], found: Found, published: Iterable[str], sch
 def _changes(relation: Relation, found: Mapping[str, str], schema: str) -> Iterator[Step]:
     table = f"alter table {named(schema, relation.name)}"
     wanted = relation.types()
+    collations = {each.name: f' collate "{each.collation}"' for each in relation.columns if each.collation}
     for column in found.keys() - wanted.keys():
         yield Step(f"{table} drop column {identifier(column)}", f"{relation.name}.{column} is not published any more")
     for column, kind in wanted.items():
         name = identifier(column)
         if column not in found:
-            yield Step(f"{table} add column {name} {kind}")
+            yield Step(f"{table} add column {name} {kind}{collations.get(column, '')}")
         elif found[column] != kind:
             if holds_every(kind, found[column]):
                 yield Step(f"{table} alter column {name} type {kind} using {name}::{kind}")

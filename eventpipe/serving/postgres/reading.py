@@ -174,14 +174,14 @@ def _explained(work: Callable[[], T]) -> T:
     """Turns what the server says of a query into UsageError or QueryFailed."""
     try:
         return work()
-    except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.ReadOnlySqlTransaction) as error:
+    except psycopg.errors.ReadOnlySqlTransaction as error:
         raise UsageError(f"The query is refused. {reason(error)}. The published tables cannot be changed.") from error
-    except psycopg.errors.FeatureNotSupported as error:
+    except (psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+        if error.sqlstate is None or isinstance(error, psycopg.errors.SyntaxError):
+            raise UsageError(
+                f"That is not one query ({reason(error)}). Give one statement that reads: select, with, values, show or explain."
+            ) from error
         raise UsageError(f"The query is refused. {reason(error)}.") from error
-    except psycopg.ProgrammingError as error:
-        raise UsageError(
-            f"That is not one query ({reason(error)}). Give one statement that reads: select, with, values, show or explain."
-        ) from error
     except psycopg.Error as error:
         raise QueryFailed(f"The query stopped. {reason(error)}.") from error
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import duckdb
-from sqlalchemy import Column, Dialect, Index, MetaData, Table, func
+from sqlalchemy import Column, Dialect, Index, MetaData, Table, Text, func
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from eventpipe.serving.layout import Layout, layout_of
@@ -36,8 +37,9 @@ class Relation:
         made = Table(
             self.name,
             MetaData(schema=schema),
-            *(Column(each.name, each.type, comment=self.comments.get(each.name)) for each in self.columns),
+            *(_column(each, self.comments.get(each.name)) for each in self.columns),
             comment=self.comment,
+            postgresql_with={"fillfactor": self.layout.filled},
         )
         for index in self._indexes(made):
             assert index.table is made
@@ -134,6 +136,10 @@ def _json_object(made: object) -> object:
     assert isinstance(made, exp.JSONObject)
     parts = [part for pair in made.expressions for part in (pair.this, pair.expression)]
     return exp.Anonymous(this="jsonb_build_object", expressions=[part.copy() for part in parts])
+
+
+def _column(served: ServedColumn, comment: str | None) -> Column[Any]:
+    return Column(served.name, Text(collation=served.collation) if served.collation else served.type, comment=comment)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, list[tuple[str, str, str | None]]]:

@@ -46,7 +46,9 @@ def set_up(connection: Connection, server: Server, passwords: Mapping[str, str |
         connection.execute(CreateSchema(schema, if_not_exists=True))
         run(connection, f"alter schema {identifier(schema)} owner to {WRITER}")
         run(connection, f"revoke all on schema {identifier(schema)} from public")
-    run(connection, f"grant create on database {database} to {WRITER}")
+    # Everybody may make temporary tables where nothing is said: a reader would fill the disk with them.
+    run(connection, f"revoke temporary on database {database} from public")
+    run(connection, f"grant create, temporary on database {database} to {WRITER}")
     for setting, value in _reader_settings(server, limits):
         run(connection, f"alter role {READER} in database {database} set {setting} = {literal(value)}")
     _own(connection, server)

@@ -102,8 +102,9 @@ class Server:
                 ("timezone", "UTC"),
                 ("lock_timeout", milliseconds(self.lock_timeout)),
                 ("statement_timeout", milliseconds(self.statement_timeout)),
-                # An index is built in memory, not in many passes over the disk.
-                ("maintenance_work_mem", "256MB"),
+                # Rows that change are matched in memory; entries of an index of JSON are sorted in by the thousand.
+                ("work_mem", "64MB"),
+                ("gin_pending_list_limit", "64MB"),
             ):
                 connection.execute(text(f"set local {setting} = {literal(value)}"))
             yield connection

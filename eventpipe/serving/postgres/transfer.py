@@ -15,9 +15,18 @@ _NULL = r"\N"
 
 
 def copy_rows(
-    source: duckdb.DuckDBPyConnection, query: str, connection: Connection, table: str, columns: tuple[str, ...]
+    source: duckdb.DuckDBPyConnection,
+    query: str,
+    connection: Connection,
+    table: str,
+    columns: tuple[str, ...],
+    *,
+    frozen: bool = False,
 ) -> None:
     """Appends the rows of a query to a table, named as SQL names it, in the connection's transaction.
+
+    `frozen`: as vacuum would leave them, so that nobody who reads them later has to write. It takes a table that this
+    transaction made, and whoever sees the table sees the rows, be their snapshot older.
 
     Text that reads like the mark of a null is quoted by the engine, so it stays text. Every record is quoted or has
     several fields: PostgreSQL before 18 takes a lone `\\.` for the end of the data.
@@ -34,7 +43,9 @@ def copy_rows(
                 f" (format csv, header false, nullstr '{_NULL}', use_tmp_file false{quoted})"
             )
             written = pool.submit(_write, source.cursor(), statement, writing)
-            with cursor.copy(f"copy {table} ({names}) from stdin (format csv, null '{_NULL}')") as copy:
+            with cursor.copy(
+                f"copy {table} ({names}) from stdin (format csv, freeze {frozen}, null '{_NULL}')"
+            ) as copy:
                 while chunk := os.read(reading, _CHUNK):
                     copy.write(chunk)
                 written.result()  # what stopped the engine stops the copy: half of the rows are none

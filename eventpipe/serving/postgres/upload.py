@@ -55,7 +55,9 @@ class Base:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """Rows taken away and brought, all tables together; both 0 where an earlier attempt had committed already."""
+    """Rows taken away and brought, all tables together, a changed one counts as both; 0 and 0 where an earlier attempt
+    had committed already.
+    """
 
     removed: int = 0
     brought: int = 0
@@ -92,9 +94,12 @@ class Uploader:
         raise AssertionError("the last attempt returns or raises")
 
     def served(self) -> str | None:
-        """The run whose edition the server holds."""
-        with self.server.connect() as connection:
-            held = publication.current(connection, self.server.schema)
+        """The run whose edition the server holds. Errors: as of `upload`."""
+        try:
+            with self.server.connect() as connection:
+                held = publication.current(connection, self.server.schema)
+        except database_errors() as error:
+            raise explained(self.server, error) from error
         return None if held is None else held.run_id
 
     def _once(
@@ -132,18 +137,19 @@ class Uploader:
             views.drop(connection, server, held.views if held else {})
         for step in plan.steps:
             run(connection, step.sql)
+        new = {table.name for table in plan.new}
+        for table in plan.new:
+            tables.make(connection, server, table)
         indexes = tables.indexes_in(connection, server)
         uploaded = Uploaded()
-        for table in stored:
-            is_new, is_altered = table in plan.new, table.name in plan.altered
-            if is_new:
-                tables.make(connection, server, table)
-            change = comparison.change(table, anew=is_new or is_altered)
-            removed = tables.move(connection, server, comparison, table, change)
+        for table, change in comparison.changes(stored, new | plan.altered):
+            # Who looks at the first edition with an older snapshot sees it whole; of a later one only the new table.
+            is_frozen = table.name in new and held is None
+            removed, brought = tables.move(connection, server, comparison, table, change, frozen=is_frozen)
             tables.finish(connection, server, table, indexes)
-            if is_new or is_altered:
+            if table.name in new | plan.altered:
                 tables.describe(connection, server, table)
-            uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + change.brought)
+            uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + brought)
         if is_shown_anew:
             views.make(connection, server, shown)
         if is_shown_anew or plan.new:
