@@ -25,14 +25,14 @@ def ending(folder: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (RuntimeError("no room\n  left"), "dbt run ended early: RuntimeError: no room left "),
-        (TimeoutError(), "dbt run ended early: TimeoutError, without a message. "),
+        (RuntimeError("no room\n  left"), " ended early: RuntimeError: no room left "),
+        (TimeoutError(), " ended early: TimeoutError, without a message. "),
     ],
 )
 def test_what_ended_dbt_is_told(error: Exception, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StageFailed) as raised:
         ending(tmp_path, error, monkeypatch)
-    assert str(raised.value).startswith(told)
+    assert told in str(raised.value)  # of a run, or where nothing is parsed yet, of the parsing
 
 
 def test_a_failing_model_points_to_its_sql(tmp_path: Path) -> None:
