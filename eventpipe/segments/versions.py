@@ -23,8 +23,10 @@ def versions(segments: Segments) -> dict[str, str]:
     compiler = Compiler(Standpoint(segments.names, _FIXED), _of_that_name)
     found: dict[str, str] = {}
     for segment in segments.definitions:
-        text = _KEPT + sql(compiler.query(segment.where).members()) + "".join(
-            found[name] for name in sorted(references(segment))
+        text = (
+            _KEPT
+            + sql(compiler.query(segment.where).members())
+            + "".join(found[name] for name in sorted(references(segment)))
         )
         found[segment.name] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return found
