@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from eventpipe_tests.postgres import Postgres, postgres
+
+# A busy machine is no failure: what things cost is the benchmarks' question.
+settings.register_profile("eventpipe", deadline=None)
+settings.load_profile("eventpipe")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from eventpipe_tests.automations.oracle import Event, Facts, Oracle
 from eventpipe_tests.automations.random_stories import Chapter, Put, Story, stories
 from eventpipe_tests.automations.world import World, at
 
-FEW = settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=12, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=1200, derandomize=False)
 
 

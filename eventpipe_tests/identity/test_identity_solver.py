@@ -67,7 +67,7 @@ def _crowds(draw: st.DrawFn) -> Crowd:
     return tuple({each.text: each for each in made}.values())
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, derandomize=True, database=None)
 @given(_crowds())
 def test_equals_the_book_on_what_hypothesis_thinks_of(crowd: Crowd) -> None:
     for rules in (TIGHT, PARTED):

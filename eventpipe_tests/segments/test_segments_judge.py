@@ -122,7 +122,7 @@ def with_segments(world: World) -> Engine:
     return engine
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(told=told(), where=conditions, other=conditions)
 def test_each_run_has_the_members_of_its_instant(
     store: OpsStore, told: Told, where: Definition, other: Definition
@@ -131,7 +131,7 @@ def test_each_run_has_the_members_of_its_instant(
 
 
 @pytest.mark.soak
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(told=told(runs=4), where=conditions, other=conditions)
 def test_each_of_many_runs_has_the_members_of_its_instant(
     store: OpsStore, told: Told, where: Definition, other: Definition

@@ -17,7 +17,7 @@ def engine() -> Engine:
     return Engine(World([], [], AS_OF))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds(), where=conditions, other=conditions)
 def test_members_are_those_for_whom_it_holds(world: World, where: Definition, other: Definition) -> None:
     definitions = {
