@@ -81,7 +81,7 @@ def test_only_published_tables_wait_for_their_checks(models: Models) -> None:
 
 def test_checks_say_what_they_check(models: Models) -> None:
     said = {test.spec.name: test.spec.description for test in models.tests}
-    assert said["unique_events_event_id"] == "unique_as_written: event_id"
+    assert said["unique_events_event_id"] == "unique: event_id"
     assert str(said["ledger_adds_up"]).startswith("Promise 1: every line of every export is accepted")
 
 
