@@ -33,7 +33,7 @@ with live as not materialized (
         where live.run_id <> parameters.run_id
     ),
 
-    -- Live events that came to a contact in a cell, and those that went from one: added, taken out, moved with their set.
+    -- Live events that came to a contact in a cell (1) or went from one (-1): added, taken out, moved with their set.
     changes as (
         select
             live.workspace_id,
@@ -41,8 +41,7 @@ with live as not materialized (
             live.event_name,
             live.day,
             live.contact_id,
-            1 as came,
-            0 as went
+            1 as change
         from live
         inner join {{ source("run", "parameters") }} as parameters on live.run_id = parameters.run_id
         union all
@@ -52,31 +51,18 @@ with live as not materialized (
             event_name,
             {{ utc_day("occurred_at") }},
             contact_id,
-            0,
-            1
+            -1
         from {{ source("run", "reopened_events") }}
-        where deletion <> 'deleted' and contact_id is not null
+        where deletion <> 'deleted'
         union all
         select
             workspace_id,
             source,
             event_name,
             day,
-            contact_id,
-            1,
-            0
+            unnest([contact_id, old_contact_id]),
+            unnest([1, -1])
         from moved
-        union all
-        select
-            workspace_id,
-            source,
-            event_name,
-            day,
-            old_contact_id,
-            0,
-            1
-        from moved
-        where old_contact_id is not null
     ),
 
     changed as (
@@ -86,9 +72,9 @@ with live as not materialized (
             event_name,
             day,
             contact_id,
-            sum(came) as came,
-            sum(went) as went
+            sum(change) as change
         from changes
+        where contact_id is not null
         group by workspace_id, source, event_name, day, contact_id
     ),
 
@@ -120,7 +106,7 @@ with live as not materialized (
             changed.event_name,
             changed.day,
             (coalesce(standing.event_count, 0) > 0)::bigint
-            - (coalesce(standing.event_count, 0) - changed.came + changed.went > 0)::bigint
+            - (coalesce(standing.event_count, 0) - changed.change > 0)::bigint
         from changed
         left join standing
             on changed.contact_id = standing.contact_id and {{ same_cell("changed", "standing") }}
