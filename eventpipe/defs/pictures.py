@@ -1,6 +1,6 @@
 """Pictures to look at beside an asset: RFM as a heat map, and the sizes of segments over time.
 
-Here: what they show. Not here: how they are drawn (see `svg`), nor anything of a single contact: counts and sums only
+Here: what they show. Not here: how they are drawn (see `charts`), nor anything of a single contact: counts and sums only
 (see `previews`).
 """
 
@@ -13,8 +13,8 @@ from typing import Final
 
 import duckdb
 
+from eventpipe.defs.charts import Cell, Line, grid, lines, markdown_image
 from eventpipe.defs.metadata import Metadata
-from eventpipe.defs.svg import Cell, Line, grid, lines, markdown_image
 
 MOST_CURRENCIES: Final = 3
 MOST_INSTANTS: Final = 100
@@ -37,7 +37,7 @@ def heat_maps(connection: duckdb.DuckDBPyConnection) -> Metadata:
     maps: Metadata = {}
     for (currency, highest), rows in groupby(found, key=lambda row: (row[0], row[1])):
         cells = {
-            (f"R{r}", f"F{f}"): Cell(contacts, (f"{contacts:,}", f"{int(money):,} {currency}"))
+            (f"R{r}", f"F{f}"): Cell(contacts, f"{contacts:,}", f"{int(money):,} {currency}")
             for _, _, r, f, contacts, money in rows
         }
         scores = range(1, highest + 1)
