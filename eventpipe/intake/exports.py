@@ -117,6 +117,14 @@ def settled(export: Export, settle: timedelta, now: datetime) -> bool:
     return now.timestamp() - export.state.modified_ns / 1e9 >= settle.total_seconds()
 
 
+def changed(export: Export) -> bool:
+    """Whether the file is another one now; one that is gone cannot be read any more either."""
+    try:
+        return FileState.of(export.path) != export.state
+    except FileNotFoundError:
+        return True
+
+
 def _written(name: str) -> str:
     """A file name as text: bytes that are not UTF-8 are spelled out."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -17,9 +17,9 @@ from pathlib import Path
 import duckdb
 
 from eventpipe.intake.contract import LAKE_COLUMNS
+from eventpipe.intake.judge import Judge, newly_accepted
 from eventpipe.intake.kept import NOT_WHOLE
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
-from eventpipe.intake.land import Lander, newly_accepted
 from eventpipe.intake.refusal import ExportRefused
 from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
@@ -69,10 +69,10 @@ def replay(
     that are accepted now."""
     lake = Lake(project.lake)
     lake.sweep()
-    lander = Lander(project, lake, now)
+    judge = Judge(project, lake, now)
     results = []
     for manifest, rows, lines in _candidates(project, lake, wanted):
-        done = _replayed(lake, lander, wanted, manifest, rows, lines, quieten)
+        done = _replayed(lake, judge, wanted, manifest, rows, lines, quieten)
         on_export(done)
         results.append(done)
     return results
@@ -96,7 +96,7 @@ def _candidates(project: Project, lake: Lake, wanted: Wanted) -> Iterator[tuple[
 
 
 def _replayed(
-    lake: Lake, lander: Lander, wanted: Wanted, manifest: Manifest, rows: Path, lines: int, quieten: Quieten | None
+    lake: Lake, judge: Judge, wanted: Wanted, manifest: Manifest, rows: Path, lines: int, quieten: Quieten | None
 ) -> Replayed:
     stem, columns = file_stem(manifest.file), ", ".join(LAKE_COLUMNS)
     kept, merged = rows.with_name(f"{stem}.kept.parquet.tmp"), rows.with_name(f"{stem}.replay.parquet.tmp")
@@ -111,7 +111,7 @@ def _replayed(
                 " (format parquet)"
             )
             try:
-                fresh, judged = lander.judged_again(manifest, kept, others)
+                fresh, judged = judge.judged_again(manifest, kept, others)
             except ExportRefused:  # today's configuration reads no such file
                 return Replayed(manifest, False, lines, 0)
             again = f"(select {columns} from {parquet([fresh])})"

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from eventpipe.intake.exports import Selection, find
+from eventpipe.intake.judge import Judge
 from eventpipe.intake.lake import Lake, parquet
-from eventpipe.intake.land import Lander
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
 from eventpipe.project.definitions import Registry
 from eventpipe.project.folder import Project
@@ -69,12 +69,12 @@ def attempt(
     project.state.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=project.state, prefix="trial.") as folder:
         scratch = Lake(Path(folder))
-        lander = Lander(replace(project, registry=registry, lake=scratch.root), scratch, now)
+        judge = Judge(replace(project, registry=registry, lake=scratch.root), scratch, now)
         for key in sorted(recent.keys() & found.keys()):
             scratch.folder(key).mkdir(parents=True, exist_ok=True)
             stored = lake.data_path(recent[key])
             try:
-                _, rows = lander.judged(found[key])
+                _, rows = judge.judged(found[key])
             except (ExportRefused, ExportChanged):
                 continue
             assert stored is not None

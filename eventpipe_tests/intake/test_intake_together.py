@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from eventpipe.intake.exports import Export
+from eventpipe.intake.judge import Judge
 from eventpipe.intake.lake import Manifest
-from eventpipe.intake.land import Lander
 from eventpipe.project.folder import Project
 from eventpipe_tests.builders import DAY, event, export, lake_rows, land, ledger, lines, project
 
@@ -39,18 +39,18 @@ def arranged(folder: Path) -> Project:
 def test_exports_judged_together_are_what_they_are_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together = arranged(tmp_path / "together")
     alone: list[str] = []
-    judged = Lander.judged
+    judged = Judge.judged
 
-    def noted(lander: Lander, one: Export) -> tuple[Manifest, Path]:
+    def noted(judge: Judge, one: Export) -> tuple[Manifest, Path]:
         alone.append(one.key.file)
-        return judged(lander, one)
+        return judged(judge, one)
 
-    monkeypatch.setattr(Lander, "judged", noted)
+    monkeypatch.setattr(Judge, "judged", noted)
     outcomes = {name: landed.outcome for name, landed in land(together).items()}
     assert sorted(alone) == ["c.jsonl", "f.jsonl", "i.csv", "j.jsonl.gz"]
     assert {name for name, outcome in outcomes.items() if outcome == "refused"} == {"c.jsonl", "j.jsonl.gz"}
 
-    monkeypatch.setattr(Lander, "_judged_together", lambda *_: {})
+    monkeypatch.setattr(Judge, "judged_together", lambda *_: {})
     apart = arranged(tmp_path / "apart")
     assert outcomes == {name: landed.outcome for name, landed in land(apart).items()}
     assert lake_rows(together).equals(lake_rows(apart))
