@@ -29,6 +29,7 @@ def ui(
     command, environ = ui_command(opened, host, port, os.environ)
     err().print(f"The Dagster UI on {opened.root}: http://{host}:{port} (Ctrl-C ends it)", soft_wrap=True)
     sys.stdout.flush()
+    os.chdir(opened.root)  # Dagster tells of settings of its own that lie in the current folder
     # In place of this process, so that signals reach Dagster and its exit code is ours.
     os.execvpe(command[0], command, environ)
 
