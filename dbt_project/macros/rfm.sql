@@ -53,21 +53,15 @@
     end as btyd_monetary
 {%- endmacro %}
 
-{% macro rfm_at(snapshots) -%}
-    {#- CTEs that end in `rfm`: every contact with an order, scored at each row of `snapshots` (workspace_id, snapshot_on)
-        against those of its own workspace and currency. Days without a positive value have no order: they count as
-        money only. -#}
-settings as (
-    select * from {{ source("run", "rfm_settings") }}
-),
-
-totals as (
+{% macro measured(days, snapshots) -%}
+    {#- A select: of each contact and currency with an order, the columns of RFM that nobody else has a part in, at each row of
+        `snapshots` (workspace_id, snapshot_on). Days without a positive value have no order: they count as money only. -#}
     select
         snapshots.snapshot_on,
         days.workspace_id,
         days.contact_id,
         days.currency,
-        date_diff('day', max(if(days.is_order_day, days.day, null)), snapshots.snapshot_on) as recency_days,
+        {{ days_since("max(days.last_order_at)", "any_value(settings.timezone)", "snapshots.snapshot_on") }} as recency_days,
         cast(sum(days.orders) as bigint) as frequency,
         cast(sum(days.gross) + sum(days.refunds) as decimal(38, 4)) as monetary,
         cast(sum(days.gross) as decimal(38, 4)) as gross,
@@ -76,91 +70,128 @@ totals as (
         max(days.last_order_at) as last_order_at,
         {{ btyd_totals("days") }}
     from {{ snapshots }} as snapshots
-    inner join {{ ref("order_days") }} as days
+    inner join {{ days }} as days
         on snapshots.workspace_id = days.workspace_id and snapshots.snapshot_on >= days.day
+    cross join {{ source("run", "rfm_settings") }} as settings
     group by snapshots.snapshot_on, days.workspace_id, days.contact_id, days.currency
     having bool_or(days.is_order_day)
-),
+{%- endmacro %}
 
-sorted as (
-    select
-        snapshot_on,
-        workspace_id,
-        currency,
-        list_sort(list(recency_days)) as recency,
-        list_sort(list(frequency)) as frequency,
-        list_sort(list(monetary)) as monetary
-    from totals
-    group by snapshot_on, workspace_id, currency
-),
+{% macro avg_order_value(totals) -%}
+    cast({{ exact_quotient(totals ~ ".gross", totals ~ ".frequency") }} as decimal(38, 4))
+{%- endmacro %}
 
-cut_points as (
+{% macro days_since(instant, timezone, day) -%}
+    {#- Whole days from the calendar day of an instant. -#}
+    date_diff('day', {{ local_day(instant, timezone) }}, {{ day }})
+{%- endmacro %}
+
+{% macro cut_points(measured, within) -%}
+    {#- A select: the cut points of each measure, found or fixed, of those who are compared with each other: who have the
+        columns `within` in common. -#}
     select
-        sorted.snapshot_on,
-        sorted.workspace_id,
-        sorted.currency,
+        {%- for column in within %}
+        sorted.{{ column }},
+        {%- endfor %}
         coalesce(settings.recency_cuts, {{ quantiles("sorted.recency", "settings.bins") }}) as recency_cuts,
         coalesce(settings.frequency_cuts, {{ quantiles("sorted.frequency", "settings.bins") }}) as frequency_cuts,
         coalesce(settings.monetary_cuts, {{ quantiles("sorted.monetary", "settings.bins") }}) as monetary_cuts
-    from sorted
-    cross join settings
-),
+    from (
+        select
+            {%- for column in within %}
+            {{ column }},
+            {%- endfor %}
+            list_sort(list(recency_days)) as recency,
+            list_sort(list(frequency)) as frequency,
+            list_sort(list(monetary)) as monetary
+        from {{ measured }}
+        group by {{ within | join(", ") }}
+    ) as sorted
+    cross join {{ source("run", "rfm_settings") }} as settings
+{%- endmacro %}
 
-scored as (
-    select
-        totals.*,
-        {{ reversed_score("totals.recency_days", "cut_points.recency_cuts") }} as r_score,
-        {{ score("totals.frequency", "cut_points.frequency_cuts") }} as f_score,
-        {{ score("cast(totals.monetary as double)", "cut_points.monetary_cuts") }} as m_score
-    from totals
-    inner join cut_points
-        on
-            totals.snapshot_on = cut_points.snapshot_on
-            and totals.workspace_id = cut_points.workspace_id
-            and totals.currency = cut_points.currency
-),
+{% macro scores(measured, cut_points) -%}
+    {#- The three scores of a row beside its cut points. -#}
+    {{ reversed_score(measured ~ ".recency_days", cut_points ~ ".recency_cuts") }} as r_score,
+    {{ score(measured ~ ".frequency", cut_points ~ ".frequency_cuts") }} as f_score,
+    {{ score("cast(" ~ measured ~ ".monetary as double)", cut_points ~ ".monetary_cuts") }} as m_score
+{%- endmacro %}
 
--- The name of each combination of scores that occurs: the first range that it lies in.
-names as (
+{% macro named_scores(scored) -%}
+    {#- A select: each combination of scores that occurs as rfm_score and rfm_segment, the first range that it lies in. -#}
     select
         scored.r_score,
         scored.f_score,
         scored.m_score,
-        arg_min(ranges.name, ranges.position) as name
-    from (select distinct r_score, f_score, m_score from scored) as scored
-    inner join {{ source("run", "rfm_segments") }} as ranges
+        concat(scored.r_score, scored.f_score, scored.m_score) as rfm_score,
+        coalesce(arg_min(ranges.name, ranges.position), 'Others') as rfm_segment
+    from (select distinct r_score, f_score, m_score from {{ scored }}) as scored
+    left join {{ source("run", "rfm_segments") }} as ranges
         on
             scored.r_score between ranges.r_from and ranges.r_to
             and scored.f_score between ranges.f_from and ranges.f_to
             and scored.m_score between ranges.m_from and ranges.m_to
     group by scored.r_score, scored.f_score, scored.m_score
-),
+{%- endmacro %}
 
-rfm as (
-    select
-        scored.snapshot_on,
-        scored.workspace_id,
-        scored.contact_id,
-        scored.currency,
-        scored.recency_days,
-        scored.frequency,
-        scored.monetary,
-        scored.gross,
-        scored.refunds,
-        cast({{ exact_quotient("scored.gross", "scored.frequency") }} as decimal(38, 4)) as avg_order_value,
-        scored.first_order_at,
-        scored.last_order_at,
-        scored.r_score,
-        scored.f_score,
-        scored.m_score,
-        concat(scored.r_score, scored.f_score, scored.m_score) as rfm_score,
-        coalesce(names.name, 'Others') as rfm_segment,
-        {{ btyd("scored", "scored.snapshot_on") }}
-    from scored
-    left join names
-        on
-            scored.r_score = names.r_score
-            and scored.f_score = names.f_score
-            and scored.m_score = names.m_score
-)
+{% macro let_days_pass(rfm) -%}
+    {#- Post-hook of contact_rfm: rows that were written on another day grow as old as they are now. -#}
+    {%- set recency = days_since(
+        "stored.last_order_at", "settings.timezone", local_day("parameters.as_of", "settings.timezone")
+    ) -%}
+    update {{ rfm }} as stored
+    set
+        recency_days = {{ recency }},
+        btyd_age_days = stored.btyd_age_days + {{ recency }} - stored.recency_days,
+        run_id = parameters.run_id
+    from {{ source("run", "rfm_settings") }} as settings, {{ source("run", "parameters") }} as parameters
+    where stored.recency_days <> {{ recency }}
+{%- endmacro %}
+
+{% macro score_everybody(rfm) -%}
+    {#- Post-hook of contact_rfm: scores are places among all others, whoever this run has touched. Written are those that are
+        not what they were. -#}
+    update {{ rfm }} as stored
+    set
+        r_score = changed.r_score,
+        f_score = changed.f_score,
+        m_score = changed.m_score,
+        rfm_score = changed.rfm_score,
+        rfm_segment = changed.rfm_segment,
+        run_id = parameters.run_id
+    from (
+        with cut_points as (
+            {{ cut_points(rfm, ["workspace_id", "currency"]) }}
+        ),
+
+        scored as (
+            select
+                rfm.rowid as place,
+                {{ scores("rfm", "cut_points") }},
+                (rfm.r_score, rfm.f_score, rfm.m_score) as stored_scores
+            from {{ rfm }} as rfm
+            inner join cut_points
+                on rfm.workspace_id = cut_points.workspace_id and rfm.currency = cut_points.currency
+        ),
+
+        changed as (
+            select * from scored
+            where (r_score, f_score, m_score) is distinct from stored_scores
+        ),
+
+        names as (
+            {{ named_scores("changed") }}
+        )
+
+        select
+            changed.place,
+            names.*
+        from changed
+        inner join names
+            on
+                changed.r_score = names.r_score
+                and changed.f_score = names.f_score
+                and changed.m_score = names.m_score
+    ) as changed, {{ source("run", "parameters") }} as parameters
+    where stored.rowid = changed.place
 {%- endmacro %}

@@ -1,16 +1,47 @@
+{{ config(
+    materialized="incremental",
+    incremental_strategy="append",
+    pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
+    post_hook=[
+        "{{ let_days_pass(this) }}",
+        "{{ keep_sides_of_joins() }}",
+        "{{ score_everybody(this) }}",
+        "{{ choose_sides_of_joins() }}",
+    ],
+) }}
+
+-- What touched contacts ordered. Days pass and others order too: what that changes is set for everybody afterwards.
 with snapshots as (
     select
         workspaces.workspace_id,
         {{ local_day("parameters.as_of", "settings.timezone") }} as snapshot_on
-    from (select distinct workspace_id from {{ ref("order_days") }}) as workspaces
+    from (select distinct workspace_id from {{ ref("touched_order_days") }}) as workspaces
     cross join {{ source("run", "rfm_settings") }} as settings
     cross join {{ source("run", "parameters") }} as parameters
 ),
 
-{{ rfm_at("snapshots") }}
+measured as (
+    {{ measured(ref("touched_order_days"), "snapshots") }}
+)
 
 select
-    rfm.* exclude (snapshot_on),
+    measured.workspace_id,
+    measured.contact_id,
+    measured.currency,
+    measured.recency_days,
+    measured.frequency,
+    measured.monetary,
+    measured.gross,
+    measured.refunds,
+    {{ avg_order_value("measured") }} as avg_order_value,
+    measured.first_order_at,
+    measured.last_order_at,
+    cast(null as integer) as r_score,
+    cast(null as integer) as f_score,
+    cast(null as integer) as m_score,
+    cast(null as varchar) as rfm_score,
+    cast(null as varchar) as rfm_segment,
+    {{ btyd("measured", "measured.snapshot_on") }},
     parameters.run_id
-from rfm
+from measured
 cross join {{ source("run", "parameters") }} as parameters

@@ -1,7 +1,8 @@
 {{ config(
     materialized="incremental",
     incremental_strategy="append",
-    pre_hook="{{ drop_changed_snapshots(ref('changed_order_days')) }}",
+    pre_hook=["{{ drop_changed_snapshots(ref('changed_order_days')) }}", "{{ keep_sides_of_joins() }}"],
+    post_hook="{{ choose_sides_of_joins() }}",
 ) }}
 
 -- contact_rfm as it stands at the end of each period that as_of has passed, from the events as they are known now:
@@ -56,10 +57,54 @@ snapshots as (
         )
 ),
 
-{{ rfm_at("snapshots") }}
+measured as (
+    {{ measured(ref("order_days"), "snapshots") }}
+),
+
+cut_points as (
+    {{ cut_points("measured", ["snapshot_on", "workspace_id", "currency"]) }}
+),
+
+scored as (
+    select
+        measured.*,
+        {{ scores("measured", "cut_points") }}
+    from measured
+    inner join cut_points
+        on
+            measured.snapshot_on = cut_points.snapshot_on
+            and measured.workspace_id = cut_points.workspace_id
+            and measured.currency = cut_points.currency
+),
+
+names as (
+    {{ named_scores("scored") }}
+)
 
 select
-    rfm.*,
+    scored.snapshot_on,
+    scored.workspace_id,
+    scored.contact_id,
+    scored.currency,
+    scored.recency_days,
+    scored.frequency,
+    scored.monetary,
+    scored.gross,
+    scored.refunds,
+    {{ avg_order_value("scored") }} as avg_order_value,
+    scored.first_order_at,
+    scored.last_order_at,
+    names.r_score,
+    names.f_score,
+    names.m_score,
+    names.rfm_score,
+    names.rfm_segment,
+    {{ btyd("scored", "scored.snapshot_on") }},
     parameters.run_id
-from rfm
+from scored
+inner join names
+    on
+        scored.r_score = names.r_score
+        and scored.f_score = names.f_score
+        and scored.m_score = names.m_score
 cross join {{ source("run", "parameters") }} as parameters
