@@ -69,8 +69,8 @@
         min(days.first_order_at) as first_order_at,
         max(days.last_order_at) as last_order_at,
         {{ btyd_totals("days") }}
-    from {{ snapshots }} as snapshots
-    inner join {{ days }} as days
+    from {{ days }} as days
+    inner join {{ snapshots }} as snapshots
         on snapshots.workspace_id = days.workspace_id and snapshots.snapshot_on >= days.day
     cross join {{ source("run", "rfm_settings") }} as settings
     group by snapshots.snapshot_on, days.workspace_id, days.contact_id, days.currency

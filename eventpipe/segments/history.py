@@ -5,7 +5,6 @@
     run.segment_changes   what this run changed, for the ops store: segment, and the columns of its frames
     work.judged_run       one row: the run whose changes the history holds, its as_of, whether they go into the ops store
     work.judged_segments  segment: the version that was judged
-    work.rfm_holders      condition and contact_id: for whom a condition on contact_rfm held then
 
 The ops store remembers, these tables show: lost, they are read back from it.
 """
@@ -76,6 +75,11 @@ def judged_run(connection: duckdb.DuckDBPyConnection) -> JudgedRun | None:
     """What the history holds; None when nothing was judged since the tables were made."""
     found = connection.execute("select run_id, as_of, recorded from work.judged_run").fetchone()
     return None if found is None else JudgedRun(*found)
+
+
+def judged_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """By segment: the version of its definition that was judged."""
+    return dict(connection.execute("select segment, version from work.judged_segments").fetchall())
 
 
 def reload(connection: duckdb.DuckDBPyConnection, journal: Iterable[SegmentChanges]) -> None:

@@ -16,14 +16,14 @@ from sqlglot import exp
 
 from eventpipe.ops import memberships, runs
 from eventpipe.ops.store import OpsStore
-from eventpipe.segments import history
+from eventpipe.segments import history, holders
 from eventpipe.segments.compile import Compiler
 from eventpipe.segments.definitions import Segments, references
 from eventpipe.segments.expressions import sql
 from eventpipe.segments.gathering import Gathered, GatheredTables, columns_read
 from eventpipe.segments.grammar import Segment
 from eventpipe.segments.query import Query, Standpoint
-from eventpipe.segments.scope import DUE, QUEUE, SCOPE, everyone, find_due, in_scope, keep_rfm
+from eventpipe.segments.scope import PAIRS, QUEUE, SCOPE, everyone, find_due, in_scope
 from eventpipe.segments.versions import versions
 from eventpipe.sql import literal, literals
 
@@ -31,7 +31,6 @@ _CONTACTS: Final = GatheredTables.contacts
 """The contacts in scope: contact_id (a number, here and in all tables of a judgement), id, workspace_id, what queries ask of
 `contacts`, and is_touched."""
 
-_DUE: Final = "temp.judged_pairs"
 _NUMBERED: Final = "temp.numbered_contacts"
 _FOUND: Final = "temp.found_members"
 _OPEN: Final = "temp.open_members"
@@ -90,7 +89,9 @@ class _Stage:
         history.begin_changes(self._connection)
         maybe_gone = "main.segment_history" if last is None else QUEUE
         moved = history.follow_merges(self._connection, f"from {maybe_gone}", _ALIASES, self._as_of)
-        whole = self._changed_segments() if last is not None else set(self._segments.by_name)
+        stored = {} if last is None else history.judged_versions(self._connection)
+        whole = {name for name, version in self.versions.items() if stored.get(name) != version}
+        holders.compare(self._connection, self._segments.definitions, self._segments.names)
         known = [each for each in self._segments.definitions if each.name not in whole]
         judged = 0
         if known and last is not None:
@@ -100,16 +101,16 @@ class _Stage:
         if whole:
             everyone(self._connection)
             self._judge_in_scope([each for each in self._segments.definitions if each.name in whole])
-        self._close(maybe_gone)
-        keep_rfm(self._connection, self._segments.definitions, self._segments.names)
+        if last is None or stored.keys() - self.versions.keys() or self._is_anybody_touched():
+            self._close(maybe_gone)
+        holders.keep(self._connection)
         counts = dict(
             self._connection.execute("select change, count(*) from run.segment_changes group by change").fetchall()
         )
         return Judgement(judged, len(whole), counts.get("entered", 0), counts.get("left", 0), moved)
 
-    def _changed_segments(self) -> set[str]:
-        stored = dict(self._connection.execute("select segment, version from work.judged_segments").fetchall())
-        return {name for name, version in self.versions.items() if stored.get(name) != version}
+    def _is_anybody_touched(self) -> bool:
+        return self._connection.execute(f"select exists (from {QUEUE})").fetchone() == (True,)
 
     def _judge_in_scope(self, segments: list[Segment]) -> None:
         """Judge these segments for the contacts in scope. Those for which nobody is due cost nothing."""
@@ -134,12 +135,11 @@ class _Stage:
             members = query.members().where(f"contacts.is_touched or contacts.contact_id in ({_due((number,))})")
             self._connection.execute(f"insert into {_FOUND} select {number}, contact_id from ({sql(members)})")
         self._record()
-        for table in (*(each.table for each in tables.gathered()), _CONTACTS, _DUE, _NUMBERED, _FOUND, _OPEN):
+        for table in (*(each.table for each in tables.gathered()), _CONTACTS, PAIRS, _NUMBERED, _FOUND, _OPEN):
             self._connection.execute(f"drop table if exists {table}")
 
     def _gather(self, queries: Mapping[int, Query], tables: GatheredTables) -> None:
-        """What the queries look at, of the contacts that they are to judge. Contacts are numbered first: all that follows
-        groups and joins numbers instead of texts."""
+        """What the queries look at, of the contacts that they are to judge."""
         asked = {
             column.name
             for query in queries.values()
@@ -149,12 +149,8 @@ class _Stage:
         columns = "".join(f", contacts.{name}" for name in sorted(asked | {"workspace_id"}))
         self._connection.execute(
             f"create or replace temp table {_CONTACTS} as"
-            f" select number as contact_id, scope.contact_id as id, is_touched{columns}"
+            f" select number as contact_id, contacts.contact_id as id, is_touched{columns}"
             f" from {SCOPE} as scope inner join main.contacts as contacts on scope.number = contacts.rowid"
-        )
-        self._connection.execute(
-            f"create or replace temp table {_DUE} as select segment, number as contact_id, episode"
-            f" from {DUE} as due inner join {SCOPE} as scope using (contact_id)"
         )
         read = {number: columns_read(query) for number, query in queries.items()}
         # The least and the greatest id of a few contacts keep no event out, and comparing them costs more than the join.
@@ -193,7 +189,7 @@ class _Stage:
         }
         self._connection.execute(f"""
             create or replace temp table {_OPEN} as
-            select segment, contact_id, episode, true as is_due from {_DUE} where episode is not null""")
+            select segment, contact_id, episode, true as is_due from {PAIRS} where episode is not null""")
         if names:
             self._connection.execute(f"""
                 insert into {_OPEN}
@@ -203,7 +199,7 @@ class _Stage:
                 from main.segment_history as history
                 inner join names on history.segment = names.name
                 inner join {_CONTACTS} as contacts on history.contact_id = contacts.id
-                anti join {_DUE} as due on names.segment = due.segment and contacts.contact_id = due.contact_id
+                anti join {PAIRS} as due on names.segment = due.segment and contacts.contact_id = due.contact_id
                 where history.left_at is null and history.segment in ({literals(names)})""")
 
     def _record(self) -> None:
@@ -255,4 +251,4 @@ def _rows(names: Mapping[str, int]) -> str:
 
 
 def _due(numbers: Collection[int]) -> str:
-    return f"select contact_id from {_DUE} where segment in ({', '.join(map(str, numbers))})"
+    return f"select contact_id from {PAIRS} where segment in ({', '.join(map(str, numbers))})"

@@ -12,28 +12,31 @@ from typing import Final
 
 import duckdb
 
-from eventpipe.segments.grammar import RfmCondition, Segment, leaves
+from eventpipe.segments.grammar import Segment
 from eventpipe.segments.names import Names
-from eventpipe.segments.turning import Turning, Turnings, moves, rfm_condition
-from eventpipe.sql import literal, literals
+from eventpipe.segments.turning import Turning, Turnings
+from eventpipe.sql import literal
 
 QUEUE: Final = "work.unjudged_contacts"
 """Contacts that runs touched since the last judgement; the models fill it."""
 
 SCOPE: Final = "temp.contacts_in_scope"
-"""The contacts to judge again: number (their rowid in `contacts`), contact_id, is_touched (whether for every segment)."""
+"""The contacts to judge again: number (their rowid in `contacts`), is_touched (whether for every segment)."""
 
-DUE: Final = "temp.due_contacts"
-"""For which segments to judge those who are not touched: segment (its number), contact_id, episode (the rowid of its open
-membership in the history, or null)."""
+PAIRS: Final = "temp.judged_pairs"
+"""For which segments to judge those who are not touched: segment (its number), contact_id (the contact's number), episode (the
+rowid of its open membership in the history, or null)."""
+
+_DUE: Final = "temp.due_contacts"
+"""The same under the ids of contacts, while it is found out."""
 
 
 def everyone(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the two tables for segments that are judged for all contacts."""
-    _begin(connection)
     connection.execute(
-        f"create or replace temp table {SCOPE} as select rowid as number, contact_id, true as is_touched from main.contacts"
+        f"create or replace temp table {SCOPE} as select rowid as number, true as is_touched from main.contacts"
     )
+    connection.execute(f"create or replace temp table {PAIRS} (segment smallint, contact_id bigint, episode bigint)")
 
 
 def find_due(
@@ -47,13 +50,13 @@ def find_due(
 ) -> int:
     """Make the two tables for these segments, each after those that it names, last judged at `since`. Returns how many
     contacts there are to judge."""
-    _begin(connection)
+    connection.execute(f"create or replace temp table {_DUE} (segment smallint, contact_id varchar, episode bigint)")
     turnings = Turnings(names, since, as_of, lambda segment: _turned(numbers[segment]))
     for segment in segments:
         turned = dict.fromkeys(each.query() for each in turnings.of(segment.where))
         if turned:
             connection.execute(f"""
-                insert into {DUE}
+                insert into {_DUE}
                 select {numbers[segment.name]}, contact_id, episode
                 from (
                     select contact_id, bool_or(rises) as rises, bool_or(falls) as falls
@@ -65,26 +68,24 @@ def find_due(
                     where segment = {literal(segment.name)} and left_at is null
                 ) as open using (contact_id)
                 where if(episode is null, rises, falls)""")
+    # Numbered once: all that follows groups and joins numbers instead of texts.
+    connection.execute(f"""
+        create or replace temp table {PAIRS} as
+        select due.segment, contacts.rowid as contact_id, due.episode
+        from {_DUE} as due inner join main.contacts as contacts on due.contact_id = contacts.contact_id""")
+    connection.execute(f"drop table {_DUE}")
     connection.execute(f"""
         create or replace temp table {SCOPE} as
-        select contacts.rowid as number, found.contact_id, found.is_touched
+        select number, bool_or(is_touched) as is_touched
         from (
-            select contact_id, bool_or(is_touched) as is_touched
-            from (
-                select contact_id, true as is_touched from {QUEUE}
-                union all
-                select contact_id, false as is_touched from {DUE}
-            ) as found
-            group by contact_id
+            select rowid as number, true as is_touched from main.contacts semi join {QUEUE} using (contact_id)
+            union all
+            select contact_id as number, false as is_touched from {PAIRS}
         ) as found
-        inner join main.contacts as contacts on found.contact_id = contacts.contact_id""")
+        group by number""")
     count = connection.execute(f"select count(*) from {SCOPE}").fetchone()
     assert count is not None
     return int(count[0])
-
-
-def _begin(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute(f"create or replace temp table {DUE} (segment smallint, contact_id varchar, episode bigint)")
 
 
 def in_scope(connection: duckdb.DuckDBPyConnection, numbers: Iterable[int]) -> set[int]:
@@ -92,29 +93,9 @@ def in_scope(connection: duckdb.DuckDBPyConnection, numbers: Iterable[int]) -> s
     touched = connection.execute(f"select coalesce(bool_or(is_touched), false) from {SCOPE}").fetchone()
     if touched == (True,):
         return set(numbers)
-    return {number for (number,) in connection.execute(f"select distinct segment from {DUE}").fetchall()}
+    return {number for (number,) in connection.execute(f"select distinct segment from {PAIRS}").fetchall()}
 
 
 def _turned(number: int) -> Turning:
     """Who enters or leaves another segment is among those that are due for it."""
-    return Turning(f"from {DUE} where segment = {number}", "episode is null", "episode is not null")
-
-
-def keep_rfm(connection: duckdb.DuckDBPyConnection, segments: Iterable[Segment], names: Names) -> None:
-    """Keep for whom each condition on scores holds, to compare the next run's with. Written is only what changed."""
-    asked = (leaf for segment in segments for leaf in leaves(segment.where) if isinstance(leaf, RfmCondition))
-    conditions = sorted({rfm_condition(each, names) for each in asked if moves(each)})
-    connection.execute(f"delete from work.rfm_holders where condition not in ({literals(conditions) or 'null'})")
-    for condition in conditions:
-        kept = f"select rowid as place, contact_id from work.rfm_holders where condition = {literal(condition)}"
-        holders = f"select contact_id from main.contact_rfm where {condition}"
-        connection.execute(f"""
-            create or replace temp table moved_holders as
-            select kept.place, holders.contact_id
-            from ({kept}) as kept full join ({holders}) as holders on kept.contact_id = holders.contact_id
-            where kept.place is null or holders.contact_id is null""")
-        connection.execute("delete from work.rfm_holders where rowid in (select place from moved_holders)")
-        connection.execute(
-            f"insert into work.rfm_holders select {literal(condition)}, contact_id from moved_holders where place is null"
-        )
-        connection.execute("drop table moved_holders")
+    return Turning(f"from {_DUE} where segment = {number}", "episode is null", "episode is not null")

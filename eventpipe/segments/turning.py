@@ -26,9 +26,9 @@ from eventpipe.segments.grammar import (
     RfmCondition,
     SegmentCondition,
 )
-from eventpipe.segments.names import AGE, RFM_OWN, Names
+from eventpipe.segments.holders import MOVED, condition_of, moves
+from eventpipe.segments.names import AGE, Names
 from eventpipe.segments.operands import span, spans
-from eventpipe.segments.profile import rfm_holds
 from eventpipe.segments.query import alive
 from eventpipe.segments.selection import qualified, selection
 from eventpipe.segments.window import instant
@@ -79,7 +79,7 @@ class Turnings:
                 yield from self._came_of_age(node)
             case RfmCondition():
                 if moves(node):
-                    yield from _rescored(rfm_condition(node, self.names))
+                    yield _rescored(condition_of(node, self.names))
             case SegmentCondition():
                 yield self.of_segment(node.segment)
 
@@ -114,18 +114,5 @@ class Turnings:
         return exp.Between(this=exp.column(column), low=low, high=high)
 
 
-def moves(node: RfmCondition) -> bool:
-    """Whether a condition looks at what changes of a contact that nothing happened to."""
-    return str(node.rfm) not in RFM_OWN
-
-
-def rfm_condition(node: RfmCondition, names: Names) -> str:
-    """What a condition asks of a row of contact_rfm; `work.rfm_holders` knows it by this."""
-    return sql(rfm_holds(node, names))
-
-
-def _rescored(condition: str) -> Iterator[Turning]:
-    now = f"(select contact_id from main.contact_rfm where {condition})"
-    before = f"(select contact_id from work.rfm_holders where condition = {literal(condition)})"
-    yield Turning(f"from {now} anti join {before} using (contact_id)", falls="false")
-    yield Turning(f"from {before} anti join {now} using (contact_id)", rises="false")
+def _rescored(condition: str) -> Turning:
+    return Turning(f"from {MOVED} where condition = {literal(condition)}", "place is null", "place is not null")
