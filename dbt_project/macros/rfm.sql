@@ -148,9 +148,10 @@
     where stored.recency_days <> {{ recency }}
 {%- endmacro %}
 
-{% macro score_everybody(rfm) -%}
-    {#- Post-hook of contact_rfm: scores are places among all others, whoever this run has touched. Written are those that are
-        not what they were. -#}
+{% macro score_everybody(rfm, touched) -%}
+    {#- Post-hook of contact_rfm: scores are places among all others of the workspace, so each contact that a run has touched can
+        move all of them. Days pass for everybody alike: they move nobody past a cut point, unless it is fixed. Written are
+        the scores that are not what they were. -#}
     update {{ rfm }} as stored
     set
         r_score = changed.r_score,
@@ -160,18 +161,40 @@
         rfm_segment = changed.rfm_segment,
         run_id = parameters.run_id
     from (
-        with cut_points as (
-            {{ cut_points(rfm, ["workspace_id", "currency"]) }}
+        with workspaces as (
+            select workspace_id from {{ touched }}
+            union
+            select rfm.workspace_id
+            from {{ rfm }} as rfm
+            cross join {{ source("run", "rfm_settings") }} as settings
+            where settings.recency_cuts is not null
+        ),
+
+        measured as (
+            select
+                rfm.rowid as place,
+                rfm.workspace_id,
+                rfm.currency,
+                rfm.recency_days,
+                rfm.frequency,
+                rfm.monetary,
+                (rfm.r_score, rfm.f_score, rfm.m_score) as stored_scores
+            from {{ rfm }} as rfm
+            inner join workspaces on rfm.workspace_id = workspaces.workspace_id
+        ),
+
+        cut_points as (
+            {{ cut_points("measured", ["workspace_id", "currency"]) }}
         ),
 
         scored as (
             select
-                rfm.rowid as place,
-                {{ scores("rfm", "cut_points") }},
-                (rfm.r_score, rfm.f_score, rfm.m_score) as stored_scores
-            from {{ rfm }} as rfm
+                measured.place,
+                measured.stored_scores,
+                {{ scores("measured", "cut_points") }}
+            from measured
             inner join cut_points
-                on rfm.workspace_id = cut_points.workspace_id and rfm.currency = cut_points.currency
+                on measured.workspace_id = cut_points.workspace_id and measured.currency = cut_points.currency
         ),
 
         changed as (

@@ -5,7 +5,7 @@
     post_hook=[
         "{{ let_days_pass(this) }}",
         "{{ keep_sides_of_joins() }}",
-        "{{ score_everybody(this) }}",
+        "{{ score_everybody(this, ref('touched_contacts')) }}",
         "{{ choose_sides_of_joins() }}",
     ],
 ) }}
