@@ -3,14 +3,16 @@
     incremental_strategy="append",
     pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",
     post_hook=[
-        "{{ let_days_pass(this) }}",
-        "{{ keep_sides_of_joins() }}",
-        "{{ score_everybody(this, ref('touched_contacts')) }}",
-        "{{ choose_sides_of_joins() }}",
+        {"sql": "{{ let_days_pass(this) }}", "transaction": false},
+        {"sql": "{{ keep_sides_of_joins() }}", "transaction": false},
+        {"sql": "{{ score_everybody(this, ref('touched_contacts')) }}", "transaction": false},
+        {"sql": "{{ choose_sides_of_joins() }}", "transaction": false},
     ],
 ) }}
 
--- What touched contacts ordered. Days pass and others order too: what that changes is set for everybody afterwards.
+-- What touched contacts ordered. Days pass and others order too: what that changes is set for everybody afterwards. Only once the
+-- rows are committed: changed in their own transaction, all of them would be written into the log. A run that ends in between
+-- is followed by one that rebuilds.
 with snapshots as (
     select
         workspaces.workspace_id,
