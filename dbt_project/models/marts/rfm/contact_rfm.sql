@@ -10,9 +10,9 @@
     ],
 ) }}
 
--- What touched contacts ordered. Days pass and others order too: what that changes is set for everybody afterwards. Only once the
--- rows are committed: changed in their own transaction, all of them would be written into the log. A run that ends in between
--- is followed by one that rebuilds.
+-- What touched contacts ordered. Days pass and others order too: what that changes is set for everybody afterwards,
+-- once the rows are committed: changed in their own transaction, all of them would be written into the log. A run that
+-- ends in between is followed by one that rebuilds.
 with snapshots as (
     select
         workspaces.workspace_id,
