@@ -268,10 +268,9 @@ def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iter
 def _empty_lake(lake: Lake) -> Path:
     """A Parquet file without rows, for runs in which nothing landed: the models read the same columns."""
     path = lake.root / "_no_rows.parquet"
-    if not path.exists():
-        temporary = Path(f"{path}.tmp")
-        write_no_rows(temporary)
-        temporary.replace(path)
+    temporary = Path(f"{path}.tmp")
+    write_no_rows(temporary)
+    temporary.replace(path)
     return path
 
 
