@@ -35,7 +35,9 @@ from eventpipe.sql import literal, literals
 INTAKE_VERSION = "4"
 
 # Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
-_PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
+_PARQUET = (
+    "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, row_group_size_bytes '64MB'"
+)
 
 Judged = TypeVar("Judged")
 

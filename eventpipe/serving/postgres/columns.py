@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 from eventpipe.errors import StageFailed
-from eventpipe.sql import identifier, literal
+from eventpipe.sql import JSON_PARTS, identifier, literal
 
 _TYPES: Final[dict[str, TypeEngine[Any]]] = {
     "VARCHAR": Text(),
@@ -47,8 +47,6 @@ _TYPES: Final[dict[str, TypeEngine[Any]]] = {
 _DECIMAL: Final = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _NUL: Final = "chr(0)"
 
-# Texts, numbers, and what is between them.
-_JSON_PARTS: Final = r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+'
 # No number below these two can have too many digits.
 _LONG: Final = 30_000
 _EXPONENT: Final = "[0-9][eE][+]?[0-9]{5}"
@@ -115,7 +113,7 @@ def _holdable(document: str) -> str:
     """A JSON text without numbers that PostgreSQL cannot hold."""
     too_long = f"(strlen(part) > {_LONG} or regexp_matches(part, {literal(_EXPONENT)}))"
     quoted = f"case when not starts_with(part, '\"') and {too_long} then '\"' || part || '\"' else part end"
-    parts = f"regexp_extract_all({document}, {literal(_JSON_PARTS)})"
+    parts = f"regexp_extract_all({document}, {literal(JSON_PARTS)})"
     return (
         f"case when strlen({document}) > {_LONG} or regexp_matches({document}, {literal(_EXPONENT)})"
         f" then array_to_string(list_transform({parts}, lambda part: {quoted}), '') else {document} end"
