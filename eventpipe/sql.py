@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from eventpipe.errors import UsageError
 
+JSON_PARTS = r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+'
+"""A regular expression of what a JSON text is made of: texts, numbers, and what is between them."""
+
 
 def literal(value: str | int | float | bool | Decimal | date | datetime | None) -> str:
     """A SQL literal. Strings and dates are quoted; NUL, which no SQL string may hold, is refused."""

@@ -293,7 +293,9 @@ def _show_exports(
         console.print(f"... and {len(refused) - _REFUSED:,} more refused exports (--json lists all).", soft_wrap=True)
     for folder in unread:
         console.print(
-            inert(f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, or no date (YYYY-MM-DD)."),
+            inert(
+                f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, no date (YYYY-MM-DD), or below one."
+            ),
             style="yellow",
             soft_wrap=True,
         )

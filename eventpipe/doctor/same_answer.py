@@ -18,6 +18,7 @@ import duckdb
 import polars as pl
 
 from eventpipe.doctor.findings import Check, Promise
+from eventpipe.intake.lake import RULES
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
 from eventpipe.sql import identifier
@@ -54,7 +55,7 @@ def copy_lake(lake: Path, folder: Path) -> None:
     replaces its files and never changes them.
     """
     folder.mkdir(parents=True)
-    for path in lake.glob("*/*/*"):
+    for path in (*lake.glob(RULES), *lake.glob("*/*/*")):
         if path.suffix != ".tmp":
             target = folder / path.relative_to(lake)
             target.parent.mkdir(parents=True, exist_ok=True)

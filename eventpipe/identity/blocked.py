@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eventpipe.sql import literal, literals
+from eventpipe.sql import literal
 
-_PLACEHOLDERS = r"null|none|undefined|anonymous|guest|\[object object\]|nan|-1|[0-]*"
+# A JSON object or list is nobody's name either: it stands where a careless sender should have put one of its fields.
+_PLACEHOLDERS = r"null|none|undefined|anonymous|guest|\[object object\]|nan|-1|[0-]*|(?s:\{.*\}|\[.*\])"
 _ROLE_ADDRESSES = r"(no[-_.]?reply|do[-_.]?not[-_.]?reply|mailer[-_.]?daemon|postmaster|bounces?)([+].*)?@.*"
 _BUILT_IN = f"(?i)({_PLACEHOLDERS}|{_ROLE_ADDRESSES})"
 
@@ -17,5 +18,6 @@ def blocked_sql(value: str, project: Iterable[str] = ()) -> str:
     Placeholders are compared without regard to case, the project's own values as normalised identifiers are.
     """
     built_in = f"regexp_full_match({value}, {literal(_BUILT_IN)})"
-    own = literals(entry.strip().lower() for entry in project)
+    # Both sides in lower case by the engine: languages differ about what that is.
+    own = ", ".join(f"lower({literal(entry.strip())})" for entry in project)
     return f"({built_in} or lower({value}) in ({own}))" if own else built_in

@@ -24,16 +24,12 @@ class Rules:
     def of(cls, project: Project) -> Rules:
         """Those of a project: `identity` in eventpipe.yml, and identity.yml."""
         identity, corrections = project.settings.identity, project.corrections
-        blocked = meant(project, corrections.block)
+        blocked = [*identity.blocked, *corrections.block]
         sides = meant(project, [side for pair in corrections.unlink for side in pair])
         return cls(
             types=identity.types,
             # As written and as an event would have it: a phone number is blocked however it is spelled.
-            blocked=tuple(
-                dict.fromkeys(
-                    [*identity.blocked, *corrections.block, *(value for each in blocked for _, value in each)]
-                )
-            ),
+            blocked=tuple(dict.fromkeys([*blocked, *(value for each in meant(project, blocked) for _, value in each)])),
             shared_above=identity.shared_above,
             unlinked=tuple(zip(sides[::2], sides[1::2], strict=True)),
         )

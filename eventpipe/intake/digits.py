@@ -7,7 +7,7 @@ makes.
 
 from __future__ import annotations
 
-from eventpipe.sql import literal
+from eventpipe.sql import JSON_PARTS, literal
 
 _SHORT = 14
 """So short a text of a double says all that was sent."""
@@ -25,20 +25,24 @@ def as_sent(number: str, text: str) -> str:
 
 
 def lost(text: str) -> str:
-    """The numbers in the JSON `text` that the engine writes otherwise; null where there are none to look at."""
+    """The numbers in the JSON `text` that the engine writes otherwise, beside what it writes: a struct of two lists."""
     long = literal(f"[0-9.]{{{_SHORT + 1}}}")
     numbers = f"list_filter({_numbers(text)}, lambda d: case when length(d) > {_SHORT} then {_rewritten('d')} <> d end)"
-    return f"case when regexp_matches({text}, {long}) then list_distinct({numbers}) end"
+    found = f"list_distinct(case when regexp_matches({text}, {long}) then {numbers} else [] end)"
+    written = f"list_transform(sent, lambda d: {_rewritten('d')})"
+    return f"list_transform([{found}], lambda sent: {{'sent': sent, 'written': {written}}})[1]"
 
 
 def restored(document: str, numbers: str) -> str:
-    """The JSON `document`, which the engine has written again, with these `numbers`, which are lost in it."""
-    written = f"'([:,\\[]\\s*)' || replace({_rewritten('d')}, '.', '\\.') || '\\b'"
-    one_by_one = (
-        f"list_reduce(list_prepend(cast({document} as varchar), {numbers}),"
-        f" lambda text, d: regexp_replace(text, {written}, '\\1' || d, 'g'))"
-    )
-    return f"case when len({numbers}) > 0 then {one_by_one} else {document} end"
+    """The JSON `document`, which the engine has written again, with those `numbers` that were `lost` in it.
+
+    It is taken apart once, however many there are, and texts in it are let alone.
+    """
+    parts = f"regexp_extract_all(cast({document} as varchar), {literal(JSON_PARTS)})"
+    # Only a number is looked for: it begins with a digit or a minus.
+    sent = f"case when part >= '-' and part < ':' then {numbers}.sent[list_position({numbers}.written, part)] end"
+    whole = f"array_to_string(list_transform({parts}, lambda part: coalesce({sent}, part)), '')"
+    return f"case when len({numbers}.sent) > 0 then {whole} else {document} end"
 
 
 def _numbers(text: str) -> str:

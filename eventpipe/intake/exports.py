@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+# Dates that stand for `never` and `always` (9999-12-31, 0001-01-01): nothing landed then, and the days beside them do not exist.
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 # Names that a copying tool gives to what is not complete, markers, and hidden files.
 _NOT_EXPORTS = re.compile(r"^[._]|\.(done|tmp|part|partial|crdownload|swp)$|~$")
@@ -94,7 +96,7 @@ def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterat
 
 
 def strangers(exports: Path, sources: frozenset[str]) -> list[str]:
-    """Folders that no run will ever read: unknown sources and names that are no dates, relative to `exports`."""
+    """What no run will ever read, relative to `exports`: unknown sources, names that are no dates, folders below a date."""
     if not exports.is_dir():
         return []
     found = []
@@ -102,11 +104,12 @@ def strangers(exports: Path, sources: frozenset[str]) -> list[str]:
         if folder.name not in sources:
             found.append(folder.name)
             continue
-        found += [
-            f"{folder.name}/{inner.name}"
-            for inner in sorted(folder.iterdir())
-            if not inner.name.startswith(".") and _day(inner.name) is None
-        ]
+        for inner in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+            if _day(inner.name) is None:
+                found.append(f"{folder.name}/{inner.name}")
+            elif inner.is_dir():
+                deeper = sorted(path.name for path in inner.iterdir() if path.is_dir() and not path.is_symlink())
+                found += [f"{folder.name}/{inner.name}/{name}" for name in deeper if not name.startswith(".")]
     return found
 
 
@@ -134,9 +137,10 @@ def _day(name: str) -> date | None:
     if not _DAY.fullmatch(name):
         return None
     try:
-        return date.fromisoformat(name)
+        day = date.fromisoformat(name)
     except ValueError:
         return None
+    return day if _FIRST_DAY <= day <= _LAST_DAY else None
 
 
 def _leads_out(path: Path, exports: Path) -> bool:

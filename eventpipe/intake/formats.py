@@ -15,7 +15,7 @@ from eventpipe.intake import digits, records, strict
 from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
 from eventpipe.intake.exports import Export
-from eventpipe.intake.framing import FRAME, LineCount, export_numbers, frames
+from eventpipe.intake.framing import FRAME, LineCount, export_numbers, frames, in_portions
 from eventpipe.intake.lake import parquet
 from eventpipe.intake.mapping import sent_from
 from eventpipe.intake.presets import BATCH_KEYS
@@ -93,6 +93,11 @@ class _Opening:
     many: bool
 
     @property
+    def holds_many(self) -> bool:
+        """Whether a line may hold many events."""
+        return self.many or self.profile.explode is not None
+
+    @property
     def stream(self) -> ExportStream:
         return ExportStream(self.export.path, self.compression, self.caps)
 
@@ -163,7 +168,7 @@ def json_records(lines: str, profile: SourceProfile, limits: LimitSettings, docu
     batch = (BATCH_KEYS[profile.preset],) if profile.preset else None
     explode = tuple(profile.explode.split(".")) if profile.explode else None
     if many or explode:
-        return records.from_many(lines, limits.depth, document, batch, explode)
+        return records.from_many(lines, limits, document, batch, explode)
     return records.from_lines(lines, limits.depth, document, batch)
 
 
@@ -173,7 +178,8 @@ def _lines(opening: _Opening) -> Reading:
     refusal: list[ExportRefused] = []
     batches = frames(stream, counted, line_bytes=opening.limits.line_bytes, depth=opening.limits.depth)
     query, sent = _of_json(opening)
-    return Reading(query, sent, stream, counted, _guarded(FRAME, batches, refusal), refusal)
+    portions = in_portions(batches) if opening.holds_many else batches
+    return Reading(query, sent, stream, counted, _guarded(FRAME, portions, refusal), refusal)
 
 
 def _json(opening: _Opening) -> Reading:
@@ -197,6 +203,8 @@ def _json(opening: _Opening) -> Reading:
         schema=FRAME,
     )
     query, sent = _of_json(opening)
+    if opening.holds_many:
+        return Reading(query, sent, stream, counted, _guarded(FRAME, in_portions(table.to_batches()), []))
     return Reading(query, sent, stream, counted, table.to_reader())
 
 
@@ -236,7 +244,8 @@ def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
         raise ExportRefused("file.document", "the document is not valid JSON, or neither a list nor an object")
     if kind[0] == "OBJECT":
         return [text]
-    opened = f"select unnest(from_json($1, '[\"JSON\"]')) as element, {digits.lost('$1')} as lost"
+    listed = f"select from_json($1, '[\"JSON\"]') as elements, {digits.lost('$1')} as lost"
+    opened = f"select unnest(elements) as element, lost from ({listed})"
     found = connection.execute(f"select {digits.restored('element', 'lost')} from ({opened})", [text]).fetchall()
     return ["null" if element is None else str(element) for (element,) in found]
 

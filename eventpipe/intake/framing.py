@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from eventpipe.intake.refusal import ExportRefused
@@ -21,6 +23,7 @@ LF, CR = 10, 13
 _BOM = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _LONGEST_MARK = 4
+_PORTION = 64 * 1024
 
 # One row per non-blank line. `raw` may end with its line break. `fault` is a reason code or null; with
 # `encoding.invalid` `raw` holds the line's bytes in base64: they are not UTF-8, or a NUL is among them. Of a line over
@@ -51,6 +54,17 @@ def frames(chunks: Iterable[bytes], counted: LineCount, *, line_bytes: int, dept
         batch = _frame(lines, counted, line_bytes, depth)
         if batch.num_rows:
             yield batch
+
+
+def in_portions(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """FRAME batches cut into ones of little text: of lines that hold many events the engine keeps what all of a batch's
+    grow to in memory at once."""
+    for batch in batches:
+        ends = np.cumsum(pc.binary_length(batch.column("raw")).to_numpy(zero_copy_only=False))
+        places = np.flatnonzero(np.diff(ends // _PORTION, prepend=0)) + 1
+        cuts = np.unique(np.concatenate(([0], places, [batch.num_rows]))).tolist()
+        for start, end in pairwise(cuts):
+            yield batch.slice(start, end - start)
 
 
 def whole_lines(chunks: Iterable[bytes], line_bytes: int) -> Iterator[bytes]:

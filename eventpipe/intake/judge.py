@@ -32,10 +32,12 @@ from eventpipe.project.folder import Project
 from eventpipe.sql import literal, literals
 
 # Part of `judged_by`: raise it when the same export and configuration would give other rows.
-INTAKE_VERSION = "3"
+INTAKE_VERSION = "4"
 
 # Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
-_PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
+_PARQUET = (
+    "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, row_group_size_bytes '64MB'"
+)
 
 Judged = TypeVar("Judged")
 

@@ -2,9 +2,11 @@
 
     lake/<source>/<YYYY-MM-DD>/<file>.<hash>.parquet     rows (columns: eventpipe.intake.contract.LAKE_COLUMNS)
     lake/<source>/<YYYY-MM-DD>/<file>.json               manifest; its rename is the commit
+    lake/sources.json                                    by source, how its reports become events
 
 The rows are written and synced under a name of their own first, so the lake holds the whole export or nothing at any
 moment; rows that no manifest names are what a killed run left, and `sweep` removes them. The ledger is the manifests.
+What landed stays when its source is taken out of the configuration, so the lake keeps the rules that it goes by.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -26,9 +28,12 @@ from eventpipe.errors import EventpipeError
 from eventpipe.failpoints import reach
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.exports import ExportKey, FileState
+from eventpipe.project.sources import MergeRules
 from eventpipe.sql import literals
 
 Status = Literal["loaded", "refused"]
+
+RULES = "sources.json"
 
 _STEM_CHARACTERS = 120
 
@@ -107,6 +112,31 @@ class Lake:
     def data_path(self, manifest: Manifest) -> Path | None:
         return self.folder(manifest.key) / manifest.data if manifest.data else None
 
+    def keep_rules(self, configured: Mapping[str, MergeRules]) -> None:
+        """Remember the rules of these sources, beside those of sources that are configured no more."""
+        rules = self.rules() | dict(configured)
+        if rules != self.rules():
+            self._put(
+                self._rules_path, json.dumps({name: asdict(each) for name, each in sorted(rules.items())}, indent=1)
+            )
+
+    def rules(self) -> dict[str, MergeRules]:
+        """The rules of each source that there ever was. Errors: `EventpipeError`."""
+        if not self._rules_path.exists():
+            return {}
+        try:
+            content: dict[str, dict[str, Any]] = json.loads(self._rules_path.read_text(encoding="utf-8"))
+            return {name: MergeRules(**rules) for name, rules in content.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise EventpipeError(
+                f"The lake's file {self._rules_path} cannot be read ({type(error).__name__}). Restore it, or delete it and"
+                " run again: sources that eventpipe.yml does not name go by the defaults then."
+            ) from error
+
+    @property
+    def _rules_path(self) -> Path:
+        return self.root / RULES
+
     def commit(self, manifest: Manifest, rows: Path | None) -> None:
         """Make `rows` (a finished temporary file in the export's folder) and the manifest the current version."""
         folder = self.folder(manifest.key)
@@ -116,15 +146,18 @@ class Lake:
             reach("lake.written")
             rows.replace(folder / manifest.data)
             reach("lake.renamed")
-        path = self._manifest_path(manifest.key)
-        temporary = path.with_suffix(".json.tmp")
-        temporary.write_text(_written(manifest), encoding="utf-8")
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(folder)
+        self._put(self._manifest_path(manifest.key), _written(manifest))
         reach("lake.committed")
         if before is not None and before.data not in (None, manifest.data):
             (folder / str(before.data)).unlink(missing_ok=True)
+
+    @staticmethod
+    def _put(path: Path, content: str) -> None:
+        temporary = path.with_suffix(".json.tmp")
+        temporary.write_text(content, encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
 
     def sweep(self) -> int:
         """Remove what killed runs left: temporary files, and rows that no manifest names. Returns how many."""

@@ -51,6 +51,7 @@ def land_exports(
     lake = Lake(project.lake)
     lake.root.mkdir(parents=True, exist_ok=True)
     lake.sweep()
+    lake.keep_rules({name: profile.merge_rules for name, profile in project.profiles.items()})
     lander = Lander(project, lake, now)
     results: list[Landed] = []
     ready: list[Export] = []

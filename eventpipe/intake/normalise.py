@@ -23,6 +23,13 @@ _DECIMAL_TEXT = r"[+-]?([0-9]{1,100}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"
 _EPOCH = r"-?[0-9]{1,17}(\.[0-9]{1,9})?"
 # Also ISO 8601: lower case letters, a comma for the point, no seconds, a blank before the offset.
 _LOOSE = rf"{DATE}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{{1,9}})?)?( ?([Zz]|{OFFSET}))?"
+# Foreign letters among Latin ones may be look-alikes; what prints as an ASCII letter, as a part of one or not at all is
+# one anywhere: invisible marks, dotless i, a dot of its own, letterlike signs, ligatures, full-width and mathematical letters.
+_FOREIGN = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}]"
+_LOOK_ALIKE = (
+    r"[\p{Cf}\x{131}\x{251}\x{261}\x{307}\x{2100}-\x{218F}\x{2460}-\x{24FF}"
+    r"\x{FB00}-\x{FB06}\x{FF00}-\x{FFEF}\x{1D400}-\x{1D7FF}]"
+)
 _PHONE_FUNCTION = "eventpipe_phone"
 
 
@@ -48,7 +55,8 @@ def trimmed(text: str) -> str:
 
 def folded(text: str) -> str:
     """Trimmed text as addresses are compared: NFC, lower case."""
-    return f"lower(nfc_normalize({trimmed(text)}))"
+    # The engine's lower() makes an `i` of a capital I with a dot, and so one address of two: Unicode's keeps the dot.
+    return f"lower(replace(nfc_normalize({trimmed(text)}), '\u0130', 'i\u0307'))"
 
 
 def email(folded_text: str) -> str:
@@ -60,12 +68,12 @@ def email(folded_text: str) -> str:
 
 
 def email_is_mixed(address: str) -> str:
-    """True for a normalised address that mixes scripts: it may be a look-alike, so it is flagged and never folded."""
-    scripts = "\\p{Cyrillic}\\p{Greek}\\p{Armenian}\\p{Cherokee}"
+    """True for a normalised address that mixes scripts or may be taken for another one: it is flagged and never folded."""
     # An address in ASCII, nearly every one, is told apart by its size: no regular expression runs on it.
     return (
         f"(case when strlen({address}) > length({address})"
-        f" then regexp_matches({address}, '[{scripts}]') and regexp_matches({address}, '[a-z]') else false end)"
+        f" then regexp_matches({address}, {literal(_LOOK_ALIKE)})"
+        f" or (regexp_matches({address}, {literal(_FOREIGN)}) and regexp_matches({address}, '[a-z]')) else false end)"
     )
 
 

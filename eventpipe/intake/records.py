@@ -10,10 +10,13 @@ from collections.abc import Sequence
 
 from eventpipe.intake import digits, strict
 from eventpipe.intake.document import Document, mentions
+from eventpipe.project.settings import LimitSettings
 from eventpipe.sql import json_path, literal
 
 # The fault of a line that turns out to hold many events where one was expected: the export is judged once more.
 BATCH = "batch"
+
+_EXPANSION = 16
 
 
 def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str] | None) -> str:
@@ -36,12 +39,16 @@ def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str]
 
 
 def from_many(
-    frames: str, depth: int, document: Document, batch: Sequence[str] | None, explode: Sequence[str] | None
+    frames: str, limits: LimitSettings, document: Document, batch: Sequence[str] | None, explode: Sequence[str] | None
 ) -> str:
-    """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be."""
+    """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be.
+
+    A line whose other fields, repeated beside each of its events, would be `_EXPANSION` times as long as a line may be is too
+    long: a megabyte could ask for a terabyte.
+    """
     is_object = "case when json_valid(raw) then json_type(raw) = 'OBJECT' end"
     checked = (
-        f"select line, raw, export, coalesce(fault, {strict.fault('raw', is_object, 'suspect', depth)}) as fault"
+        f"select line, raw, export, coalesce(fault, {strict.fault('raw', is_object, 'suspect', limits.depth)}) as fault"
         f" from {frames}"
     )
     path = explode or batch
@@ -56,19 +63,33 @@ def from_many(
     missing = (
         f"case when fault is null and not coalesce({listed}, false) then 'explode.missing' end" if explode else "null"
     )
-    outer = f"json_merge_patch(raw, {literal(_patch(path))})"
+    outer = digits.restored(f"json_merge_patch(raw, {literal(_patch(path))})", "lost")
     elements = f"from_json(json_extract(raw, {json_path(path)}), '[\"JSON\"]')"
-    single = "[{'index': null::bigint, 'doc': raw}]"
-    whole = digits.restored(_beside("element", outer), "lost")
-    many = f"list_transform({elements}, lambda element, place: {{'index': place - 1, 'doc': {whole}}})"
+    places = f"range(json_array_length(raw, {json_path(path)})::bigint)"
+    size = f"json_array_length(raw, {json_path(path)}) * strlen(outside)"
+    too_long = f"case when outside is not null then {size} > {_EXPANSION * limits.line_bytes} end"
+    # Whatever is computed beside an unnest() is computed for each of its rows: there are only columns.
     opened = f"""
-        select line, fault, export, unnest(case when {listed} then {many} else {single} end) as element
-        from (select line, raw, export, coalesce(fault, {missing}) as fault, {digits.lost("raw")} as lost from ({checked}))"""
-    faulty = "coalesce(fault, case when element.index is not null and not starts_with(element.doc, '{') then 'json.invalid' end)"
+        select line, export, outside, lost, fault, unnest(elements) as element, unnest(places) as index
+        from (
+            select line, export, outside, lost, case when {too_long} then 'line.too_long' else fault end as fault,
+                case when ({too_long}) is false then {elements}::varchar[] else [raw] end as elements,
+                case when ({too_long}) is false then {places} else [null] end as places
+            from (
+                select *, case when {listed} then {outer} end as outside from (
+                    select line, raw, export, coalesce(fault, {missing}) as fault, {digits.lost("raw")} as lost
+                    from ({checked})
+                )
+            )
+        )"""
+    whole = f"case when index is null then element else {_beside('inside', 'outside')} end"
+    alone = f"""
+        select line, export, index, {whole} as raw,
+            coalesce(fault, case when index is not null and not coalesce(starts_with(inside, '{{'), false) then 'json.invalid' end)
+                as fault
+        from (select *, {digits.restored("element", "lost")} as inside from ({opened}))"""
     return _parsed(
-        f"select line, element.index as index, element.doc as raw,"
-        f" case when {faulty} is null then element.doc end as doc, {faulty} as fault, export from ({opened})",
-        document,
+        f"select line, index, raw, case when fault is null then raw end as doc, fault, export from ({alone})", document
     )
 
 

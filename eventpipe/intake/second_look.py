@@ -43,9 +43,15 @@ class SecondLook:
         if not self.repeated_keys:
             return document
         entries = f"map_entries(from_json({document}, '\"MAP(VARCHAR, JSON)\"'))"
-        keys = f"list_transform({entries}, lambda e: e.key)"
-        first = f"list_filter({entries}, lambda e, place: list_position({keys}, e.key) = place)"
-        members = f"list_transform({first}, lambda e: to_json(e.key) || ':' || coalesce(e.value, 'null'))"
+        # Sorted by key and place the first of each key stands behind another one: the work grows with the keys, not their square.
+        placed = (
+            f"list_sort(list_transform({entries}, lambda e, place: {{'key': e.key, 'place': place, 'value': e.value}}))"
+        )
+        first = (
+            f"list_transform([{placed}], lambda es: list_filter(es, lambda e, n: n = 1 or es[n - 1].key <> e.key))[1]"
+        )
+        in_order = f"list_sort(list_transform({first}, lambda e: {{'place': e.place, 'key': e.key, 'value': e.value}}))"
+        members = f"list_transform({in_order}, lambda e: to_json(e.key) || ':' || coalesce(e.value, 'null'))"
         return f"case when {document} is not null then '{{' || array_to_string({members}, ',') || '}}' end"
 
 

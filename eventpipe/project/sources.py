@@ -61,6 +61,17 @@ _CSV: Final = TypeAdapter(CsvOptions)
 
 
 @dataclass(frozen=True)
+class MergeRules:
+    """How the reports of a source become events (spec 1, sections 5 and 6): which of several reports counts, and which
+    source. The defaults are those of a source that says nothing.
+    """
+
+    on_conflict: OnConflict = "first_wins"
+    authority: int = 0
+    compat: Compat | None = None
+
+
+@dataclass(frozen=True)
 class SourceProfile:
     """A source with every default resolved.
 
@@ -86,6 +97,10 @@ class SourceProfile:
     key_scope: KeyScope
     name_rule: NameRule
     identifier_rule: IdentifierRule
+
+    @property
+    def merge_rules(self) -> MergeRules:
+        return MergeRules(self.on_conflict, self.authority, self.compat)
 
 
 class Source(Section):

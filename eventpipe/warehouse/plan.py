@@ -1,7 +1,7 @@
 """What a run touches, worked out once and left in the schema `run` for every later step.
 
     run.parameters        one row: run_id, as_of, workspace_id
-    run.sources           source: on_conflict, authority, compat
+    run.sources           source, configured or in the lake: on_conflict, authority, compat
     run.identifier_types  identifier type: is_known, strength, most per contact
     run.definitions       event definition: description, version
     run.rfm_settings      one row, run.rfm_segments: how orders are scored (see eventpipe.warehouse.rfm)
@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -32,13 +32,14 @@ from eventpipe.failpoints import reach
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.lake import Lake, Manifest, parquet, write_no_rows
 from eventpipe.project.folder import Project
+from eventpipe.project.sources import MergeRules
 from eventpipe.sql import literal, literals
 from eventpipe.warehouse import parsed
 from eventpipe.warehouse.rfm import write_rfm_settings
 
 # Raise it when the meaning of what Python stores in the working tables changes: the next run rebuilds. A change of the
 # dbt project is seen by itself.
-IDENTITY_VERSION = "1"
+IDENTITY_VERSION = "2"
 
 _WORKING_SCHEMAS = ("main", "work", "run")
 # What a stored event or version keeps of its line in the lake: enough to be resolved again without reading it.
@@ -109,7 +110,7 @@ def make_plan(
     lake = Lake(project.lake)
     manifests = list(lake.manifests())
     _parameters(connection, project, run_id, as_of)
-    _sources(connection, project)
+    _sources(connection, {manifest.source: MergeRules() for manifest in manifests} | _merge_rules(project))
     _declared(connection, project)
     write_rfm_settings(connection, project.settings)
     _exports(connection, manifests)
@@ -129,7 +130,7 @@ def remember(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
     )
     connection.execute(
         "create or replace table work.state as"
-        f" select run_id, as_of, {literal(_fingerprint(project))} as fingerprint from run.parameters"
+        f" select run_id, as_of, {literal(_fingerprint(connection, project))} as fingerprint from run.parameters"
     )
     connection.execute("commit")
 
@@ -143,15 +144,24 @@ def _reason_to_rebuild(
         return "the working database is empty or an earlier run did not finish"
     stored = connection.execute("select as_of, fingerprint from work.state").fetchone()
     assert stored is not None
-    if stored[1] != _fingerprint(project):
+    if stored[1] != _fingerprint(connection, project):
         return "the configuration or the models changed"
     if as_of < stored[0]:
         return "as_of lies before that of the last run"
     return None
 
 
-def _fingerprint(project: Project) -> str:
+def _merge_rules(project: Project) -> dict[str, MergeRules]:
+    """Of each configured source, and of those that were: what they sent stays."""
+    configured = {name: profile.merge_rules for name, profile in project.profiles.items()}
+    return Lake(project.lake).rules() | configured
+
+
+def _fingerprint(connection: duckdb.DuckDBPyConnection, project: Project) -> str:
     """A hash of what the stored tables depend on beside the lake."""
+    rules = _merge_rules(project)
+    # A source that is new, or gone before it sent anything, is in no stored table.
+    stored = connection.execute("select distinct source from work.loaded_exports order by source").fetchall()
     content = {
         "models": parsed.fingerprint(),
         "identities": IDENTITY_VERSION,
@@ -161,9 +171,7 @@ def _fingerprint(project: Project) -> str:
         "identity": project.settings.identity.model_dump(mode="json"),
         "corrections": project.corrections.model_dump(mode="json"),
         "rfm": project.settings.rfm.model_dump(),
-        "sources": {
-            name: [profile.on_conflict, profile.authority, profile.compat] for name, profile in project.profiles.items()
-        },
+        "sources": {name: asdict(rules.get(name, MergeRules())) for (name,) in stored},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
@@ -188,14 +196,9 @@ def _parameters(connection: duckdb.DuckDBPyConnection, project: Project, run_id:
     )
 
 
-def _sources(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
+def _sources(connection: duckdb.DuckDBPyConnection, rules: Mapping[str, MergeRules]) -> None:
     sources = pl.DataFrame(
-        {
-            "source": list(project.profiles),
-            "on_conflict": [profile.on_conflict for profile in project.profiles.values()],
-            "authority": [profile.authority for profile in project.profiles.values()],
-            "compat": [profile.compat for profile in project.profiles.values()],
-        },
+        [{"source": name, **asdict(each)} for name, each in rules.items()],
         schema={"source": pl.String, "on_conflict": pl.String, "authority": pl.Int64, "compat": pl.String},
     )
     _store(connection, "run.sources", sources)

@@ -269,6 +269,15 @@ def test_no_correction_makes_the_solver_fail(tmp_path: Path) -> None:
         assert contacts_of_sets(connection) == contacts
 
 
+@pytest.mark.parametrize("written", ["+1 (415) 555-2671", "phone:+14155552671", " +14155552671 "])
+def test_a_value_is_blocked_however_it_is_spelled_and_in_either_file(written: str, tmp_path: Path) -> None:
+    in_settings = project(tmp_path / "settings", identity={"blocked": [written]})
+    in_corrections = project(tmp_path / "corrections")
+    (in_corrections.root / "identity.yml").write_text(json.dumps({"block": [written]}))
+    for made in (in_settings, load_project(in_corrections.root, {})):
+        assert "+14155552671" in Rules.of(made).blocked
+
+
 def test_where_everything_is_blocked_there_is_nobody(tmp_path: Path) -> None:
     made = project(tmp_path)
     (made.root / "identity.yml").write_text(json.dumps({"block": ["c1", "e1@shop.example"], "unlink": [["c1", "a1"]]}))

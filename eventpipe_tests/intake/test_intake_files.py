@@ -89,6 +89,8 @@ def test_folders_that_are_no_date_and_sources_that_are_not_configured_are_left_a
     for folder in (
         "web/2026-1-5",
         "web/2026-02-30",
+        "web/0001-01-01",
+        "web/9999-12-31",
         "web/archive",
         "other/2026-01-05",
         "web/2026-01-05/deeper",
@@ -101,9 +103,10 @@ def test_folders_that_are_no_date_and_sources_that_are_not_configured_are_left_a
 
 def test_folders_that_no_run_will_ever_read_are_named(tmp_path: Path) -> None:
     made = project(tmp_path)
-    for folder in ("web/2026-01-05", "web/2026-1-5", "other/2026-01-05", ".hidden"):
+    for folder in ("web/2026-01-05/13", "web/2026-1-5", "web/9999-12-31", "other/2026-01-05", ".hidden"):
         (made.exports / folder).mkdir(parents=True)
-    assert strangers(made.exports, frozenset(made.profiles)) == ["other", "web/2026-1-5"]
+    unread = ["other", "web/2026-01-05/13", "web/2026-1-5", "web/9999-12-31"]
+    assert strangers(made.exports, frozenset(made.profiles)) == unread
     assert strangers(tmp_path / "nowhere", frozenset()) == []
 
 

@@ -1,7 +1,9 @@
-"""More distinct names than the limits allow (spec 1, section 4; spec 5, faults)."""
+"""More distinct names than the limits allow, and more text (spec 1, sections 2 and 4; spec 5, faults)."""
 
 from __future__ import annotations
 
+import json
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from eventpipe_tests.builders import (
@@ -62,3 +64,31 @@ def test_the_limit_holds_for_a_file_that_is_judged_by_column(tmp_path: Path) -> 
     made = project(tmp_path, limits={"event_names": 1})
     export(made, "event_name,customer_id\na,1\nb,1\na,2\n", name="a.csv")
     assert reasons(landed(made)) == [[], ["cardinality.exceeded"], []]
+
+
+def test_what_a_record_says_beside_its_events_is_repeated_within_limits(tmp_path: Path) -> None:
+    """Of a line under one mebibyte that would become more than sixteen."""
+    few, many = ({"events": [event()] * count, "note": "x" * 30_000} for count in (10, 1000))
+    rows = judged(tmp_path, few, many, event())
+    assert reasons(rows) == [*[[]] * 10, ["line.too_long"], []]
+
+
+def test_an_export_of_batch_bodies_lands_within_the_memory_that_it_is_given(tmp_path: Path) -> None:
+    """Also where each number has to be found in its line again to keep its digits."""
+    made = project(tmp_path, engine={"memory": "500MB"})
+    numbers = [f"{place}.{place * 7919:018}" for place in range(1000)]
+    one = ",".join(json.dumps(event(value=None))[:-1] + f', "value": {number}}}' for number in numbers)
+    export(made, (f'{{"events": [{one}], "workspace_id": "w"}}' for _ in range(20)))
+    rows = landed(made)
+    assert rows.height == 20_000
+    assert rows["value"].n_unique() == len(
+        {Decimal(number).quantize(Decimal("0.0001"), ROUND_HALF_UP) for number in numbers}
+    )
+
+
+def test_an_export_of_long_lines_lands_within_the_memory_that_it_is_given(tmp_path: Path) -> None:
+    made = project(tmp_path, engine={"memory": "300MB"})
+    long = json.dumps(event(properties={"text": "".join(map(str, range(180_000)))}))
+    export(made, [long] * 320)
+    land(made)
+    assert ledger(made)["events.jsonl"].accepted == 320

@@ -50,6 +50,7 @@ def instant(evaluate: Any, text: str, timezone: str = "UTC", form: str | None = 
         ("JOSE\u0301@example.com", "josé@example.com"),
         ("M\u00dcLLER@EXAMPLE.COM", "müller@example.com"),
         ("ivan@пример.рф", "ivan@пример.рф"),
+        ("\u0130@example.com", "i\u0307@example.com"),
         ("a@b.c.d.e", "a@b.c.d.e"),
         ("x" * 242 + "@example.com", "x" * 242 + "@example.com"),
     ],
@@ -82,8 +83,12 @@ def test_what_is_not_written_like_an_address_is_no_email(sent: str, evaluate: An
     assert evaluate(normalise.email(normalise.folded("x")), sent) is None
 
 
-def test_an_address_of_mixed_scripts_is_kept_and_flagged(tmp_path: Path) -> None:
+def test_an_address_that_may_be_taken_for_another_one_is_kept_and_flagged(tmp_path: Path) -> None:
     addresses = {
+        "i\u0307van@example.com": ["email.mixed_script"],
+        "\uff41nn@example.com": ["email.mixed_script"],
+        "ann\u200b@example.com": ["email.mixed_script"],
+        "m\u0131ke@example.com": ["email.mixed_script"],
         "p\u0430ypal@example.com": ["email.mixed_script"],
         "иван@пример.рф": None,
         "josé@example.com": None,
@@ -412,6 +417,9 @@ BLOCKED = [
     "0",
     "000-00",
     "-",
+    "{}",
+    '{"id":1}',
+    '["a",\n"b"]',
 ]
 
 
@@ -419,6 +427,11 @@ def test_blocked_values_stay_on_the_event_and_link_nobody(tmp_path: Path) -> Non
     rows = judged(tmp_path, *(event(customer_id=each, email="a@b.co") for each in BLOCKED))
     assert set(rows["identifiers"]) == {'[["email","a@b.co"]]'}
     assert rows["customer_id"].to_list() == [each if each.strip() else None for each in BLOCKED]
+
+
+def test_an_object_or_a_list_where_an_id_should_be_links_nobody(tmp_path: Path) -> None:
+    rows = judged(tmp_path, *(event(customer_id=each, email="a@b.co") for each in ({}, {"id": 1}, [], ["a", "b"])))
+    assert set(rows["identifiers"]) == {'[["email","a@b.co"]]'}
 
 
 def test_role_addresses_link_nobody(tmp_path: Path) -> None:

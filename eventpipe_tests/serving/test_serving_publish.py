@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -134,6 +136,19 @@ def test_text_that_the_server_cannot_hold_is_told_apart(tmp_path: Path, database
     tables = served(database)
     assert {row[8] for row in tables["events"]} == {"a␀b"}
     assert tables["rejected_events"][0][-2:] == ("ewA=", True)
+
+
+def test_a_number_that_the_server_cannot_hold_is_its_text_there(tmp_path: Path, database: str) -> None:
+    long, text = "9" * 131_073, '": 1e200000, "'
+    sent = f'{{"a": 1e200000, "b": [-1.5E+131072, {long}], "c": {json.dumps(text)}, "d": 1e30, "e": null}}'
+    made = make(tmp_path, "one", events=1, extra=[f"update events set properties = '{sent}'"])
+    serve(database, made)
+    with psycopg.connect(database) as server:
+        kept = server.execute(
+            "select properties -> 'a', properties -> 'b', properties ->> 'c', (properties -> 'd')::numeric, properties -> 'e'"
+            " from eventpipe.events"
+        ).fetchone()
+    assert kept == ("1e200000", ["-1.5E+131072", long], text, Decimal("1e30"), None)
 
 
 def test_identifiers_of_any_length_are_served(tmp_path: Path, database: str) -> None:

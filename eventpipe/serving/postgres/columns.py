@@ -6,6 +6,8 @@
     structs, maps, lists of structs            jsonb
 
 PostgreSQL's text holds no NUL. Where there is one it becomes U+2400 (␀); the raw text of a rejected line becomes base64.
+Its numbers end at 131,072 digits. A number in JSON that has as many, `1e200000` too, becomes its text: one that a careless
+sender wrote must not keep a run from being published.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 from eventpipe.errors import StageFailed
-from eventpipe.sql import identifier
+from eventpipe.sql import JSON_PARTS, identifier, literal
 
 _TYPES: Final[dict[str, TypeEngine[Any]]] = {
     "VARCHAR": Text(),
@@ -44,6 +46,10 @@ _TYPES: Final[dict[str, TypeEngine[Any]]] = {
 }
 _DECIMAL: Final = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _NUL: Final = "chr(0)"
+
+# No number below these two can have too many digits.
+_LONG: Final = 30_000
+_EXPONENT: Final = "[0-9][eE][+]?[0-9]{5}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class ServedColumn:
         if table == "rejected_events" and self.name == "raw_is_base64":
             return f"coalesce({name}, false) or contains(raw, {_NUL})"
         if isinstance(kind, JSONB):
-            return name if self.engine_type in ("JSON", "VARCHAR") else f"to_json({name})"
+            return _holdable(name) if self.engine_type in ("JSON", "VARCHAR") else f"to_json({name})"
         if isinstance(kind, ARRAY):
             return _array(name)
         if isinstance(kind, DateTime):
@@ -101,6 +107,17 @@ class ServedColumn:
                 "Cast it in its model to text, a number, a date, an instant, a list or JSON."
             )
         return found
+
+
+def _holdable(document: str) -> str:
+    """A JSON text without numbers that PostgreSQL cannot hold."""
+    too_long = f"(strlen(part) > {_LONG} or regexp_matches(part, {literal(_EXPONENT)}))"
+    quoted = f"case when not starts_with(part, '\"') and {too_long} then '\"' || part || '\"' else part end"
+    parts = f"regexp_extract_all({document}, {literal(JSON_PARTS)})"
+    return (
+        f"case when strlen({document}) > {_LONG} or regexp_matches({document}, {literal(_EXPONENT)})"
+        f" then array_to_string(list_transform({parts}, lambda part: {quoted}), '') else {document} end"
+    )
 
 
 def _array(name: str) -> str:
