@@ -69,7 +69,11 @@ class Comparison:
     def whole(self, relation: Relation) -> Change:
         """All rows there go, all rows of the edition come."""
         rows = _written(relation, EDITION, _names(relation))
-        return Change(None, Rows(0, rows), Rows(_count(self.connection, EDITION, relation), rows))
+        return Change(None, Rows(0, rows), Rows(self.rows(relation), rows))
+
+    def rows(self, relation: Relation) -> int:
+        """How many rows of a table the edition has."""
+        return _count(self.connection, EDITION, relation)
 
     def _change(self, relation: Relation, is_anew: bool) -> Change:
         before = self._before.get(relation.name)
