@@ -50,7 +50,7 @@ def schemas(url: str) -> set[str]:
 def described(url: str, schema: str) -> list[tuple[object, ...]]:
     """All that the server says of the tables of a schema but their rows."""
     queries = (
-        "select c.relname, c.relkind, c.relpersistence, c.reloptions, pg_get_userbyid(c.relowner), c.relacl::text,"
+        "select c.relname, c.relkind, c.relpersistence, c.reloptions, c.relallvisible, pg_get_userbyid(c.relowner), c.relacl::text,"
         " obj_description(c.oid, 'pg_class'), replace(pg_get_indexdef(c.oid), %(schema)s || '.', '')"
         " from pg_class c where c.relnamespace = %(schema)s::regnamespace and c.relkind in ('r', 'i', 'v')",
         "select c.relname, a.attname, a.attnum, a.attnotnull, a.attcollation,"
