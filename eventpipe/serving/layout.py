@@ -86,7 +86,9 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     ),
     # Days since an order: another number in every row, every day.
     "contact_rfm": Layout(key=("contact_id", "currency"), marks=_BY_RUN, filled=50),
-    "contact_rfm_history": Layout(key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT, marks=_BY_RUN),
+    "contact_rfm_history": Layout(
+        key=("snapshot_on", "contact_id", "currency"), lookups=_BY_CONTACT, marks=_BY_RUN, filled=_SOME_CHANGE
+    ),
     "segment_history": Layout(key=("segment", "contact_id", "entered_at"), lookups=_BY_CONTACT),
     "trigger_decisions": Layout(key=("automation", "occasion"), long=("occasion",), lookups=_BY_CONTACT),
     "automation_triggers": Layout(key=("trigger_id",), lookups=_BY_CONTACT, json=("payload",)),

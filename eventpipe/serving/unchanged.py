@@ -6,6 +6,7 @@ run's own id each of them would be another row, which a server has to be sent an
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -31,13 +32,16 @@ def keep_run_ids(connection: duckdb.DuckDBPyConnection, published: Path) -> int:
         before, now = (_columns(connection, database) for database in (PREVIOUS, _name(connection)))
         if _RUNS not in before:
             return 0  # another version of eventpipe published it
-        return sum(
-            _keep(connection, table, columns)
+        kept = [
+            (table, columns)
             for table, layout in LAYOUTS.items()
             if layout.key and _RUN_ID not in layout.key and table not in _REPORTED
             for columns in [now.get(table, ())]
             if (_RUN_ID in columns) and before.get(table) == columns
-        )
+        ]
+        # A table of this size is the work of one core, so the engine is given several at once.
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="unchanged") as pool:
+            return sum(pool.map(lambda each: _keep(connection.cursor(), *each), kept))
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...]) -> int:

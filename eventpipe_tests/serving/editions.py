@@ -23,6 +23,7 @@ from eventpipe.serving.postgres.server import Server
 from eventpipe.serving.postgres.upload import Base, Edition, Uploaded, Uploader
 
 AS_OF = datetime(2026, 2, 1, tzinfo=UTC)
+NEVER = 1_000_000_000
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([__name__, "eventpipe.serving.postgres.upload"])
 
@@ -95,11 +96,11 @@ def serve(
     *,
     mask: tuple[str, ...] = (),
     lock_timeout: str = "2s",
+    staged_from: int = NEVER,
 ) -> Uploaded:
     """Publishes an edition over the one before it."""
-    return uploader(url, mask=mask, lock_timeout=lock_timeout).upload(
-        made.edition(), base.base() if base else None, nullcontext
-    )
+    publishing = uploader(url, mask=mask, lock_timeout=lock_timeout, staged_from=staged_from)
+    return publishing.upload(made.edition(), base.base() if base else None, nullcontext)
 
 
 def target(url: str, *, mask: tuple[str, ...] = (), lock_timeout: str = "2s") -> Server:
@@ -109,7 +110,7 @@ def target(url: str, *, mask: tuple[str, ...] = (), lock_timeout: str = "2s") ->
     return found
 
 
-def uploader(url: str, *, mask: tuple[str, ...] = (), lock_timeout: str = "2s") -> Uploader:
+def uploader(url: str, *, mask: tuple[str, ...] = (), lock_timeout: str = "2s", staged_from: int = NEVER) -> Uploader:
     spill = Path(os.environ.get("TMPDIR", "/tmp")) / f"spill-{os.getpid()}"
     return Uploader(
         target(url, mask=mask, lock_timeout=lock_timeout),
@@ -117,23 +118,26 @@ def uploader(url: str, *, mask: tuple[str, ...] = (), lock_timeout: str = "2s") 
         spill,
         lambda: datetime.now(UTC),
         lambda _: None,
+        staged_from,
     )
 
 
-def start_serving(url: str, made: Made, base: Made | None, fail_at: str = "") -> BaseProcess:
+def start_serving(
+    url: str, made: Made, base: Made | None, fail_at: str = "", *, staged_from: int = NEVER
+) -> BaseProcess:
     """The same in a process of its own, which can be killed; it is about to begin."""
     about_to_begin = _SERVER.Event()
-    process = _SERVER.Process(target=_serve, args=(url, made, base, fail_at, about_to_begin))
+    process = _SERVER.Process(target=_serve, args=(url, made, base, fail_at, staged_from, about_to_begin))
     process.start()
     assert about_to_begin.wait(60)
     return process
 
 
-def _serve(url: str, made: Made, base: Made | None, fail_at: str, about_to_begin: Event) -> None:
+def _serve(url: str, made: Made, base: Made | None, fail_at: str, staged_from: int, about_to_begin: Event) -> None:
     os.environ[VARIABLE] = fail_at
     os.dup2(os.open(f"{made.path}.stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     about_to_begin.set()
-    serve(url, made, base)
+    serve(url, made, base, staged_from=staged_from)
 
 
 Served = dict[str, list[tuple[object, ...]]]

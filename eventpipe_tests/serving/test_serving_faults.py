@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from os import dup
 from pathlib import Path
+from socket import SHUT_RDWR, socket
 
 import psycopg
 import pytest
@@ -16,7 +18,7 @@ from eventpipe.errors import StageFailed
 from eventpipe.project.settings import EngineSettings
 from eventpipe.serving.postgres.server import APPLICATION, PublishBlocked, ServerUnreachable
 from eventpipe.serving.postgres.upload import ATTEMPTS, Uploaded, Uploader
-from eventpipe_tests.serving.editions import Made, expected, make, serve, served, uploader
+from eventpipe_tests.serving.editions import Made, expected, make, serve, served, target, uploader
 
 _SECOND = "the second session"
 
@@ -225,3 +227,22 @@ def test_a_commit_whose_answer_was_lost_is_recognised(database: str, before: Mad
     assert publishing.upload(after.edition(), before.base(), committing) == Uploaded(0, 0)
     assert (told, pauses) == (["committed", "committed"], [1.0])
     assert served(database) == expected(after)
+
+
+def test_a_statement_whose_client_is_gone_ends(database: str) -> None:
+    """Else the next publish would wait for locks that nobody needs any more, as long as an index takes."""
+    with target(database).connect() as connection:
+        target(database).set_up(connection)
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        process = driver.info.backend_pid
+        driver.pgconn.send_query(b"select pg_sleep(60)")
+        driver.pgconn.flush()
+        with socket(fileno=dup(driver.pgconn.socket)) as wire:
+            wire.shutdown(SHUT_RDWR)  # what the server hears when the client's process is killed
+        connection.invalidate()
+    with psycopg.connect(database, autocommit=True) as owner:
+        ends = time.monotonic() + 30
+        while owner.execute("select from pg_stat_activity where pid = %s", [process]).fetchone() is not None:
+            assert time.monotonic() < ends
+            time.sleep(0.05)

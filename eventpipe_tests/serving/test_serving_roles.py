@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
@@ -40,7 +41,17 @@ def initialise(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, **serv
 
 def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: str) -> None:
     one = make(tmp_path, "one")
-    serve(as_role(roles, WRITER), one)
+
+    @contextmanager
+    def before_it_is_published() -> Iterator[None]:
+        with (
+            psycopg.connect(as_role(roles, READER)) as reader,
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="schema eventpipe_staging"),
+        ):
+            reader.execute("select count(*) from eventpipe_staging.events")
+        yield
+
+    uploader(as_role(roles, WRITER), staged_from=0).upload(one.edition(), None, before_it_is_published)
     serve(as_role(roles, WRITER), with_a_new_table(tmp_path), one)
     with OpsStore.open(as_role(roles, WRITER)):
         pass

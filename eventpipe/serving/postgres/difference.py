@@ -23,6 +23,7 @@ from eventpipe.sql import identifier, literal
 EDITION = "edition"
 BASE = "base"
 _FEW = 10_000
+_READ_AHEAD = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Comparison:
     def changes(self, tables: Sequence[Relation], anew: Collection[str]) -> Iterator[tuple[Relation, Change]]:
         """What changes in each of these tables; `anew`: the names of those of whose rows there nothing is known.
 
-        The engine compares the next tables while the caller is busy with one.
+        The engine compares the next tables, and reads what changed in them, while the caller is busy with one.
         """
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="comparison")
         try:
@@ -68,7 +69,11 @@ class Comparison:
     def whole(self, relation: Relation) -> Change:
         """All rows there go, all rows of the edition come."""
         rows = _written(relation, EDITION, _names(relation))
-        return Change(None, Rows(0, rows), Rows(_count(self.connection, EDITION, relation), rows))
+        return Change(None, Rows(0, rows), Rows(self.rows(relation), rows))
+
+    def rows(self, relation: Relation) -> int:
+        """How many rows of a table the edition has."""
+        return _count(self.connection, EDITION, relation)
 
     def _change(self, relation: Relation, is_anew: bool) -> Change:
         before = self._before.get(relation.name)
@@ -90,22 +95,30 @@ class Comparison:
             assert found is not None
             removed, changed, brought, tail = map(int, found)
             rows_before, rows = (_count(engine, database, relation) for database in (BASE, EDITION))
-        if rows_before - removed + brought != rows:
-            return self.whole(relation)
-        keys = _written(relation, BASE, relation.layout.key)
-        written = _written(relation, EDITION, _names(relation))
-        of_known = f"select come from {places} where gone is not null"
-        of_new = f"select come from {places} where gone is null"
-        return Change(
-            Rows(removed, f"{keys} where rowid in (select gone from {places} where come is null)"),
-            Rows(changed, f"{written} where rowid in ({of_known})"),
-            # What a run wrote lies at the end, where it is read without looking at what lies before.
-            Rows(
-                brought,
-                f"{written} where rowid >= {tail} and rowid not in ({of_known} and come >= {tail})"
-                f" union all {written} where rowid in ({of_new} and come < {tail})",
-            ),
-        )
+            if rows_before - removed + brought != rows:
+                return self.whole(relation)
+            keys = _written(relation, BASE, relation.layout.key)
+            written = _written(relation, EDITION, _names(relation))
+            of_known = f"select come from {places} where gone is not null"
+            of_new = f"select come from {places} where gone is null"
+            return Change(
+                _read(
+                    engine,
+                    f"removed from {relation.name}",
+                    Rows(removed, f"{keys} where rowid in (select gone from {places} where come is null)"),
+                ),
+                _read(engine, f"changed in {relation.name}", Rows(changed, f"{written} where rowid in ({of_known})")),
+                _read(
+                    engine,
+                    f"brought to {relation.name}",
+                    # What a run wrote lies at the end, where it is read without looking at what lies before.
+                    Rows(
+                        brought,
+                        f"{written} where rowid >= {tail} and rowid not in ({of_known} and come >= {tail})"
+                        f" union all {written} where rowid in ({of_new} and come < {tail})",
+                    ),
+                ),
+            )
 
 
 @contextmanager
@@ -135,6 +148,17 @@ def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary
             f"The engine stopped while the tables were read that are to be published: {str(error).splitlines()[0][:300]} "
             "Nothing was published. It keeps to engine.memory and engine.temp_space: make room or raise them, and run again."
         ) from error
+
+
+def _read(engine: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> Rows:
+    """The rows, looked for now and kept by the engine: a server that waits for its next rows waits for no search. Of very
+    many the search is the least part, and keeping them costs room.
+    """
+    if not 0 < rows.count <= _READ_AHEAD:
+        return rows
+    kept = identifier(name)
+    engine.execute(f"create or replace table {kept} as {rows.query}")
+    return Rows(rows.count, f"from {kept}")
 
 
 def _places(relation: Relation) -> str:

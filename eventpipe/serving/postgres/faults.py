@@ -70,7 +70,9 @@ def _holders(server: Server) -> str:
         """)
     try:
         with server.connect() as connection:
-            found = connection.execute(query, {"schemas": [server.schema, server.masked_schema]}).all()
+            found = connection.execute(
+                query, {"schemas": [server.schema, server.masked_schema, server.staging_schema]}
+            ).all()
     except (StageFailed, exc.DBAPIError):
         return ""
     if not found:

@@ -29,6 +29,11 @@ _IS_WRITERS = text("""
     from pg_roles r where r.rolname = :writer
     """)
 
+# A statement whose client was killed, which may hold locks for minutes, ends by itself: where the system can tell.
+_NOTICES_A_DEAD_CLIENT = text(
+    "select set_config('client_connection_check_interval', '1s', true) where version() ~ 'linux|darwin|bsd'"
+)
+
 _CONNECTING = {
     "connect_timeout": 10,
     "application_name": APPLICATION,
@@ -70,6 +75,11 @@ class Server:
         return f"{self.schema}_masked"
 
     @property
+    def staging_schema(self) -> str:
+        """The schema of tables that are being filled."""
+        return f"{self.schema}_staging"
+
+    @property
     def place(self) -> str:
         """The address without password and options, for messages."""
         return make_url(self.url).set(drivername="postgresql", query={}).render_as_string(hide_password=True)
@@ -96,18 +106,25 @@ class Server:
     def writing(self) -> Iterator[Connection]:
         """The same as the role that owns the tables, with a transaction begun: the caller commits it, or it is undone."""
         with self.connect() as connection:
-            if connection.execute(_IS_WRITERS, {"writer": WRITER, "schema": self.schema}).scalar():
-                connection.execute(text(f"set local role {WRITER}"))
-            for setting, value in (
-                ("timezone", "UTC"),
-                ("lock_timeout", milliseconds(self.lock_timeout)),
-                ("statement_timeout", milliseconds(self.statement_timeout)),
-                # Rows that change are matched in memory; entries of an index of JSON are sorted in by the thousand.
-                ("work_mem", "64MB"),
-                ("gin_pending_list_limit", "64MB"),
-            ):
-                connection.execute(text(f"set local {setting} = {literal(value)}"))
+            self.set_up(connection)
             yield connection
+
+    def set_up(self, connection: Connection) -> None:
+        """Makes a transaction that was begun one of the owner of the tables, with the settings of a publish."""
+        if connection.execute(_IS_WRITERS, {"writer": WRITER, "schema": self.schema}).scalar():
+            connection.execute(text(f"set local role {WRITER}"))
+        for setting, value in (
+            ("timezone", "UTC"),
+            ("lock_timeout", milliseconds(self.lock_timeout)),
+            ("statement_timeout", milliseconds(self.statement_timeout)),
+            # It holds the claim while other sessions fill tables.
+            ("idle_in_transaction_session_timeout", 0),
+            # Rows that change are matched in memory; entries of an index of JSON are sorted in by the thousand.
+            ("work_mem", "64MB"),
+            ("gin_pending_list_limit", "64MB"),
+        ):
+            connection.execute(text(f"set local {setting} = {literal(value)}"))
+        connection.execute(_NOTICES_A_DEAD_CLIENT)
 
     def _engine(self) -> Engine:
         try:

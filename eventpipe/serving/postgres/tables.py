@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
@@ -35,17 +35,31 @@ def indexes_in(connection: Connection, server: Server) -> set[str]:
 
 def finish(connection: Connection, server: Server, table: Relation, existing: Collection[str]) -> None:
     """Gives a table the key and the indexes that it does not have yet."""
-    key = f"pk_{table.name}"
-    if table.has_primary_key() and key not in existing:
-        columns = ", ".join(identifier(name) for name in table.layout.key)
-        name = named(server.schema, table.name)
-        run(connection, f"set local maintenance_work_mem = '{_SORTED}'")
-        run(connection, f"alter table {name} add constraint {identifier(key)} primary key ({columns})")
-    for index in sorted(table.table(server.schema).indexes, key=lambda each: str(each.name)):
+    if f"pk_{table.name}" not in existing:
+        add_key(connection, server, table)
+    for index in indexes(server, table):
         if index.name not in existing:
-            is_inverted = index.dialect_options["postgresql"]["using"] == "gin"
-            run(connection, f"set local maintenance_work_mem = '{_INVERTED if is_inverted else _SORTED}'")
-            connection.execute(CreateIndex(index))
+            build(connection, index)
+
+
+def add_key(connection: Connection, server: Server, table: Relation) -> None:
+    """Gives a table its primary key, if it is to have one."""
+    if table.has_primary_key():
+        columns = ", ".join(identifier(name) for name in table.layout.key)
+        name, key = named(server.schema, table.name), identifier(f"pk_{table.name}")
+        run(connection, f"set local maintenance_work_mem = '{_SORTED}'")
+        run(connection, f"alter table {name} add constraint {key} primary key ({columns})")
+
+
+def indexes(server: Server, table: Relation) -> list[Index]:
+    """The indexes that a table is to have beside its primary key, those that take longest first."""
+    return sorted(table.table(server.schema).indexes, key=lambda each: (not _is_inverted(each), str(each.name)))
+
+
+def build(connection: Connection, index: Index) -> None:
+    """Builds an index."""
+    run(connection, f"set local maintenance_work_mem = '{_INVERTED if _is_inverted(index) else _SORTED}'")
+    connection.execute(CreateIndex(index))
 
 
 def describe(connection: Connection, server: Server, table: Relation) -> None:
@@ -134,6 +148,10 @@ def _tidy(connection: Connection, server: Server, table: Relation) -> None:
     for name in table.layout.documents:
         index = literal(named(server.schema, f"ix_{table.name}_{name}"))
         run(connection, f"select gin_clean_pending_list(to_regclass({index}))")
+
+
+def _is_inverted(index: Index) -> bool:
+    return bool(index.dialect_options["postgresql"]["using"] == "gin")
 
 
 def _names(table: Relation) -> tuple[str, ...]:

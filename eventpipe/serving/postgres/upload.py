@@ -10,7 +10,7 @@ recognised by the row in `publication`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +23,11 @@ from eventpipe.errors import StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.ops.lease import Fenced
 from eventpipe.project.settings import EngineSettings
-from eventpipe.serving.postgres import migration, publication, roles, tables, views
+from eventpipe.serving.postgres import migration, publication, roles, staging, tables, views
 from eventpipe.serving.postgres.difference import Comparison, compared
 from eventpipe.serving.postgres.faults import database_errors, explained, is_worth_another_try
 from eventpipe.serving.postgres.publication import Publication
+from eventpipe.serving.postgres.relations import Relation
 from eventpipe.serving.postgres.server import Server, ServerUnreachable, run
 from eventpipe.sql import identifier
 
@@ -65,13 +66,16 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Uploader:
-    """Publishes editions. `temporary` is where the engine may spill to; `sleep` waits between two attempts."""
+    """Publishes editions. `temporary` is where the engine may spill to; `sleep` waits between two attempts; a first
+    edition of so many rows as `staged_from` is filled over several sessions, which fewer rows are not worth.
+    """
 
     server: Server
     engine: EngineSettings
     temporary: Path
     now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
+    staged_from: int = 1_000_000
 
     def upload(
         self, edition: Edition, base: Base | None, committing: Callable[[], AbstractContextManager[object]]
@@ -137,19 +141,11 @@ class Uploader:
             views.drop(connection, server, held.views if held else {})
         for step in plan.steps:
             run(connection, step.sql)
-        new = {table.name for table in plan.new}
-        for table in plan.new:
-            tables.make(connection, server, table)
-        indexes = tables.indexes_in(connection, server)
-        uploaded = Uploaded()
-        for table, change in comparison.changes(stored, new | plan.altered):
-            # Who looks at the first edition with an older snapshot sees it whole; of a later one only the new table.
-            is_frozen = table.name in new and held is None
-            removed, brought = tables.move(connection, server, comparison, table, change, frozen=is_frozen)
-            tables.finish(connection, server, table, indexes)
-            if table.name in new | plan.altered:
-                tables.describe(connection, server, table)
-            uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + brought)
+        if held is None and sum(comparison.rows(table) for table in stored) >= self.staged_from:
+            uploaded = Uploaded(brought=staging.fill(server, comparison, stored))
+            staging.take_over(connection, server, stored)
+        else:
+            uploaded = self._move(connection, comparison, stored, plan, is_first=held is None)
         if is_shown_anew:
             views.make(connection, server, shown)
         if is_shown_anew or plan.new:
@@ -168,6 +164,34 @@ class Uploader:
                 server.mask,
             ),
         )
+        return uploaded
+
+    def _move(
+        self,
+        connection: Connection,
+        comparison: Comparison,
+        stored: Sequence[Relation],
+        plan: migration.Plan,
+        *,
+        is_first: bool,
+    ) -> Uploaded:
+        """Brings what changed in each table, those that are new with all of their rows."""
+        server = self.server
+        if is_first:
+            staging.clear(connection, server)
+        new = {table.name for table in plan.new}
+        for table in plan.new:
+            tables.make(connection, server, table)
+        indexes = tables.indexes_in(connection, server)
+        uploaded = Uploaded()
+        for table, change in comparison.changes(stored, new | plan.altered):
+            # Who looks at the first edition with an older snapshot sees it whole; of a later one only the new table.
+            is_frozen = table.name in new and is_first
+            removed, brought = tables.move(connection, server, comparison, table, change, frozen=is_frozen)
+            tables.finish(connection, server, table, indexes)
+            if table.name in new | plan.altered:
+                tables.describe(connection, server, table)
+            uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + brought)
         return uploaded
 
 
