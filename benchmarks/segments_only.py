@@ -64,7 +64,8 @@ def _stages(project: Project) -> dict[str, Any]:
         models = {node.name: node.seconds for node in dbt.run(*MODELS)}
         first = _timed(lambda: judge(connection, store, project.segments, run_id=str(run_id), as_of=as_of))
         members = connection.execute("select count(*) from main.segment_members").fetchone()
-        # A day later: nobody was touched, and the run before this one was published.
+    # A day later, by a run that opens the database anew: nobody was touched, and the run before this one was published.
+    with closing(connect(project)) as connection, OpsStore.open(project.ops) as store:
         connection.execute("create or replace table work.touched_contacts as from work.touched_contacts limit 0")
         connection.execute("update run.parameters set as_of = as_of + interval 1 day")
         nightly_models = sum(node.seconds for node in dbt.run(*MODELS))

@@ -19,6 +19,8 @@ _RUN_ID = "run_id"
 _RUNS = "runs"
 _REPORTED = ("events", "event_history", "rejected_events")
 """As large as the lake, and written again only where the lake has changed."""
+_DAILY = ("contact_rfm",)
+"""Another row every day, and of those whom nobody touched written only where it is."""
 
 
 def keep_run_ids(connection: duckdb.DuckDBPyConnection, published: Path) -> int:
@@ -35,7 +37,7 @@ def keep_run_ids(connection: duckdb.DuckDBPyConnection, published: Path) -> int:
         kept = [
             (table, columns)
             for table, layout in LAYOUTS.items()
-            if layout.key and _RUN_ID not in layout.key and table not in _REPORTED
+            if layout.key and _RUN_ID not in layout.key and table not in (*_REPORTED, *_DAILY)
             for columns in [now.get(table, ())]
             if (_RUN_ID in columns) and before.get(table) == columns
         ]
