@@ -106,9 +106,8 @@ def _copy(server: Server, path: Path, spill: Path) -> float:
         for table in comparison.relations:
             if table.sql is None:
                 connection.execute(CreateTable(table.table(_BARE)))
-                columns = tuple(column.name for column in table.columns)
                 rows = comparison.whole(table).brought.query
-                copy_rows(comparison.connection, rows, connection, named(_BARE, table.name), columns)
+                copy_rows(comparison.connection, rows, connection, named(_BARE, table.name), table.names)
         connection.commit()
     seconds = time.perf_counter() - began
     with server.connect() as connection:

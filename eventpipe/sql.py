@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from eventpipe.errors import UsageError
 
-JSON_PARTS = r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+'
-"""A regular expression of what a JSON text is made of: texts, numbers, and what is between them."""
+# What a JSON text is made of: texts, numbers, and what is between them.
+_JSON_PARTS = r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+'
 
 
 def literal(value: str | int | float | bool | Decimal | date | datetime | None) -> str:
@@ -41,6 +41,13 @@ def literals(values: Iterable[str]) -> str:
 def json_path(keys: Iterable[str]) -> str:
     """A JSON path literal for a sequence of object keys, each quoted: `'$."a"."b c"'`."""
     return literal("$" + "".join('."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in keys))
+
+
+def json_rewritten(document: str, part: str) -> str:
+    """The JSON text `document` with each of its texts, its numbers and of what is between them, called `part`, as the expression
+    `part` has it. It is taken apart once."""
+    parts = f"regexp_extract_all({document}, {literal(_JSON_PARTS)})"
+    return f"array_to_string(list_transform({parts}, lambda part: {part}), '')"
 
 
 def one_of(text: str, values: Iterable[str]) -> str:

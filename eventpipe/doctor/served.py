@@ -20,12 +20,12 @@ Rows = Counter[tuple[str, str | None]]
 
 def served(published: duckdb.DuckDBPyConnection, store: Store) -> Check:
     """Rows are counted, in one snapshot: one that was not sent is missing, or has the id of an earlier run."""
-    queries = [_counted(name, columns) for name, columns in _relations(published).items()]
-    here = _rows(published.execute(" union all ".join(queries)).fetchall())
+    queries = {name: _counted(name, columns) for name, columns in _relations(published).items()}
+    here = _rows(published.execute(" union all ".join(queries.values())).fetchall())
     there: Rows = Counter()
     missing: set[str] = set()
     with store.snapshot():
-        for query, name in zip(queries, _relations(published), strict=True):
+        for name, query in queries.items():
             try:
                 there.update(_rows(store.ask(query).fetch(1_000_000)))
             except EventpipeError:

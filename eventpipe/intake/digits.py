@@ -7,7 +7,7 @@ makes.
 
 from __future__ import annotations
 
-from eventpipe.sql import JSON_PARTS, literal
+from eventpipe.sql import json_rewritten, literal
 
 _SHORT = 14
 """So short a text of a double says all that was sent."""
@@ -38,10 +38,9 @@ def restored(document: str, numbers: str) -> str:
 
     It is taken apart once, however many there are, and texts in it are let alone.
     """
-    parts = f"regexp_extract_all(cast({document} as varchar), {literal(JSON_PARTS)})"
     # Only a number is looked for: it begins with a digit or a minus.
     sent = f"case when part >= '-' and part < ':' then {numbers}.sent[list_position({numbers}.written, part)] end"
-    whole = f"array_to_string(list_transform({parts}, lambda part: coalesce({sent}, part)), '')"
+    whole = json_rewritten(f"cast({document} as varchar)", f"coalesce({sent}, part)")
     return f"case when len({numbers}.sent) > 0 then {whole} else {document} end"
 
 

@@ -114,8 +114,9 @@ class Lake:
 
     def keep_rules(self, configured: Mapping[str, MergeRules]) -> None:
         """Remember the rules of these sources, beside those of sources that are configured no more."""
-        rules = self.rules() | dict(configured)
-        if rules != self.rules():
+        known = self.rules()
+        rules = known | dict(configured)
+        if rules != known:
             self._put(
                 self._rules_path, json.dumps({name: asdict(each) for name, each in sorted(rules.items())}, indent=1)
             )

@@ -110,7 +110,7 @@ def make_plan(
     lake = Lake(project.lake)
     manifests = list(lake.manifests())
     _parameters(connection, project, run_id, as_of)
-    _sources(connection, {manifest.source: MergeRules() for manifest in manifests} | _merge_rules(project))
+    _sources(connection, _merge_rules(project, (manifest.source for manifest in manifests)))
     _declared(connection, project)
     write_rfm_settings(connection, project.settings)
     _exports(connection, manifests)
@@ -151,17 +151,18 @@ def _reason_to_rebuild(
     return None
 
 
-def _merge_rules(project: Project) -> dict[str, MergeRules]:
-    """Of each configured source, and of those that were: what they sent stays."""
+def _merge_rules(project: Project, sources: Iterable[str]) -> dict[str, MergeRules]:
+    """Of each of these sources, of each that is configured, and of those that were: what they sent stays."""
     configured = {name: profile.merge_rules for name, profile in project.profiles.items()}
-    return Lake(project.lake).rules() | configured
+    return {name: MergeRules() for name in sources} | Lake(project.lake).rules() | configured
 
 
 def _fingerprint(connection: duckdb.DuckDBPyConnection, project: Project) -> str:
     """A hash of what the stored tables depend on beside the lake."""
-    rules = _merge_rules(project)
     # A source that is new, or gone before it sent anything, is in no stored table.
-    stored = connection.execute("select distinct source from work.loaded_exports order by source").fetchall()
+    found = connection.execute("select distinct source from work.loaded_exports").fetchall()
+    stored = [name for (name,) in found]
+    rules = _merge_rules(project, stored)
     content = {
         "models": parsed.fingerprint(),
         "identities": IDENTITY_VERSION,
@@ -171,7 +172,7 @@ def _fingerprint(connection: duckdb.DuckDBPyConnection, project: Project) -> str
         "identity": project.settings.identity.model_dump(mode="json"),
         "corrections": project.corrections.model_dump(mode="json"),
         "rfm": project.settings.rfm.model_dump(),
-        "sources": {name: asdict(rules.get(name, MergeRules())) for (name,) in stored},
+        "sources": {name: asdict(rules[name]) for name in stored},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
@@ -269,7 +270,8 @@ def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iter
 
 
 def _empty_lake(lake: Lake) -> Path:
-    """A Parquet file without rows, for runs in which nothing landed: the models read the same columns."""
+    """A Parquet file without rows, for runs in which nothing landed: the models read the same columns. Written anew, it has
+    those of today."""
     path = lake.root / "_no_rows.parquet"
     temporary = Path(f"{path}.tmp")
     write_no_rows(temporary)

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 from eventpipe.errors import StageFailed
-from eventpipe.sql import JSON_PARTS, identifier, literal
+from eventpipe.sql import identifier, json_rewritten, literal
 
 _TYPES: Final[dict[str, TypeEngine[Any]]] = {
     "VARCHAR": Text(),
@@ -113,10 +113,9 @@ def _holdable(document: str) -> str:
     """A JSON text without numbers that PostgreSQL cannot hold."""
     too_long = f"(strlen(part) > {_LONG} or regexp_matches(part, {literal(_EXPONENT)}))"
     quoted = f"case when not starts_with(part, '\"') and {too_long} then '\"' || part || '\"' else part end"
-    parts = f"regexp_extract_all({document}, {literal(JSON_PARTS)})"
     return (
         f"case when strlen({document}) > {_LONG} or regexp_matches({document}, {literal(_EXPONENT)})"
-        f" then array_to_string(list_transform({parts}, lambda part: {quoted}), '') else {document} end"
+        f" then {json_rewritten(document, quoted)} else {document} end"
     )
 
 

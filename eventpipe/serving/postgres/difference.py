@@ -68,7 +68,7 @@ class Comparison:
 
     def whole(self, relation: Relation) -> Change:
         """All rows there go, all rows of the edition come."""
-        rows = _written(relation, EDITION, _names(relation))
+        rows = _written(relation, EDITION, relation.names)
         return Change(None, Rows(0, rows), Rows(self.rows(relation), rows))
 
     def rows(self, relation: Relation) -> int:
@@ -98,7 +98,7 @@ class Comparison:
             if rows_before - removed + brought != rows:
                 return self.whole(relation)
             keys = _written(relation, BASE, relation.layout.key)
-            written = _written(relation, EDITION, _names(relation))
+            written = _written(relation, EDITION, relation.names)
             of_known = f"select come from {places} where gone is not null"
             of_new = f"select come from {places} where gone is null"
             return Change(
@@ -163,7 +163,7 @@ def _read(engine: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> Rows:
 
 def _places(relation: Relation) -> str:
     """Places of rows that differ: where the row of a key is in the base, and where it is in the edition."""
-    names = _names(relation)
+    names = relation.names
     told = tuple(name for name in relation.layout.marks if name in names) or names
     hashed = f"select rowid as place, {_hash(relation.layout.key)} as key_hash, {_hash(told)} as row_hash from"
     return (
@@ -190,10 +190,6 @@ def _count(connection: duckdb.DuckDBPyConnection, database: str, relation: Relat
     found = connection.execute(f"select count(*) from {_table(database, relation)}").fetchone()
     assert found is not None
     return int(found[0])
-
-
-def _names(relation: Relation) -> tuple[str, ...]:
-    return tuple(column.name for column in relation.columns)
 
 
 def _written(relation: Relation, database: str, names: tuple[str, ...]) -> str:

@@ -45,6 +45,11 @@ class Relation:
             assert index.table is made
         return made
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its columns, in order."""
+        return tuple(each.name for each in self.columns)
+
     def types(self) -> dict[str, str]:
         """The type of each column as PostgreSQL itself spells it."""
         return {each.name: each.type.compile(_DIALECT).lower().replace(", ", ",") for each in self.columns}

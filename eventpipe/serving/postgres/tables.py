@@ -95,7 +95,7 @@ def move(
         if (removed, changed) != (change.removed.count, change.changed.count):  # somebody else was there
             return move(connection, server, comparison, table, comparison.whole(table))
     if change.brought.count:
-        copy_rows(comparison.connection, change.brought.query, connection, target, _names(table), frozen=frozen)
+        copy_rows(comparison.connection, change.brought.query, connection, target, table.names, frozen=frozen)
         _tidy(connection, server, table)
     return removed + changed, changed + change.brought.count
 
@@ -109,9 +109,9 @@ def _change(connection: Connection, comparison: Comparison, table: Relation, tar
     """A row that keeps its indexed columns and finds room beside its old version costs the indexes nothing; taken away
     and brought again, it would cost each of them an entry, and the key a look at the old one.
     """
-    names = [identifier(name) for name in _names(table) if name not in table.layout.key]
+    names = [identifier(name) for name in table.names if name not in table.layout.key]
     values = ", ".join(f"{name} = {_GIVEN}.{name}" for name in names)
-    with _given(connection, comparison, table, rows, target, _names(table)):
+    with _given(connection, comparison, table, rows, target, table.names):
         return run(connection, f"update {target} as there set {values} from {_GIVEN} where {_same(table)}")
 
 
@@ -152,7 +152,3 @@ def _tidy(connection: Connection, server: Server, table: Relation) -> None:
 
 def _is_inverted(index: Index) -> bool:
     return bool(index.dialect_options["postgresql"]["using"] == "gin")
-
-
-def _names(table: Relation) -> tuple[str, ...]:
-    return tuple(column.name for column in table.columns)
