@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -40,6 +41,15 @@ RUN = {
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ops.db"
+
+
+@contextmanager
+def raw_file(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file without the store, closed at the end of the block: one that is closed when it is collected as garbage
+    writes into the file at any later moment.
+    """
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
 
 
 def pragma(path: Path, name: str) -> object:
@@ -83,7 +93,7 @@ def test_opening_again_keeps_what_was_stored(path: Path) -> None:
 def test_an_empty_file_and_an_older_version_are_migrated(path: Path) -> None:
     path.touch()
     OpsStore.open(path).close()
-    with sqlite3.connect(path) as raw:  # as a migration found it that was never finished
+    with raw_file(path) as raw:  # as a migration found it that was never finished
         for table in metadata.tables:
             raw.execute(f"drop table {table}")
         raw.execute(f"delete from {schema.VERSION_TABLE}")
@@ -99,7 +109,7 @@ def test_a_failed_migration_leaves_nothing_behind(path: Path, monkeypatch: pytes
         patch.setattr("alembic.op.bulk_insert", fail)
         with pytest.raises(RuntimeError, match="killed here"):
             OpsStore.open(path)
-    with sqlite3.connect(path) as raw:
+    with raw_file(path) as raw:
         assert raw.execute("select count(*) from sqlite_master").fetchone() == (0,)
     OpsStore.open(path).close()
 
@@ -229,7 +239,7 @@ def cut_short(path: Path) -> None:
 
 def lost_table(path: Path) -> None:
     OpsStore.open(path).close()
-    with sqlite3.connect(path) as raw:
+    with raw_file(path) as raw:
         raw.execute("drop table backfills")
 
 
@@ -274,18 +284,18 @@ def test_damage_found_later_is_explained_too(path: Path) -> None:
 
 def test_a_store_of_a_newer_eventpipe_is_refused(path: Path) -> None:
     OpsStore.open(path).close()
-    with sqlite3.connect(path) as raw:
+    with raw_file(path) as raw:
         raw.execute(f"update {schema.VERSION_TABLE} set version_num = '9999'")
     with pytest.raises(OpsStoreError, match=r"newer eventpipe: it has schema version 9999.*Install"):
         OpsStore.open(path)
 
 
 def test_a_database_of_something_else_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as raw:
+    with raw_file(path) as raw:
         raw.execute("create table invoices (id integer)")
     with pytest.raises(OpsStoreError, match=r"no ops store: it holds invoices.*EVENTPIPE_OPS"):
         OpsStore.open(path)
-    with sqlite3.connect(path) as raw:
+    with raw_file(path) as raw:
         assert raw.execute("select name from sqlite_master").fetchall() == [("invoices",)]
 
 
