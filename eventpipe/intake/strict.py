@@ -27,8 +27,7 @@ def suspects(text: bytes, starts: NDArray[np.int64], depth: int) -> NDArray[np.b
     opening = true_at(lower == ord("{"))
     found = np.diff(np.searchsorted(opening, np.append(starts, len(codes)))) > depth
     closing = true_at(lower == ord("}"))
-    is_n = lower == ord("n")
-    words = true_at((is_n[:-1] & (lower[1:] == ord("a"))) | ((lower[:-1] == ord("i")) & is_n[1:]))
+    words = _pairs(lower, b"na", b"in")
     commas = closing[_preceded(codes, closing, b",")]
     words = words[_preceded(codes, words, _BEFORE_A_VALUE)]
     escapes = _places(text, b"\\u0000") if b"\\" in text else []
@@ -44,6 +43,16 @@ def true_at(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     some = np.flatnonzero(eights != 0)
     inside = np.flatnonzero(mask[:whole].reshape(-1, 8)[some])
     return np.concatenate(((some[inside >> 3] << 3) + (inside & 7), np.flatnonzero(mask[whole:]) + whole))
+
+
+def _pairs(codes: NDArray[np.uint8], one: bytes, other: bytes) -> NDArray[np.int64]:
+    """Where one of two pairs of bytes begins, in no order: two bytes are compared at a time, from even places and odd ones."""
+    wanted = np.frombuffer(one + other, dtype="<u2")
+    found = []
+    for first in (0, 1):
+        pairs = codes[first : first + ((len(codes) - first) & ~1)].view("<u2")
+        found.append(true_at((pairs == wanted[0]) | (pairs == wanted[1])) * 2 + first)
+    return np.concatenate(found)
 
 
 def _preceded(codes: NDArray[np.uint8], places: NDArray[np.int64], by: bytes) -> NDArray[np.bool_]:
