@@ -71,15 +71,15 @@ class Names:
         wanted = self.registry.definitions if goal is not None else ()
         return tuple(each for each in wanted if each.goal is not None and goal in (ANY_GOAL, each.goal.type))
 
-    def properties(self, written: str, definitions: Iterable[EventDefinition]) -> tuple[str, ...]:
-        """The properties that a name in `where` reads: that of each definition with the name or alias, else itself."""
-        found = (
-            each.name
-            for definition in definitions
+    def renamed(self, written: str, events: Iterable[str], goal: str | None = None) -> dict[str, str]:
+        """By event, of these or of those that count as the goal: what its definition calls the property that a name in
+        `where` is an alias of. All others have it under the name itself."""
+        return {
+            definition.name: each.name
+            for definition in self.definitions(events, goal)
             for each in definition.properties
-            if written == each.name or written in each.aliases
-        )
-        return tuple(dict.fromkeys(found)) or (written,)
+            if written in each.aliases
+        }
 
 
 def published_catalogue(analytics: Path) -> dict[str, frozenset[str]]:

@@ -92,7 +92,7 @@ def _identifier(node: ContactCondition, standpoint: Standpoint, query: Query) ->
 def _attribute(subject: str, names: Names) -> Attribute:
     if names.has_column(subject) or subject in (*NUMBER_FIELDS, *TEXT_FIELDS):
         return Attribute(exp.cast(column("contacts", subject), "text"))
-    return json_attribute(column("contacts", "traits"), [subject.removeprefix(TRAIT_PREFIX)])
+    return json_attribute(column("contacts", "traits"), subject.removeprefix(TRAIT_PREFIX))
 
 
 def _age(node: ContactCondition, standpoint: Standpoint) -> tuple[exp.Expr, exp.Expr]:

@@ -58,8 +58,18 @@ def where_holds(where: Where, names: Names, events: Iterable[str], goal: str | N
 
 
 def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | None = None) -> Attribute:
-    """What a name in a definition reads of a row of events: its property, under the name that the events' definitions
-    give to it, else the field of that name."""
-    column = exp.column(name) if name in EVENT_FIELDS else None
-    declared = names.properties(name, names.definitions(events, goal))
-    return json_attribute(exp.column("properties"), declared, column)
+    """What a name in a definition reads of a row of events: its property, under the name that the row's event definition
+    gives to it, else the field of that name."""
+
+    def read(called: str) -> Attribute:
+        return json_attribute(exp.column("properties"), called, exp.column(name) if name in EVENT_FIELDS else None)
+
+    events = tuple(events)
+    renamed = names.renamed(name, events, goal)
+    called = {renamed.get(names.event(each), name) for each in events}
+    if len(called) == 1:
+        return read(*called)
+    found = read(name)
+    for event, other in renamed.items():
+        found = read(other).where(equals("event_name", event), found)
+    return found

@@ -6,7 +6,7 @@ some of them as patterns. Null, missing and a value of another kind pass no test
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -40,14 +40,22 @@ class Attribute:
     text: exp.Expr
     json: exp.Expr | None = None
 
+    def where(self, condition: exp.Expr, otherwise: Attribute) -> Attribute:
+        """This one of the rows of which a condition holds, of all others another one."""
 
-def json_attribute(column: exp.Expr, names: Sequence[str], field: exp.Expr | None = None) -> Attribute:
-    """A top-level key of a JSON object: the first of `names` that is there, else a field of the row."""
-    texts = [_anonymous("json_extract_string", column, _pointer(name)) for name in names]
+        def either(this: exp.Expr, that: exp.Expr) -> exp.Expr:
+            return exp.case().when(condition.copy(), this.copy()).else_(that.copy())
+
+        json = None if self.json is None or otherwise.json is None else either(self.json, otherwise.json)
+        return Attribute(either(self.text, otherwise.text), json)
+
+
+def json_attribute(column: exp.Expr, name: str, field: exp.Expr | None = None) -> Attribute:
+    """A top-level key of a JSON object; where it is not there, a field of the row."""
+    text = _anonymous("json_extract_string", column, _pointer(name))
     if field is not None:
-        texts.append(exp.cast(field, "text"))
-    parts = [_anonymous("json_extract", column, _pointer(name)) for name in names]
-    return Attribute(_first(texts), _first(parts))
+        text = exp.Coalesce(this=text, expressions=[exp.cast(field, "text")])
+    return Attribute(text, _anonymous("json_extract", column, _pointer(name)))
 
 
 def tests(attribute: Attribute, test: Any, timezone: str) -> Iterator[exp.Expr]:
@@ -181,10 +189,6 @@ def _plain(value: Any) -> str:
 
 def _pointer(name: str) -> exp.Expr:
     return exp.Literal.string("/" + name.replace("~", "~0").replace("/", "~1"))
-
-
-def _first(options: Sequence[exp.Expr]) -> exp.Expr:
-    return options[0] if len(options) == 1 else exp.Coalesce(this=options[0], expressions=list(options[1:]))
 
 
 def _anonymous(function: str, *arguments: exp.Expr) -> exp.Expr:

@@ -26,9 +26,9 @@ _MONEY = pl.Decimal(18, 4)
 _INSTANT = pl.Datetime("us", "UTC")
 
 
-def names(world: World | None = None, **seen: frozenset[str]) -> Names:
+def names(world: World | None = None, plan: Registry | None = None, **seen: frozenset[str]) -> Names:
     return Names(
-        Registry(),
+        plan or Registry(),
         IDENTIFIERS,
         RfmSettings().segment_names,
         world.currency if world else "USD",
@@ -72,8 +72,8 @@ class Engine:
         ]
         self._store("contact_rfm", rows, _RFM)
 
-    def query(self, definitions: Mapping[str, Definition], name: str) -> Query:
-        segments = read(definitions, names(self.world))
+    def query(self, definitions: Mapping[str, Definition], name: str, plan: Registry | None = None) -> Query:
+        segments = read(definitions, names(self.world, plan))
 
         def members_of(other: str) -> exp.Select:
             return compiler.query(segments.by_name[other].where).members()
@@ -81,17 +81,17 @@ class Engine:
         compiler = Compiler(Standpoint(segments.names, self.world.as_of), members_of)
         return compiler.query(segments.by_name[name].where)
 
-    def members(self, definitions: Mapping[str, Definition], name: str) -> list[str]:
-        rows = self.connection.execute(sql(self.query(definitions, name).members())).fetchall()
+    def members(self, definitions: Mapping[str, Definition], name: str, plan: Registry | None = None) -> list[str]:
+        rows = self.connection.execute(sql(self.query(definitions, name, plan).members())).fetchall()
         return sorted(contact_id for (contact_id,) in rows)
 
-    def finds(self, where: Definition) -> list[str]:
-        """Who matches one definition."""
-        return self.members({"it": where}, "it")
+    def finds(self, where: Definition, plan: Registry | None = None) -> list[str]:
+        """Who matches one definition, by this tracking plan."""
+        return self.members({"it": where}, "it", plan)
 
-    def finds_in_what_is_read(self, where: Definition) -> list[str]:
+    def finds_in_what_is_read(self, where: Definition, plan: Registry | None = None) -> list[str]:
         """The same by a run's way: from nothing but the events and columns that the query says it reads."""
-        segments = read({"it": where}, names(self.world))
+        segments = read({"it": where}, names(self.world, plan))
         tables = GatheredTables(contacts="contacts")
         query = Compiler(Standpoint(segments.names, self.world.as_of, tables), _no_other).query(
             segments.by_name["it"].where

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from eventpipe.project.definitions import EventDefinition, GoalRule, PropertyDefinition, Registry
 from eventpipe_tests.segments.asked import Engine
 from eventpipe_tests.segments.reference import Contact, Definition, Event, World
 
@@ -352,6 +353,28 @@ def test_where_reads_the_field_where_the_event_has_no_such_property() -> None:
     assert matches(where, order(value="50"))
     assert not matches(where, order(value="49.9999"))
     assert matches(where, order(value="1", properties={"value": 50}))
+
+
+def test_a_property_is_read_under_the_name_that_the_definition_of_its_own_event_gives_to_it() -> None:
+    """Where several events count, one definition's alias is not the others' property."""
+    total = PropertyDefinition(name="total", type="number", aliases=("amount",))
+    plan = Registry((EventDefinition(name="order.completed", properties=(total,), goal=GoalRule(type="purchase")),))
+    seen = {
+        "defined": ("order.completed", {"total": 60}),
+        "undefined": ("order.phoned", {"amount": 60}),
+        "other total": ("order.phoned", {"amount": 40, "total": 60}),
+    }
+    events = [
+        Event(contact, f"e{number}", name, AS_OF, "purchase", properties=properties)
+        for number, (contact, (name, properties)) in enumerate(seen.items())
+    ]
+    engine().show(World([Contact(each, LONG_AGO) for each in seen], events, AS_OF))
+    both = ["order.completed", "order.phoned"]
+    for kind in ({"any_event": both}, {"goal": "purchase"}, {"goal": "any"}):
+        where = {**kind, "where": {"amount": {"gte": 50}}}
+        assert engine().finds(where, plan) == ["defined", "undefined"], where
+        assert engine().finds_in_what_is_read(where, plan) == ["defined", "undefined"], where
+    assert engine().finds({"any_event": both, "where": {"total": {"gte": 50}}}, plan) == ["defined", "other total"]
 
 
 def test_all_of_where_holds_of_one_event() -> None:
