@@ -169,7 +169,8 @@ def _contains(attribute: Attribute, part: str) -> exp.Expr:
 
 
 def _number(text: exp.Expr) -> exp.Expr:
-    return _try(text, _NUMBER)
+    """Null where the text is none. The engine would read `5_000` as one."""
+    return _try(_anonymous("replace", text, exp.Literal.string("_"), exp.Literal.string("?")), _NUMBER)
 
 
 def _exact(value: Any) -> exp.Expr:

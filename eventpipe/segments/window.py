@@ -53,10 +53,12 @@ def window(condition: OfEvents, as_of: datetime, timezone: str) -> Window:
 
 
 def start_of(day: Day, timezone: str) -> datetime:
-    """The first instant of a calendar date; where the clock leaps over midnight, that after the leap."""
+    """The first instant of a calendar date; where the clock leaps over midnight, that after the leap. Of two instants that
+    one local time means, the later one, as the events' own are read."""
     zone = ZoneInfo(timezone)
     if isinstance(day, datetime):
-        return (day if day.tzinfo else day.replace(tzinfo=zone)).astimezone(UTC)
+        local = [day] if day.tzinfo else [day.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+        return max(each.astimezone(UTC) for each in local)
     return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -155,8 +155,7 @@ class World:
     def _is_before(self, at: datetime, written: str) -> bool:
         if len(written) == 10:
             return at.astimezone(ZoneInfo(self.timezone)).date() < date.fromisoformat(written)
-        instant = datetime.fromisoformat(written)
-        return at < (instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(self.timezone)))
+        return at < in_zone(datetime.fromisoformat(written), ZoneInfo(self.timezone))
 
     def _passes(self, where: Definition, event: Event) -> bool:
         for name, test in where.get("where", {}).items():
@@ -271,7 +270,7 @@ def number(value: Any) -> Decimal | None:
         found = Decimal(text(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and "_" not in text(value) else None
 
 
 def instant(written: str, zone: ZoneInfo) -> datetime | None:
@@ -279,10 +278,16 @@ def instant(written: str, zone: ZoneInfo) -> datetime | None:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?", written, re.ASCII):
         return None
     try:
-        at = datetime.fromisoformat(written)
+        return in_zone(datetime.fromisoformat(written), zone)
     except ValueError:
         return None
-    return at if at.tzinfo else at.replace(tzinfo=zone)
+
+
+def in_zone(at: datetime, zone: ZoneInfo) -> datetime:
+    """Where a clock shows the same time twice, the second."""
+    if at.tzinfo:
+        return at
+    return max(at.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
 def _equal(value: Any, wanted: Any) -> bool:

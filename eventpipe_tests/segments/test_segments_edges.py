@@ -264,6 +264,8 @@ PROPERTIES = {
     "blank": " 2026-03-29",
     "nan": "NaN",
     "grouped": "5,000",
+    "parted": "5_000",
+    "twice": "2025-10-26T02:30:00",
     "exponent": "1e3",
     "": "no name",
     "a/b~c": "slash",
@@ -320,6 +322,9 @@ PROPERTIES = {
         ("local", {"lt": "2026-03-28T22:30:00Z"}, False),
         ("local", {"lte": "2026-03-28T23:30:00"}, True),
         ("local", {"lt": "2026-03-28T23:30:00"}, False),
+        # Berlin's clock shows it twice: it is the second, that of winter, as it is of events.
+        ("twice", {"between": ["2025-10-26T02:30:00", "2025-10-26T02:30:00"]}, True),
+        ("twice", {"between": ["2025-10-26T01:30:00Z", "2025-10-26T01:30:00Z"]}, True),
         # A date is its first instant there.
         ("day", {"gte": "2026-03-28T23:00:00Z"}, True),
         ("day", {"gt": "2026-03-28T23:00:00Z"}, False),
@@ -342,7 +347,7 @@ def test_what_is_no_iso_date_and_no_number_is_not_compared() -> None:
     dates = ("often", "forever", "epoch", "now", "compact", "midnight", "leap", "blank")
     of_dates = ({"gte": "1900-01-01"}, {"lt": "9000-01-01"}, {"gte": "1900-01-01T00:00:00Z"})
     of_numbers = ({"gte": 0}, {"lt": 0}, {"eq": 5000})
-    tests = [*product(dates, of_dates), *product(("nan", "grouped"), of_numbers)]
+    tests = [*product(dates, of_dates), *product(("nan", "grouped", "parted"), of_numbers)]
     any_of_them = [{"event": "page.seen", "where": {name: test}} for name, test in tests]
     seen = Event("one", "e1", "page.seen", AS_OF, properties=PROPERTIES)
     assert not matches({"any": any_of_them}, seen)
