@@ -18,6 +18,8 @@ _SHADES: Final = ("#ecf2fc", "#1c4e9c")
 # The Okabe-Ito palette, which colour-blind people can tell apart too, in an order in which neighbours differ.
 _COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#8c7a00", "#000000")
 _MOST_DOTS: Final = 20
+_CELL, _DIGIT = 96, 7
+"""Least width of a field of a grid, and what a character of its text takes of it, in pixels."""
 _CONFIG: Final = {
     "background": "#ffffff",
     "aria": False,  # the sentence below says it in fewer bytes
@@ -54,6 +56,7 @@ class Line:
 def grid(rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], Cell]) -> str:
     """A heat map as SVG: the cell of each row and column, where there is one."""
     most = max((cell.weight for cell in cells.values()), default=1)
+    widest = max((len(text) for cell in cells.values() for text in (cell.heading, cell.text)), default=0)
     written = {"test": f"datum.weight > {most / 2}", "value": "#ffffff"}
     bold = {"labelFontSize": 12, "labelFontWeight": "bold", "labelAngle": 0}
 
@@ -69,7 +72,7 @@ def grid(rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, 
                     for (row, column), cell in cells.items()
                 ]
             },
-            "width": {"step": 96},
+            "width": {"step": max(_CELL, _DIGIT * widest)},
             "height": {"step": 46},
             "encoding": {
                 "x": {
@@ -100,7 +103,8 @@ def grid(rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, 
 
 
 def lines(series: Sequence[Line]) -> str:
-    """Sizes over time from 0 upwards as SVG, with the legend below, in the order of the series."""
+    """Sizes over time from 0 upwards as SVG, each as it stays until the next point, with the legend below, in the order of
+    the series."""
     labels = [line.label for line in series]
     instants = sorted({_milliseconds(at) for line in series for at, _ in line.points})
     most = max((size for line in series for _, size in line.points), default=0)
@@ -123,7 +127,7 @@ def lines(series: Sequence[Line]) -> str:
             },
             "width": 340,
             "height": 240,
-            "mark": {"type": "line", "point": {"size": 20} if len(instants) <= _MOST_DOTS else False},
+            "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 20} if len(instants) <= _MOST_DOTS else False},
             "encoding": {
                 "x": {
                     "field": "at",

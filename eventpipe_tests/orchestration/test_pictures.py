@@ -71,6 +71,14 @@ def test_the_more_contacts_the_darker_and_nobody_is_no_field() -> None:
     assert sum(map(int, many.split(","))) < 300
 
 
+def test_a_field_is_as_wide_as_what_it_says() -> None:
+    narrow, wide = (
+        ElementTree.fromstring(grid(["R1"], ["F1"], {("R1", "F1"): Cell(1, "1", text)}))
+        for text in ("7 USD", "1,234,567,890 IDR")
+    )
+    assert float(wide.attrib["width"]) - float(narrow.attrib["width"]) > 20
+
+
 def test_sizes_are_those_after_each_run_that_changed_any(tables: duckdb.DuckDBPyConnection) -> None:
     tables.execute("""
         insert into segment_history values
@@ -81,7 +89,8 @@ def test_sizes_are_those_after_each_run_that_changed_any(tables: duckdb.DuckDBPy
     assert seen(found["sizes_over_time"]) == ["2", "1", "0", "2026-01-10", "2026-01-25", "<vip> 1", "lapsed 1"]
     picture = base64.b64decode(re.findall(r"base64,([^)]+)", str(found["sizes_over_time"]))[0]).decode()
     heights = [re.findall(r",(\d+)", line) for line in re.findall(r' d="(M\d[^"HVZ]*L[^"HVZ]*)"', picture)]
-    assert heights == [["0", "120", "120"], ["240", "120", "120"]], "of two, one, one; of none, one, one"
+    steps = [["0", "0", "120", "120", "120"], ["240", "240", "120", "120", "120"]]
+    assert heights == steps, "two until the second run, then one; none until then, then one"
 
 
 def test_one_run_is_a_picture_too_and_many_segments_are_cut(tables: duckdb.DuckDBPyConnection) -> None:
