@@ -75,7 +75,7 @@ def ls(project: ProjectOption = None, json: JsonOption = False, _debug: DebugOpt
         )
         for row in rows
     ]
-    out().print(table(("automation", "trigger", "active since (UTC)", "decisions", "deliver to"), cells, whole=(0,)))
+    out().print(table(("automation", "trigger", "active since (UTC)", "decisions", "deliver to"), cells, whole=(0, 1)))
     for row in rows:
         if row["refused"]:
             out().print(inert(f"{row['automation']}: {row['refused']}"), style="red", soft_wrap=True)

@@ -8,7 +8,7 @@ import typer
 
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, TypeOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
-from eventpipe.cli.values import JsonText, plain
+from eventpipe.cli.values import JsonText, moment, plain
 
 if TYPE_CHECKING:
     from eventpipe.client import ContactKey
@@ -88,39 +88,35 @@ def _show(key: ContactKey, profile: Row, identifiers: list[Row], timeline: list[
     console.print(table(("", ""), facts))
     console.print(
         table(
-            ("identifier", "value", "first seen", "last seen", "events"),
+            ("identifier", "value", "first seen (UTC)", "last seen (UTC)", "events"),
             [
                 [
-                    plain(each[name])
-                    for name in (
-                        "identifier_type",
-                        "identifier_value",
-                        "first_seen_at",
-                        "last_seen_at",
-                        "event_count",
-                    )
+                    each["identifier_type"],
+                    each["identifier_value"],
+                    moment(each["first_seen_at"]),
+                    moment(each["last_seen_at"]),
+                    plain(each["event_count"]),
                 ]
                 for each in identifiers
             ],
             right=(4,),
+            whole=(0, 1),
         )
     )
     console.print(
         table(
-            ("occurred at", "entry", "event", "source", "goal", "value", "details"),
+            ("occurred at (UTC)", "entry", "source", "goal", "details"),
             [
                 [
-                    plain(each["occurred_at"]),
-                    plain(each["entry_type"]),
-                    plain(each["event_name"]),
+                    moment(each["occurred_at"]),
+                    _entry(each),
                     plain(each["source"]),
-                    " ".join(plain(each[name]) for name in ("goal_type", "goal_name") if each[name] is not None),
-                    " ".join(plain(each[name]) for name in ("value", "currency") if each["value"] is not None),
+                    _worth(each),
                     _short(plain(each["changes"] or each["properties"])),
                 ]
                 for each in timeline
             ],
-            right=(5,),
+            whole=(0, 1),
         )
     )
     if len(timeline) < entries:
@@ -138,6 +134,18 @@ def _rows(store: Store, query: str) -> list[Row]:
         for page in pages
         for row in page
     ]
+
+
+def _entry(entry: Row) -> str:
+    """An event by its name; of all else what it is first."""
+    kind, event_name = entry["entry_type"], entry["event_name"]
+    return plain(event_name) if kind == "event" else " ".join(filter(None, (kind, event_name)))
+
+
+def _worth(entry: Row) -> str:
+    goal = [entry["goal_type"], entry["goal_name"]]
+    value = [entry["value"], entry["currency"]] if entry["value"] is not None else []
+    return " ".join(plain(each) for each in (*goal, *value) if each is not None)
 
 
 def _short(text: str) -> str:

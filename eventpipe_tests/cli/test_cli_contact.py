@@ -64,6 +64,10 @@ def test_the_timeline_is_newest_first_and_limited(call: Call, shop: Shop, ada: d
     assert short["timeline_entries"] == whole["timeline_entries"]
     shown = call("contact", "show", ada["email"], "--project", shop.root, "--limit", 2).good().out
     assert f"The newest 2 of {whole['timeline_entries']} entries" in shown
+    for entry in short["timeline"]:
+        kind = "" if entry["entry_type"] == "event" else entry["entry_type"]
+        told = " ".join(filter(None, (kind, entry["event_name"])))
+        assert f"{entry['occurred_at'][:19].replace('T', ' ')}   {told} " in shown
 
 
 def test_identifiers_and_traits_are_shown(call: Call, shop: Shop, ada: dict[str, Any]) -> None:
