@@ -44,7 +44,7 @@ def decide(
     activated = tuple(
         ops.Activation(each.name, each.awaits, each.version, run_id, as_of)
         for each in automations.definitions
-        if each.name not in active or active[each.name].awaits != each.awaits
+        if each.name not in active or not automations.goes_on(each, active[each.name].awaits)
     )
     started = {each.automation for each in activated}
     ended = tuple(sorted(name for name in active if name in started or name not in automations.by_name))

@@ -36,6 +36,14 @@ class Automations:
         """The definitions by name."""
         return {automation.name: automation for automation in self.definitions}
 
+    def goes_on(self, automation: Automation, awaited: str) -> bool:
+        """Whether an automation waits for what it waited for when it was activated, by whichever of an event's names."""
+        return self._meant(automation.awaits) == self._meant(awaited)
+
+    def _meant(self, awaited: str) -> str:
+        kind, _, name = awaited.partition(" ")
+        return f"{kind} {self.names.event(name)}" if kind == "event" else awaited
+
 
 def read_automations(
     documents: Iterable[Document], names: Names, segments: frozenset[str]

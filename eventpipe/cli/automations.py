@@ -17,6 +17,7 @@ from eventpipe.ops.place import is_made
 if TYPE_CHECKING:
     import duckdb
 
+    from eventpipe.automations.definitions import Automations
     from eventpipe.automations.grammar import Automation
     from eventpipe.automations.published import PublishedAutomations
     from eventpipe.ops.automations import Activation
@@ -45,7 +46,7 @@ def ls(project: ProjectOption = None, json: JsonOption = False, _debug: DebugOpt
     rows: list[dict[str, Any]] = []
     for each in opened.automations.definitions:
         since = active.get(each.name)
-        is_active = since is not None and since.awaits == each.awaits
+        is_active = since is not None and opened.automations.goes_on(each, since.awaits)
         rows.append(
             {
                 "automation": each.name,
@@ -111,7 +112,7 @@ def why(
     known = {row["occasion"] for row in decisions}
     # A change of membership has an occasion that begins with the segment's name; all of it is in the decisions.
     past = [(occasion, at) for occasion, at in matching if occasion not in known and ":" not in occasion]
-    told = _verdict(automation, active.get(name), decisions, matching)
+    told = _verdict(automation, active.get(name), opened.automations, decisions, matching)
     if json:
         undecided = [{"occasion": occasion, "occurred_at": at} for occasion, at in past]
         print_json(
@@ -147,7 +148,7 @@ def plan(
         rows: list[dict[str, Any]] = [
             {
                 "automation": each.name,
-                "state": _change(each, active.get(each.name)),
+                "state": _change(each, active.get(each.name), opened.automations),
                 **asdict(found.matches(each)),
                 "waiting": counts.get(each.name, {}).get("waiting", 0),
                 "next_due": due.get(each.name),
@@ -180,19 +181,23 @@ def plan(
         )
 
 
-def _change(automation: Automation, since: Activation | None) -> str:
-    if since is None or since.awaits != automation.awaits:
+def _change(automation: Automation, since: Activation | None, automations: Automations) -> str:
+    if since is None or not automations.goes_on(automation, since.awaits):
         return "new"
     return "same" if since.rule_version == automation.version else "changed"
 
 
 def _verdict(
-    automation: Automation, since: Activation | None, decisions: list[dict[str, Any]], matching: list[Any]
+    automation: Automation,
+    since: Activation | None,
+    automations: Automations,
+    decisions: list[dict[str, Any]],
+    matching: list[Any],
 ) -> str:
     if decisions:
         fired = sum(row["status"] == "fired" for row in decisions)
         return f"{len(decisions)} decision{'s' * (len(decisions) != 1)}, {fired} fired."
-    if since is None or since.awaits != automation.awaits:
+    if since is None or not automations.goes_on(automation, since.awaits):
         return "the automation is not active yet: the next run activates it, and fires for what comes after that."
     if matching:
         many = "1 thing that it did qualifies" if len(matching) == 1 else f"{len(matching)} things that it did qualify"

@@ -127,7 +127,11 @@ def lines(series: Sequence[Line]) -> str:
             },
             "width": 340,
             "height": 240,
-            "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 20} if len(instants) <= _MOST_DOTS else False},
+            "mark": {
+                "type": "line",
+                "interpolate": "step-after",
+                "point": {"size": 20} if len(instants) <= _MOST_DOTS else False,
+            },
             "encoding": {
                 "x": {
                     "field": "at",

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from eventpipe.ops import automations as ops
 from eventpipe.ops import holds, seen_events
 from eventpipe.ops import lease as leases
+from eventpipe.project.definitions import EventDefinition, Registry
 from eventpipe_tests.automations.world import World, at
 
 CHECKOUT = {"name": "cart", "trigger": {"event": "checkout"}}
@@ -309,6 +310,16 @@ def test_an_automation_that_waits_for_something_else_begins_anew(world: Make) ->
     new = made.put("cart.viewed", "c1", 4)
     made.run(6)
     assert made.decisions()[new] == ("fired", None)
+
+
+def test_an_automation_that_calls_its_event_by_another_of_its_names_goes_on(world: Make) -> None:
+    made = world({**WAITING, "trigger": {"event": "Checkout"}})
+    made.plan = Registry((EventDefinition(name="checkout", aliases=("Checkout",)),))
+    event = made.put("checkout", "c1", 1)
+    made.run(1.5)
+    made.automations = [WAITING]
+    made.run(2)
+    assert made.decisions()[event] == ("fired", None)
 
 
 def test_a_changed_rule_judges_what_waits(world: Make) -> None:

@@ -81,6 +81,7 @@ class World:
     members: set[str] = field(default_factory=set)
     history: list[tuple[str, datetime, datetime | None]] = field(default_factory=list)
     deletions: set[str] = field(default_factory=set)
+    plan: Registry = field(default_factory=Registry)
 
     def __post_init__(self) -> None:
         self.store = OpsStore.open(empty_store(self.folder / "ops.db"))
@@ -175,7 +176,7 @@ class World:
 
     def read(self) -> Automations:
         names = Names(
-            Registry(), ("customer_id", "email", "phone", "anonymous_id"), RfmSettings().segment_names, "USD", "UTC"
+            self.plan, ("customer_id", "email", "phone", "anonymous_id"), RfmSettings().segment_names, "USD", "UTC"
         )
         document = Document("automations/all.yml", {"automations": self.automations})
         found, problems = read_automations([document], names, self.segments)
