@@ -18,7 +18,7 @@ _SHADES: Final = ("#ecf2fc", "#1c4e9c")
 # The Okabe-Ito palette, which colour-blind people can tell apart too, in an order in which neighbours differ.
 _COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#8c7a00", "#000000")
 _MOST_DOTS: Final = 20
-_CELL, _DIGIT = 96, 7
+_CELL, _DIGIT = 96, 8
 """Least width of a field of a grid, and what a character of its text takes of it, in pixels."""
 _CONFIG: Final = {
     "background": "#ffffff",
