@@ -114,8 +114,15 @@ def _kind_of_frequency(frequency: Any) -> str:
     return Every.union_tag if isinstance(frequency, dict | Every) else "#word"
 
 
+def _word(written: object) -> object:
+    if written not in ("once", "every_time"):
+        raise Refusal("a frequency: write once, every_time or {every: 7d}")
+    return written
+
+
 Frequency = Annotated[
-    Annotated[Every, Tag(Every.union_tag)] | Annotated[Literal["once", "every_time"], Tag("#word")],
+    Annotated[Every, Tag(Every.union_tag)]
+    | Annotated[Literal["once", "every_time"], BeforeValidator(_word), Tag("#word")],
     Discriminator(_kind_of_frequency),
 ]
 

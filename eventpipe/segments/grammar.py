@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from eventpipe.project.codes import Currency
 from eventpipe.project.definitions import Name
@@ -128,6 +128,12 @@ class CountComparisons(Comparisons):
     between: Numbers | None = None
 
 
+def _comparisons(written: object) -> object:
+    if isinstance(written, int | float) and not isinstance(written, bool):
+        raise Refusal(f"a comparison: write {{at_least: {written}}} or {{equals: {written}}}")
+    return written
+
+
 class OfEvents(Comparisons):
     """What conditions on goals and on events share. `between` compares when it holds numbers, and says when if dates."""
 
@@ -182,7 +188,7 @@ class EventCondition(OfEvents):
     event: Name | None = None
     any_event: Annotated[tuple[Name, ...], AfterValidator(some)] | None = None
     aggregate: Literal["count"] = "count"
-    count: CountComparisons | None = None
+    count: Annotated[CountComparisons | None, BeforeValidator(_comparisons)] = None
     without: Without | None = None
 
     @property

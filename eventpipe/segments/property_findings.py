@@ -34,8 +34,17 @@ def nearly(written: str, known: tuple[str, ...]) -> str | None:
     if len(written) > LONGEST_GUESS:
         return None
     spelled = {each.casefold(): each for each in known}
-    close = get_close_matches(written.strip().casefold(), spelled, n=1, cutoff=_CLOSE)
+    word = written.strip().casefold()
+    close = [each for each in spelled if _is_swapped(word, each)] or get_close_matches(
+        word, spelled, n=1, cutoff=_CLOSE
+    )
     return spelled[close[0]] if close else None
+
+
+def _is_swapped(word: str, other: str) -> bool:
+    """Whether two letters side by side are all that differs: of a short word that is much."""
+    place = next((place for place, (one, two) in enumerate(zip(word, other, strict=False)) if one != two), len(word))
+    return word != other and word == other[:place] + other[place : place + 2][::-1] + other[place + 2 :]
 
 
 def where_findings(
