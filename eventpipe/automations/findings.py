@@ -65,13 +65,7 @@ def _payload(name: str, path: KeyPath, automation: Automation, names: Names) -> 
             yield Finding(path, f"{name!r} is nothing that a change of membership has. Accepted: {accepted}")
         return
     event = names.event(automation.trigger.event)
-    declared = {
-        spelling
-        for definition in names.definitions((event,))
-        for each in definition.properties
-        for spelling in (each.name, *each.aliases)
-    }
-    known = (*sorted(declared | names.seen.get(event, frozenset())), *EVENT_FIELDS, *ROW_FIELDS, *names.identifiers)
+    known = (*sorted(names.properties((event,))), *EVENT_FIELDS, *ROW_FIELDS, *names.identifiers)
     if name not in known and (guess := nearly(name, known)):
         yield Finding(path, f"no property of {event!r} is called {name!r}; did you mean {guess!r}?")
 

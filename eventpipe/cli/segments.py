@@ -41,6 +41,7 @@ def ls(project: ProjectOption = None, json: JsonOption = False, _debug: DebugOpt
                 "members": members.get(each.name, 0),
                 "description": each.description,
                 "unseen_events": found.unseen(each),
+                "unseen_properties": found.unseen_properties(each),
             }
             for each in sorted(opened.segments.definitions, key=lambda each: each.name)
         ]
@@ -54,11 +55,7 @@ def ls(project: ProjectOption = None, json: JsonOption = False, _debug: DebugOpt
     cells = [(row["segment"], f"{row['members']:,}", row["description"]) for row in rows]
     console.print(table(("segment", "members", "description"), cells, right=(1,)))
     for row in rows:
-        if row["unseen_events"]:
-            names = ", ".join(row["unseen_events"])
-            console.print(
-                inert(f"{row['segment']}: no event was seen yet called {names}."), style="yellow", soft_wrap=True
-            )
+        _show_unseen(row["unseen_events"], row["unseen_properties"], f"{row['segment']}: ")
 
 
 @app.command()
@@ -70,13 +67,13 @@ def preview(
     with _published(opened) as (_, found):
         seen = found.preview(name)
         unseen = found.unseen(found.named(name))
+        properties = found.unseen_properties(found.named(name))
     if json:
-        print_json({"segment": name, **asdict(seen), "unseen_events": unseen})
+        print_json({"segment": name, **asdict(seen), "unseen_events": unseen, "unseen_properties": properties})
         return
     console = out()
     console.print(f"{inert(name)} has {seen.members:,} of {seen.contacts:,} contacts.", soft_wrap=True)
-    if unseen:
-        console.print(inert(f"No event was seen yet called {', '.join(unseen)}."), style="yellow", soft_wrap=True)
+    _show_unseen(unseen, properties)
     if seen.sample:
         console.print(_people(seen.sample))
     console.print(inert_lines(seen.sql), soft_wrap=True)
@@ -152,6 +149,14 @@ def _published(project: Project) -> Iterator[tuple[duckdb.DuckDBPyConnection, Pu
 def inert_lines(text: str) -> str:
     """A text of several lines in which nothing but those breaks them."""
     return "\n".join(inert(line) for line in text.split("\n"))
+
+
+def _show_unseen(events: list[str], properties: list[str], before: str = "") -> None:
+    """Names that find nobody yet: rightly, where it is still to come."""
+    for kind, names in (("event", events), ("property of such an event", properties)):
+        if names:
+            told = f"{before}no {kind} was seen yet called {', '.join(names)}."
+            out().print(inert(told[0].upper() + told[1:] if not before else told), style="yellow", soft_wrap=True)
 
 
 def _show_change(change: Change) -> None:

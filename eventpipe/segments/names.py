@@ -71,6 +71,19 @@ class Names:
         wanted = self.registry.definitions if goal is not None else ()
         return tuple(each for each in wanted if each.goal is not None and goal in (ANY_GOAL, each.goal.type))
 
+    def properties(self, events: Iterable[str], goal: str | None = None) -> frozenset[str]:
+        """The names of properties that these events are declared to have or were seen with; without any, of those that
+        count as the goal, and of whatever was seen."""
+        events = tuple(events)
+        declared = (
+            spelling
+            for definition in self.definitions(events, goal)
+            for each in definition.properties
+            for spelling in (each.name, *each.aliases)
+        )
+        seen = [self.seen.get(self.event(each), frozenset()) for each in events] if events else self.seen.values()
+        return frozenset(declared).union(*seen)
+
     def renamed(self, written: str, events: Iterable[str], goal: str | None = None) -> dict[str, str]:
         """By event, of these or of those that count as the goal: what its definition calls the property that a name in
         `where` is an alias of. All others have it under the name itself."""

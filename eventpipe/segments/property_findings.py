@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from difflib import get_close_matches
-from itertools import chain
 from typing import Any, Final
 
 from eventpipe.project.document import KeyPath
@@ -52,13 +51,11 @@ def where_findings(
 ) -> Iterator[Finding]:
     """What is wrong in the `where` of the condition at `path`, which is about these events, or goals of a type."""
     definitions = names.definitions(events, goal)
-    declared = {spelling for each in definitions for one in each.properties for spelling in (one.name, *one.aliases)}
-    seen = set(chain.from_iterable(names.seen.get(names.event(each), ()) for each in events))
+    known = tuple(sorted(names.properties(events, goal)))
     closed = bool(definitions) and all(each.unknown_properties == "reject" for each in definitions)
     for name, test in tests.items():
         where = (*path, "where", name)
-        if name not in declared and name not in seen and name not in EVENT_FIELDS:
-            known = tuple(sorted(declared | seen))
+        if name not in known and name not in EVENT_FIELDS:
             if closed:
                 yield Finding(where, f"no definition has a property {name!r}{hint(name, (), known=known)}")
             elif guess := nearly(name, (*known, *EVENT_FIELDS)):

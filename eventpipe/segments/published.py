@@ -17,6 +17,7 @@ from eventpipe.segments.compile import Compiler
 from eventpipe.segments.definitions import Segments
 from eventpipe.segments.expressions import sql
 from eventpipe.segments.grammar import All, AnyOf, EventCondition, GoalCondition, Leaf, Node, Not, Segment, leaves
+from eventpipe.segments.names import EVENT_FIELDS
 from eventpipe.segments.query import Query, Standpoint, Tables
 from eventpipe.sql import literal, literals
 
@@ -100,6 +101,19 @@ class PublishedSegments:
             if isinstance(leaf, EventCondition) and leaf.without is not None:
                 names.append(leaf.without.event)
         return [name for name in dict.fromkeys(names) if name not in self._segments.names.events]
+
+    def unseen_properties(self, segment: Segment) -> list[str]:
+        """Names in `where` that are no field, and of no property that such events are declared to have or were seen with."""
+        names = self._segments.names
+        found = [
+            name
+            for leaf in leaves(segment.where)
+            if isinstance(leaf, GoalCondition | EventCondition)
+            for name in leaf.where
+            if name not in EVENT_FIELDS
+            and name not in names.properties(leaf.names, leaf.goal if isinstance(leaf, GoalCondition) else None)
+        ]
+        return list(dict.fromkeys(found))
 
     def preview(self, name: str) -> Preview:
         """What the definition finds now."""

@@ -22,6 +22,7 @@ def test_ls_tells_of_every_definition(call: Call, shop: Shop) -> None:
     assert names == sorted(names)
     assert {"vip_customers", "cart_abandoners"} < set(names)
     assert all(each["description"] and each["unseen_events"] == [] for each in listed)
+    assert all(each["unseen_properties"] == [] for each in listed)
     with connect(shop.root, {}) as client:
         for each in listed:
             assert each["members"] == client.segment(each["segment"]).height

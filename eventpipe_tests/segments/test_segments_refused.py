@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from eventpipe.errors import ConfigurationError
@@ -11,8 +13,10 @@ from eventpipe.project.folder import load_project
 from eventpipe.project.yaml import parse_document
 from eventpipe.segments.definitions import read_segments
 from eventpipe.segments.findings import MAX_CONDITIONS, MAX_DEPTH
+from eventpipe.segments.published import PublishedSegments
 from eventpipe_tests.builders import project
 from eventpipe_tests.segments.asked import names, read
+from eventpipe_tests.segments.reference import Definition
 
 ORDERS = {
     "name": "order.completed",
@@ -217,3 +221,18 @@ def test_what_is_right_in_a_wrong_definition_is_checked_all_the_same() -> None:
     assert "segments.0.where.all.0.goal: 'purchse' is not a goal type" in said[0]
     assert "segments.0.where.all.1.not.any.0.segment: 'nobody' is no segment" in said[1]
     assert "an aggregate sum needs a comparison" in said[2]
+
+
+def test_a_property_that_nobody_has_yet_is_taken_and_pointed_out() -> None:
+    definitions: dict[str, Definition] = {
+        "seen": {"event": "site_visit", "where": {"page": "/", "value": 5}},
+        "unseen": {"event": "site_visit", "where": {"colour": "red", "size": {"gte": 5}}},
+        "of a goal": {"goal": "purchase", "where": {"page": "/", "colour": "red"}},
+        "of another event": {"event": "order", "where": {"page": "/"}},
+    }
+    known = names(site_visit=frozenset({"page"}))
+    segments = read({name.replace(" ", "_"): where for name, where in definitions.items()}, known)
+    with duckdb.connect() as connection:
+        published = PublishedSegments(connection, segments, datetime(2026, 1, 1, tzinfo=UTC))
+        found = {each.name: published.unseen_properties(each) for each in segments.definitions}
+    assert found == {"seen": [], "unseen": ["colour", "size"], "of_a_goal": ["colour"], "of_another_event": ["page"]}
