@@ -15,7 +15,10 @@ from eventpipe.intake.presets import as_object, known_kind, sent_by
 from eventpipe.intake.sent import Sent
 from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField
 from eventpipe.project.sources import SourceProfile
-from eventpipe.sql import literal
+from eventpipe.sql import json_path, literal
+
+_Used = dict[str, "_Used"]
+"""Fields that a mapping reads: each with those inside of it, or with none where it is read whole."""
 
 _JSON_FIELDS = ("properties", "extra", "traits")
 _TEXT_FIELDS = (
@@ -67,6 +70,20 @@ def _fields_of(entry: FieldMap) -> tuple[str, ...]:
             return ()
 
 
+def _without(used: _Used, at: tuple[str, ...]) -> str:
+    """The merge patch, as SQL, that takes these fields out of the object at this path of `doc`."""
+    members = []
+    for key, inner in used.items():
+        name, path = json.dumps(key, ensure_ascii=False), (*at, key)
+        if not inner:
+            members.append(literal(f"{name}:null"))
+            continue
+        # A patch makes an object of what is none: of nothing, or of a text that would be lost.
+        is_object = f"json_type(doc, {json_path(path)}) = 'OBJECT'"
+        members.append(f"case when {is_object} then {literal(f'{name}:')} || {_without(inner, path)} end")
+    return f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "'{}'"
+
+
 class _Reader:
     def __init__(self, document: Document, columns: Collection[str]) -> None:
         self._document = document
@@ -103,15 +120,14 @@ class _Reader:
 
     def rest(self, profile: SourceProfile) -> str:
         """The record without the fields that the mapping uses."""
-        used: dict[str, object] = {}
-        for entry in profile.map.values():
-            for field in _fields_of(entry):
+        paths = {self.path(field) for entry in profile.map.values() for field in _fields_of(entry)}
+        used: _Used = {}
+        for path in sorted(paths):
+            if not any(path[:length] in paths for length in range(1, len(path))):
                 node = used
-                *parents, last = self.path(field)
-                for key in parents:
-                    node = node.setdefault(key, {})  # type: ignore[assignment]  # inner nodes are dicts
-                node[last] = None
-        return f"json_merge_patch(doc, {literal(json.dumps(used, ensure_ascii=False))})"
+                for key in path:
+                    node = node.setdefault(key, {})
+        return f"json_merge_patch(doc, {_without(used, ())})"
 
     def cannot_compute(self, entry: SqlField) -> str:
         """True where the expression has no value for a record (a cast that fails), which is not that its value is null."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
+
+import pytest
 
 from eventpipe_tests.builders import (
     accepted,
@@ -99,6 +102,30 @@ def test_fields_that_no_mapping_uses_stay_in_the_properties(tmp_path: Path) -> N
     }
     row = accepted(judged(tmp_path, sent, sources={"web": source}))
     assert row["properties"] == {"user": {"age": 7}, "n": 1.5, "nothing": None}
+
+
+def test_a_field_inside_of_another_is_taken_out_where_it_is_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    fields = {"event_name": "name", "customer_id": "user.id", "order_id": {"sql": "cart.sum.id"}}
+    rest: list[dict[str, object]] = [
+        {"user": {"age": 7}, "cart": {"sum": {"net": 1}, "n": 2}},
+        {"user": "Ann", "cart": {"sum": 5}},
+        {"user": None, "cart": []},
+        {},
+    ]
+    sent: list[dict[str, object]] = [
+        {"user": {"id": "c", "age": 7}, "cart": {"sum": {"id": "o", "net": 1}, "n": 2}},
+        *rest[1:],
+    ]
+    source = {"map": fields, "identifiers": "optional"}
+    rows = judged(tmp_path, *({**each, "name": "a"} for each in sent), sources={"web": source})
+    assert [json.loads(each) for each in rows["properties"]] == rest
+
+
+@pytest.mark.parametrize("fields", [("a", "a.b"), ("a.b", "a")])
+def test_a_field_that_is_read_whole_is_gone_whole(tmp_path: Path, fields: tuple[str, str]) -> None:
+    source = {"map": {"event_name": {"value": "x"}, "customer_id": "c", "goal_name": fields[0], "order_id": fields[1]}}
+    row = accepted(judged(tmp_path, {"c": "1", "a": {"b": "o", "d": 1}, "e": 2}, sources={"web": source}))
+    assert row["properties"] == {"e": 2}
 
 
 def test_names_that_differ_in_case_or_hold_one_another_are_each_read(tmp_path: Path) -> None:
