@@ -310,8 +310,8 @@ def _given_json(value: str) -> str:
 
 
 def _filled(text: str) -> str:
-    """A property's text; null where it is empty."""
-    return "null" if text == "null" else f"nullif(trim({text}), '')"
+    """A property's text, trimmed as a field that is sent; null where it is empty."""
+    return "null" if text == "null" else normalise.trimmed(text)
 
 
 def _exactly(value: str, raw: str) -> str:

@@ -136,7 +136,7 @@ class DefinitionSql:
             column = _column(on) if on in DEDUPE_FIELDS else None
             if place is None:
                 return column
-            given = f"nullif(trim({place.text}), '')"
+            given = normalise.trimmed(place.text)
             filled = place.declared.maps_to
             return f"coalesce({given}, cast({_column(filled)} as varchar))" if filled else given
 

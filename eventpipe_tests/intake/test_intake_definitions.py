@@ -112,7 +112,7 @@ def test_orders_without_an_id_are_no_duplicates_of_each_other(tmp_path: Path) ->
 
 
 def test_ids_that_are_numbers_and_ids_that_are_text_are_one_order(tmp_path: Path) -> None:
-    rows = orders(tmp_path, order(order_id=17), order(order_id="17"), order(order_id=" 17 "))
+    rows = orders(tmp_path, order(order_id=17), order(order_id="17"), order(order_id="\t17\u00a0"))
     assert rows["order_key"].to_list() == rows["order_id"].to_list() == ["17"] * 3
 
 
