@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from eventpipe.identity.blocked import blocked_sql
 from eventpipe.intake import digits, normalise
 from eventpipe.intake.definitions import DefinitionSql
-from eventpipe.intake.reasons import by_definition, is_uncomputed, observed, reasons
+from eventpipe.intake.reasons import by_definition, is_uncomputed, observed, reasons, uncomputable
 from eventpipe.intake.second_look import SecondLook
 from eventpipe.intake.sent import Sent
 from eventpipe.project.definitions import Registry
@@ -97,6 +97,7 @@ class Contract:
         remarked: list[tuple[str, str]] = []
         if any(definition.mode == "observe" for definition in self.registry.definitions):
             found, remarked = by_definition(found)
+        found += uncomputable(sent.uncomputed)
         any_reason = " or ".join(f"coalesce({condition}, false)" for condition, _ in found)
         listed = ", ".join(f"case when {condition} then {code} end" for condition, code in found)
         return f"""

@@ -64,14 +64,18 @@ def reasons(profile: SourceProfile, latest: str, earliest: str, uncomputed: Coll
         found.append((f"{read} and identifiers is null", "'identifier.missing'"))
     if profile.identifier_rule == "exactly_one":
         found.append((f"{read} and given > 1", "'identifier.ambiguous'"))
-    found += [
-        (f"{read} and {is_uncomputed(name)}", literal(_INVALID.get(name, f"property.type:{name}")))
-        for name in uncomputed
-        if name != "event_name"  # then it is missing
-    ]
     if not profile.coerce:
         found.append((f"{read} and starts_with(mapped_value, '\"') and value is not null", "'value.invalid'"))
     return found
+
+
+def uncomputable(fields: Collection[str]) -> list[tuple[str, str]]:
+    """The same for what the source's mapping could not compute: never due to a definition, though nothing was sent."""
+    return [
+        (f"fault is null and {is_uncomputed(name)}", literal(_INVALID.get(name, f"property.type:{name}")))
+        for name in fields
+        if name != "event_name"  # then it is missing
+    ]
 
 
 def by_definition(found: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -14,6 +14,7 @@ from eventpipe_tests.builders import (
     reasons,
 )
 from eventpipe_tests.intake.arranged import (
+    ORDER,
     order,
     orders,
 )
@@ -153,6 +154,20 @@ def test_a_definition_that_observes_accepts_and_lists_what_it_would_reject_for(t
 def test_what_an_observed_event_lacks_beside_its_definition_still_rejects_it(tmp_path: Path) -> None:
     rows = orders(tmp_path, event(event_name="order.completed", customer_id=None), definition={"mode": "observe"})
     assert reasons(rows) == [["identifier.missing"]]
+
+
+def test_what_a_mapping_cannot_compute_rejects_an_observed_event_too(tmp_path: Path) -> None:
+    source = {
+        "map": {
+            "event_name": {"value": "order.completed"},
+            "customer_id": "c",
+            "value": {"sql": "cast(cents as decimal(18,4)) * 0.01"},
+            "currency": {"sql": "strftime(cast(day as date), 'EUR')"},
+        }
+    }
+    records = [{"c": "1", "cents": 5, "day": "2026-01-05"}, {"c": "1", "cents": "x", "day": "no"}]
+    rows = judged(tmp_path, *records, sources={"web": source}, events=[{**ORDER, "mode": "observe"}])
+    assert reasons(rows) == [[], ["currency.invalid", "value.invalid"]]
 
 
 def test_a_deleted_event_need_not_be_whole(tmp_path: Path) -> None:
