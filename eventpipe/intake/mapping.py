@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from eventpipe.intake import digits
 from eventpipe.intake.document import Document
-from eventpipe.intake.presets import as_object, known_kind, sent_by
+from eventpipe.intake.presets import as_object, deletion, known_kind, sent_by
 from eventpipe.intake.sent import Sent
 from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField
 from eventpipe.project.sources import SourceProfile
@@ -116,7 +116,7 @@ class _Reader:
         """Null restores only where the record says so itself; a constant or expression that is null says nothing."""
         value = self.text(entry)
         said = Document.has(self.path(entry.field)) if isinstance(entry, FieldPath) else f"{value} is not null"
-        return f"case when {said} then case when {value} is null then 'restored' else 'deleted' end end"
+        return deletion(said, value)
 
     def rest(self, profile: SourceProfile) -> str:
         """The record without the fields that the mapping uses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from eventpipe.intake import strict
+from eventpipe.intake import normalise, strict
 from eventpipe.intake.document import Document
 from eventpipe.intake.sent import Sent
 from eventpipe.project.vocabulary import KINDS
@@ -87,12 +87,15 @@ def _without_unset(document: str) -> str:
     )
 
 
-def _deletion(document: Document, key: str) -> str:
-    """Three-valued: a time deletes, null restores, absent leaves things as they are."""
+def deletion(is_said: str, time: str) -> str:
+    """Three-valued: a time deletes, null or an empty text restores, absent leaves things as they are."""
     return (
-        f"case when {Document.has([key])} then"
-        f" case when {document.text([key])} is null then 'restored' else 'deleted' end end"
+        f"case when {is_said} then case when {normalise.trimmed(time)} is null then 'restored' else 'deleted' end end"
     )
+
+
+def _deleted_at(document: Document) -> str:
+    return deletion(Document.has(["deleted_at"]), document.text(["deleted_at"]))
 
 
 def _redo(document: Document, _file: str) -> Sent:
@@ -144,7 +147,7 @@ def _notifuse(document: Document, _file: str) -> Sent:
         goal_name=_first(document, "goal_name"),
         value=document.json(("goal_value",)),
         properties=_first_object(document, "properties"),
-        deletion=_deletion(document, "deleted_at"),
+        deletion=_deleted_at(document),
         deleted_at=_first(document, "deleted_at"),
     )
 
@@ -250,7 +253,7 @@ def _canonical(document: Document, _file: str) -> Sent:
         traits=_first_object(document, "traits"),
         deletion=(
             f"case when {one_of(state, ('unchanged', 'deleted', 'restored'))} then {state}"
-            f" else {_deletion(document, 'deleted_at')} end"
+            f" else {_deleted_at(document)} end"
         ),
         deleted_at=_first(document, "deleted_at"),
     )

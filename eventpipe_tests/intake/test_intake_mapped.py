@@ -56,9 +56,16 @@ def test_canonical_deletion_may_be_said_either_way(tmp_path: Path) -> None:
         ({"deletion": "restored"}, "restored"),
         ({"deleted_at": "2026-01-05T00:00:00Z"}, "deleted"),
         ({"deletion": "nonsense"}, "unchanged"),
+        ({"deleted_at": " "}, "restored"),
     ]
     rows = judged(tmp_path, *({"event_name": "a", "customer_id": "c", **fields} for fields, _ in said))
     assert rows["deletion"].to_list() == [deletion for _, deletion in said]
+
+
+def test_an_empty_text_that_a_map_reads_deletes_nothing(tmp_path: Path) -> None:
+    source = {"map": {"event_name": {"value": "a"}, "customer_id": "c", "deleted_at": "gone"}}
+    rows = judged(tmp_path, {"c": "1", "gone": ""}, {"c": "1", "gone": 1767607200}, {"c": "1"}, sources={"web": source})
+    assert rows["deletion"].to_list() == ["restored", "deleted", "unchanged"]
 
 
 def test_a_kind_that_there_is_not_is_a_tracked_event(tmp_path: Path) -> None:
