@@ -167,9 +167,16 @@ class DefinitionSql:
             changes = [change for place in self._places[number] for change in self._changes(place)]
             if not changes:
                 return None
-            patch = f"concat_ws(',', {', '.join(changes)})"
+            gone = ", ".join(
+                f"case when {condition} then {literal(_quoted(key) + ':null')} end" for condition, key, _ in changes
+            )
+            made = ", ".join(f"case when {condition} then {member} end" for condition, _, member in changes if member)
+            # What is made is set beside the rest: a merge patch would drop the nulls inside of it.
             return (
-                f"case when {patch} = '' then properties else json_merge_patch(properties, '{{' || {patch} || '}}') end"
+                f"case when {' or '.join(condition for condition, *_ in changes)} then"
+                f" list_transform([cast(json_merge_patch(properties, '{{' || concat_ws(',', {gone}) || '}}') as varchar)],"
+                f" lambda rest: cast('{{' || concat_ws(',', nullif(rest[2:-2], ''), {made}) || '}}' as json))[1]"
+                f" else properties end"
             )
 
         return self._case(one, "properties")
@@ -211,9 +218,10 @@ class DefinitionSql:
 
         return one
 
-    def _changes(self, place: _Place) -> Iterator[str]:
-        """Members of the merge patch: a converted or renamed value, and null for each alias that was used."""
-        coerced = place.coerced if self._coerce and _reads_as_declared(place) else ""
+    def _changes(self, place: _Place) -> Iterator[tuple[str, str, str]]:
+        """What is done to `properties`: on this condition this key goes, and this member, if any, comes: a value that is
+        converted or renamed, without the alias that it had."""
+        coerced = f"coalesce({place.coerced}, false)" if self._coerce and _reads_as_declared(place) else ""
         name, *aliases = place.positions
         key = literal(_quoted(place.declared.name) + ":")
         converted = {
@@ -222,15 +230,11 @@ class DefinitionSql:
             "boolean": f"lower({place.text})",
         }.get(place.declared.type, place.text)
         as_declared = f"case when {coerced} then {converted} else {place.value} end" if coerced else place.value
-        needed = " or ".join(
-            filter(
-                None, [coerced, f"nullif(p[{name}], 'null') is null and {place.value} is not null" if aliases else ""]
-            )
-        )
-        if needed:
-            yield f"case when {needed} then {key} || {as_declared} end"
+        renamed = f"nullif(p[{name}], 'null') is null and {place.value} is not null" if aliases else ""
+        if needed := " or ".join(filter(None, [coerced, renamed])):
+            yield f"({needed})", place.declared.name, f"{key} || {as_declared}"
         for alias, position in zip(place.declared.aliases, aliases, strict=True):
-            yield f"case when p[{position}] is not null then {literal(_quoted(alias) + ':null')} end"
+            yield f"p[{position}] is not null", alias, ""
 
     def _paths(self, number: int) -> list[str]:
         return [

@@ -75,6 +75,15 @@ def test_properties_are_kept_under_their_canonical_names(tmp_path: Path) -> None
     assert row["value"] == 7
 
 
+def test_a_property_under_another_name_is_whole(tmp_path: Path) -> None:
+    definition = {"name": "a", "properties": [{"name": "to", "type": "object", "aliases": ["address"]}]}
+    address = {"city": None, "lines": [{"zip": None}], "of": {"x": None}}
+    sent = [{"address": address, "n": 1}, {"address": address}, {"address": None, "to": address}, {"address": None}]
+    rows = judged(tmp_path, *(event(event_name="a", properties=each) for each in sent), events=[definition])
+    kept = [json.loads(each) for each in rows["properties"]]
+    assert kept == [{"n": 1, "to": address}, {"to": address}, {"to": address}, {}]
+
+
 def test_the_name_of_a_property_wins_over_its_aliases_and_an_earlier_alias_over_a_later(
     tmp_path: Path,
 ) -> None:
@@ -191,7 +200,7 @@ COERCED: list[tuple[str, object, object]] = [
     ("gift", "True", True),
     ("gift", "false", False),
     ("items", '["a", 1]', ["a", 1]),
-    ("address", '{"city": "Bern"}', {"city": "Bern"}),
+    ("address", '{"city": "Bern", "zip": {"code": null}}', {"city": "Bern", "zip": {"code": None}}),
 ]
 
 
