@@ -82,7 +82,7 @@ def _without_names(rows: pd.DataFrame, written: Collection[str]) -> pd.DataFrame
 def _sampled(connection: duckdb.DuckDBPyConnection, runs: Collection[str], size: int) -> Iterator[dict[str, Any]]:
     columns = (
         "source, event_name, kind, landed_on, occurred_at, identifiers, goal_type, value, currency, deletion, "
-        "properties, definition_version, customer_id, email, phone, anonymous_id, dedupe_key, order_id, goal_name"
+        "properties, violations, definition_version, customer_id, email, phone, anonymous_id, dedupe_key, order_id, goal_name"
     )
     result = connection.execute(
         f"select {columns} from main.event_versions where run_id in ({literals(runs)})"
@@ -113,6 +113,7 @@ def _event(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["currency"],
         row["deletion"],
         len(json.loads(row["properties"] or "{}")),
+        len(row["violations"] or ()),
     )
 
 

@@ -36,12 +36,13 @@ FRAMES: Final[Mapping[Frame, tuple[str, ...]]] = {
     ),
     "event_sample": (
         *("source", "event_name", "kind", "landed_on", "name_bytes", "hours_after_landing", "identifiers"),
-        *("goal_type", "value", "value_is_missing", "currency", "deletion", "properties"),
+        *("goal_type", "value", "value_is_missing", "currency", "deletion", "properties", "violations"),
     ),
     "property_sample": ("source", "event_name", "property", "declared", "is_required", "mode", "seen"),
 }
 """The tables that can be judged, with their columns: the profile by day, and a random sample of accepted reports, as they
-are and one row per declared property."""
+are and one row per declared property. `violations` counts what a definition that only observes would have rejected the
+report for."""
 
 COUNTS: Final[Mapping[str, str]] = {"event_profile": "lines", "property_profile": "reports", "value_profile": "events"}
 """What `at_least` counts in each profile."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 
-from eventpipe.audit.frames import judged_properties, seen_type
+from eventpipe.audit.frames import judged_properties, samples, seen_type
 from eventpipe.audit.suites import judge, unexpected_rows
 from eventpipe.project.audit_rules import default_rules
 from eventpipe.project.expectations import FRAMES, Expectation
@@ -97,6 +98,28 @@ def test_both_find_the_same_faults(tmp_path: Path, coerce: bool) -> None:
     found = list(judge(checks(), {"property_sample": frame(enforced, plan)}, None))
     assert {each.status for each in found} == {"passed"}, found
     assert all(each.observed["rows"] > 0 for each in found)
+
+
+def test_what_an_observing_definition_lets_through_is_no_fault(tmp_path: Path) -> None:
+    paid = {
+        "name": "paid",
+        "mode": "observe",
+        "properties": [
+            {"name": "fee", "type": "number", "maps_to": "value"},
+            {"name": "in", "type": "string", "maps_to": "currency"},
+        ],
+        "goal": {"type": "purchase", "value": "fee"},
+    }
+    sent = [{"fee": 5, "in": "EUR"}, {}, {"fee": "n/a"}, {"fee": 5, "in": "euro"}]
+    made = judged(tmp_path, *(event(event_name="paid", properties=each) for each in sent), events=[paid])
+    registry = load_project(tmp_path, {}).registry
+    with duckdb.connect() as connection:
+        connection.register("made", made.to_arrow())
+        connection.execute("create view event_versions as select *, 'now' as run_id from made")
+        sample = samples(connection, registry, ["now"], 100, ["paid"])
+    assert sorted(sample["event_sample"]["violations"]) == [0, 1, 1, 2]
+    own = [each for each in default_rules().expectations if each.of == "event_sample"]
+    assert {each.status for each in judge(own, sample, None)} == {"passed"}
 
 
 def test_a_verdict_counts_the_faults(tmp_path: Path) -> None:
