@@ -20,6 +20,9 @@ from eventpipe.sql import json_path, literal
 _Used = dict[str, "_Used"]
 """Fields that a mapping reads: each with those inside of it, or with none where it is read whole."""
 
+_WIDE = 19
+"""Digits of the narrowest decimal that takes 128 bits."""
+
 _JSON_FIELDS = ("properties", "extra", "traits")
 _TEXT_FIELDS = (
     "event_name workspace_id occurred_at customer_id email phone anonymous_id dedupe_key order_id goal_type goal_name "
@@ -84,6 +87,20 @@ def _without(used: _Used, at: tuple[str, ...]) -> str:
     return f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "'{}'"
 
 
+def _with_room(tree: exp.Expression) -> exp.Expression:
+    """The same with all decimals in 128 bits. A product of two that fit into 64 the engine keeps there too, which is ten digits
+    before the point of decimal(18,4) times decimal(18,4); a value may have fourteen."""
+    tree = exp.Paren(this=tree)
+    # The inner ones first: an outer one is copied with what is inside of it.
+    for cast in reversed(list(tree.find_all(exp.Cast))):
+        if cast.to.this is exp.DataType.Type.DECIMAL:
+            width, scale = [int(each.name) for each in cast.to.expressions] or (18, 3)
+            if width < _WIDE:
+                wide = exp.DataType.build(f"decimal({_WIDE}, {scale})", dialect="duckdb")
+                cast.replace(exp.Cast(this=cast.copy(), to=wide))
+    return tree
+
+
 class _Reader:
     def __init__(self, document: Document, columns: Collection[str]) -> None:
         self._document = document
@@ -139,7 +156,7 @@ class _Reader:
     def _tried(self, entry: SqlField) -> str:
         """A struct with the `value` of an expression; null where it cannot be computed."""
         if entry.expression not in self._expressions:
-            tree = sqlglot.parse_one(entry.expression, read="duckdb").transform(self._read)
+            tree = _with_room(sqlglot.parse_one(entry.expression, read="duckdb").transform(self._read))
             self._expressions[entry.expression] = f"try({{'value': {tree.sql(dialect='duckdb')}}})"
         return self._expressions[entry.expression]
 

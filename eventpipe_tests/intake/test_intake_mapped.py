@@ -10,8 +10,11 @@ import pytest
 
 from eventpipe_tests.builders import (
     accepted,
+    export,
     judged,
+    landed,
     only,
+    project,
     reasons,
 )
 from eventpipe_tests.intake.arranged import (
@@ -192,6 +195,22 @@ def test_an_expression_computes_a_field_from_several(tmp_path: Path) -> None:
     ]
     rows = judged(tmp_path, *records, sources={"web": source})
     assert rows.select("event_name", "value").rows() == [("cart.seen", Decimal("3.3")), ("cart.left", None)]
+
+
+def test_a_product_has_room_for_every_value(tmp_path: Path) -> None:
+    products = {
+        "cast(a as decimal(18,4)) * cast(b as decimal(18,4))": "37037036703.3702",
+        "try_cast(a as decimal(18,4)) * 0.01": "123456789.0112",
+        "(cast(a as decimal(18, 2)) + cast(0 as decimal)) * cast(cast(b as decimal(18,4)) as decimal(9,1))": "37037036703.36",
+        "cast(a as decimal(18,4))": "12345678901.1234",
+    }
+    record = {"c": "1", "a": "12345678901.1234", "b": 3}
+    fields = {"event_name": {"value": "x"}, "customer_id": "c"}
+    sources = {f"s{n}": {"map": {**fields, "value": {"sql": sql}}} for n, sql in enumerate(products)}
+    made = project(tmp_path, sources=sources)
+    for source in sources:
+        export(made, [record], source=source)
+    assert landed(made)["value"].to_list() == [Decimal(value) for value in products.values()]
 
 
 KEY = "00012345678901234"
