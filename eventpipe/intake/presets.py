@@ -28,8 +28,8 @@ def sent_by(preset: str, document: Document, file: str) -> Sent:
 
 
 def _first(document: Document, *paths: str) -> str:
-    """The first path that holds a value, as text."""
-    return _coalesce([document.text(path.split(".")) for path in paths])
+    """The first path that holds a value, as text. An empty text is none."""
+    return _coalesce([f"nullif({document.text(path.split('.'))}, '')" for path in paths])
 
 
 def _first_object(document: Document, *paths: str) -> str:
@@ -101,7 +101,7 @@ def _deleted_at(document: Document) -> str:
 def _redo(document: Document, _file: str) -> Sent:
     names = ("id", "email", "phoneNumber", "firstName", "lastName", "location", "customFields")
     customer = {name: document.json(("customer", name)) for name in names if name in ("location", "customFields")}
-    text = {name: document.text(("customer", name)) for name in names if name not in customer}
+    text = {name: _first(document, f"customer.{name}") for name in names if name not in customer}
     # The overview draws `customer` as one string: an email, a phone number, else an id.
     person = (
         f"case when regexp_matches(doc, '\"customer\"\\s*:\\s*\"') and starts_with({document.json(('customer',))}, '\"')"

@@ -19,6 +19,7 @@ from eventpipe_tests.builders import (
     judged,
     landed,
     project,
+    reasons,
 )
 from eventpipe_tests.intake.arranged import (
     AT,
@@ -274,3 +275,15 @@ def test_customerio_storage_exports_are_told_apart_by_their_names(ending: str, t
     group = by_file[".production.7.group"]
     assert json.loads(group["properties"]) == {"plan": "gold", "group_id": "g1", "object_type_id": "1"}
     assert {row["occurred_at"].isoformat() for row in by_file.values()} == {AT}
+
+
+def test_an_empty_text_is_no_value_and_hides_none(tmp_path: Path) -> None:
+    rows = judged(
+        tmp_path,
+        {"type": "page", "name": "", "userId": "", "anonymousId": "x"},
+        {"type": "person", "action": "identify", "identifiers": {"email": ""}, "attributes": {"email": "a@b.co"}},
+        sources={"web": "customerio"},
+    )
+    assert reasons(rows) == [[], []]
+    assert rows["event_name"].to_list() == ["page", "identify"]
+    assert rows["identifiers"].to_list() == ['[["anonymous_id","x"]]', '[["email","a@b.co"]]']
