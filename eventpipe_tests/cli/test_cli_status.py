@@ -34,6 +34,19 @@ def test_status_of_a_new_project_makes_nothing(call: Call, tmp_path: Path) -> No
     assert sorted(root.rglob("*")) == before
 
 
+def test_variables_that_nothing_reads_are_told_of_on_stderr(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("init", tmp_path / "new").good()
+    monkeypatch.setenv("EVENTPIPE_ANALYTIC", "elsewhere.duckdb")
+    ended = call("status", "--project", tmp_path / "new", "--json").good()
+    assert (
+        ended.err
+        == "Warning: The environment variable EVENTPIPE_ANALYTIC is read by nothing; did you mean EVENTPIPE_ANALYTICS?\n"
+    )
+    assert ended.json["runs"] == []
+
+
 def test_status_tells_what_is_landed_rejected_and_published(call: Call, shop: Shop) -> None:
     told = call("status", "--project", shop.root, "--json").good().json
     for name, expected in shop.expected["sources"].items():
