@@ -22,14 +22,14 @@ from eventpipe.intake.contract import LAKE_COLUMNS, Contract, Landing
 from eventpipe.intake.exports import Export, ExportKey, changed
 from eventpipe.intake.formats import FRAMES, Reading, open_export
 from eventpipe.intake.kept import reopen
-from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
+from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet, reachable
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
 from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.intake.together import ROOM_BYTES, Small, alike, judge_together, read_small
 from eventpipe.project.folder import Project
-from eventpipe.sql import literal, literals
+from eventpipe.sql import literal
 
 # Part of `judged_by`: raise it when the same export and configuration would give other rows.
 INTAKE_VERSION = "4"
@@ -267,8 +267,6 @@ class Judge:
         normalise.register(connection)
         self._project.state.mkdir(parents=True, exist_ok=True)
         folders = (self._project.exports, self._project.lake, self._project.state)
-        # A path is checked as it is written: a pattern's characters in a folder's name are also written otherwise.
-        spellings = dict.fromkeys(f"{spelled}/" for folder in folders for spelled in (folder, exactly(folder)))
         for setting in (
             "TimeZone = 'UTC'",
             "preserve_insertion_order = false",
@@ -276,7 +274,7 @@ class Judge:
             f"temp_directory = {literal(str(self._project.state / 'intake.tmp'))}",
             f"max_temp_directory_size = {literal(engine.temp_space)}",
             *([f"threads = {engine.threads}"] if engine.threads else []),
-            f"allowed_directories = [{literals(spellings)}]",
+            f"allowed_directories = {reachable(folders)}",
             "autoinstall_known_extensions = false",
             "enable_external_access = false",
             "lock_configuration = true",
