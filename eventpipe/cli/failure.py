@@ -4,10 +4,13 @@ code.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from getpass import getuser
 from pathlib import Path
 
 import typer
@@ -60,6 +63,8 @@ class Failure:
                 return cls(kind, str(error), error.exit_code, (), error)
             case typer.TyperException():
                 return cls("UsageError", _usage(error), 2, (), error)
+            case OSError() if (refusal := _refusal(error)) is not None:
+                return cls(kind, refusal, 1, (), error)
             case _:
                 return cls(kind, _unexpected(error), 1, (), error)
 
@@ -96,6 +101,18 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "eventpipe"
     return f"{error.format_message().rstrip('.')}. See `{command} --help`."
+
+
+def _refusal(error: OSError) -> str | None:
+    """What the operating system said of a file; None when it spoke of none."""
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" ({place})" if place else ""
+        return f"The disk is full{where}. What was finished stays. Free some space and start again."
+    if place is None or not error.strerror:
+        return None
+    may = f" Let the user {getuser()} read and write it, and start again." if isinstance(error, PermissionError) else ""
+    return f"{place}: {error.strerror}.{may} The published tables are as they were."
 
 
 def _unexpected(error: BaseException) -> str:

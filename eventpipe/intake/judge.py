@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,15 +23,13 @@ from eventpipe.intake.formats import FRAMES, Reading, open_export
 from eventpipe.intake.kept import reopen
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet, reachable
 from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.rules import judged_by
 from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.intake.together import ROOM_BYTES, Small, alike, judge_together, read_small
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal
-
-# Part of `judged_by`: raise it when the same export and configuration would give other rows.
-INTAKE_VERSION = "4"
 
 # Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
 _PARQUET = (
@@ -49,7 +46,7 @@ class Judge:
         self._project = project
         self._lake = lake
         self._now = now
-        self._judged_by = {name: self._judges(name) for name in project.profiles}
+        self._judged_by = {name: judged_by(project, name) for name in project.profiles}
         self._database = self._connect()
 
     def judged(self, export: Export) -> tuple[Manifest, Path]:
@@ -244,21 +241,6 @@ class Judge:
 
     def _version(self, key: ExportKey, reading: Reading) -> str:
         return hashlib.sha256(f"{reading.sha256} {self._judged_by[key.source]}".encode()).hexdigest()[:12]
-
-    def _judges(self, source: str) -> str:
-        """A hash of everything that decides how this source's lines are judged."""
-        settings = self._project.settings
-        content = [
-            INTAKE_VERSION,
-            settings.workspace,
-            settings.currency,
-            settings.earliest.isoformat(),
-            settings.identity.names,
-            settings.limits.model_dump(mode="json"),
-            repr(self._project.profiles[source]),
-            self._project.registry.version,
-        ]
-        return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         """An engine of its own in memory, which reaches the exports and the lake and nothing else."""

@@ -129,6 +129,23 @@ def test_a_fault_of_the_program_shows_no_traceback_and_no_data(
     assert "ada@example.com" in shown.err
 
 
+def test_what_the_system_says_of_a_file_is_told(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = call("sample", "--events", 10, "--out", tmp_path / "file" / "exports")
+    assert ended.code == 1
+    assert ended.err.startswith(f"Error: {tmp_path / 'file' / 'exports'}/")
+    assert "Not a directory" in ended.err
+    assert "itself failed" not in ended.err
+
+
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "eventpipe", "--version"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    told = b"Error: The disk is full. What was finished stays. Free some space and start again.\n"
+    assert (ended.returncode, ended.stderr) == (1, told)
+
+
 def test_debug_shows_the_traceback_of_an_expected_error_too(call: Call, tmp_path: Path) -> None:
     assert "Traceback" not in call("status", "--project", tmp_path).err
     assert "Traceback" in call("status", "--project", tmp_path, "--debug").err

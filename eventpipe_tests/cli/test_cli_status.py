@@ -69,6 +69,18 @@ def test_status_for_people_names_the_run_and_the_tables(call: Call, shop: Shop) 
         assert text in shown
 
 
+def test_status_tells_of_exports_that_were_judged_by_other_definitions(call: Call, own_shop: Shop) -> None:
+    def judged_before() -> dict[str, int]:
+        told = call("status", "--project", own_shop.root, "--json").good().json["exports"]
+        return {each["source"]: each["judged_before"] for each in told if each["judged_before"]}
+
+    assert judged_before() == {}
+    settings = own_shop.root / "eventpipe.yml"
+    settings.write_text(settings.read_text().replace("preset: notifuse", "preset: notifuse\n    registry: closed"))
+    assert judged_before() == {"notifuse": own_shop.expected["sources"]["notifuse"]["files"]}
+    assert "backfill --from" in call("status", "--project", own_shop.root).good().out
+
+
 def test_status_tells_of_exports_that_wait_and_folders_that_nobody_reads(call: Call, own_shop: Shop) -> None:
     for path in ("redo/2026-01-09/new.jsonl", "shopify/2026-01-01/a.jsonl", "redo/yesterday/b.jsonl"):
         file = own_shop.root / "exports" / path
