@@ -292,14 +292,17 @@ def _show_exports(
     console.print(table(columns, rows, right=range(1, 7)))
     if waiting:
         console.print(f"Not landed yet: {waiting:,} exports. Start `eventpipe run`.", style="yellow", soft_wrap=True)
-    for each in exports:
-        if each.judged_before:
-            told = (
-                f"{each.source}: {each.judged_before:,} exports stand as they were judged, by other definitions or settings or "
-                "by another eventpipe than today's. To judge them anew: eventpipe backfill "
-                f"--from {each.first_landed_on} --to {each.last_landed_on}"
-            )
-            console.print(inert(told), soft_wrap=True)
+    if before := [each for each in exports if each.judged_before]:
+        count, names = sum(each.judged_before for each in before), ", ".join(each.source for each in before)
+        first, last = (
+            min(str(each.first_landed_on) for each in before),
+            max(str(each.last_landed_on) for each in before),
+        )
+        told = (
+            f"{count:,} exports ({names}) stand as they were judged, by other definitions or settings or another eventpipe than "
+            f"today's. To judge them anew: eventpipe backfill --from {first} --to {last}"
+        )
+        console.print(inert(told), soft_wrap=True)
     for manifest in refused[:_REFUSED]:
         console.print(
             inert(f"Refused: {manifest.key}: {manifest.reason}: {manifest.detail}"),

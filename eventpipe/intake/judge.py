@@ -22,7 +22,7 @@ from eventpipe.intake.exports import Export, ExportKey, changed
 from eventpipe.intake.formats import FRAMES, Reading, open_export
 from eventpipe.intake.kept import reopen
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet, reachable
-from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.refusal import UNREADABLE, ExportChanged, ExportRefused
 from eventpipe.intake.rules import judged_by
 from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
@@ -149,7 +149,7 @@ class Judge:
     def refused(self, export: Export, refusal: ExportRefused) -> Manifest:
         """The manifest of an export that was refused whole."""
         digest, size = "", export.state.size
-        if not export.link and export.path.is_file():
+        if refusal.reason != UNREADABLE and not export.link and export.path.is_file():
             stream = ExportStream(export.path, None, Caps())
             for _ in stream:
                 pass
