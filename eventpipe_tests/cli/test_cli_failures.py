@@ -44,6 +44,7 @@ def wait_until_open(pid: int, file: Path) -> None:
         (["sample", "--events", "0"], "--events"),
         (["sample", "--events", "1", "--sources", "redo,abc", "--out", "x"], "unknown source 'abc'"),
         (["ui", "--port", "99999"], "--port"),
+        (["contact", "show", os.fsdecode(b"Zo\xeb")], r"'Zo\udceb' is no text in UTF-8"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_one_line(call: Call, arguments: list[str], said: str) -> None:
