@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from eventpipe.cli.failure import Failure
 from eventpipe.errors import AuditHeld, LeaseHeld
 from eventpipe_tests.cli.conftest import Ended, Shop, clean_environment, eventpipe
 
@@ -145,6 +148,16 @@ def test_a_full_disk_is_told() -> None:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
     told = b"Error: The disk is full. What was finished stays. Free some space and start again.\n"
     assert (ended.returncode, ended.stderr) == (1, told)
+
+
+def test_a_full_disk_is_told_also_where_a_library_met_it() -> None:
+    with closing(sqlite3.connect(":memory:")) as database, pytest.raises(RuntimeError) as wrapped:
+        database.execute("pragma max_page_count = 1")
+        try:
+            database.execute("create table t (a)")
+        except sqlite3.OperationalError as error:
+            raise RuntimeError("what a library makes of it") from error
+    assert Failure.of(wrapped.value).message.startswith("The disk is full. ")
 
 
 def test_debug_shows_the_traceback_of_an_expected_error_too(call: Call, tmp_path: Path) -> None:
