@@ -151,13 +151,13 @@ def test_a_full_disk_is_told() -> None:
 
 
 def test_a_full_disk_is_told_also_where_a_library_met_it() -> None:
-    with closing(sqlite3.connect(":memory:")) as database, pytest.raises(RuntimeError) as wrapped:
+    with closing(sqlite3.connect(":memory:")) as database:
         database.execute("pragma max_page_count = 1")
-        try:
+        with pytest.raises(sqlite3.OperationalError) as met:
             database.execute("create table t (a)")
-        except sqlite3.OperationalError as error:
-            raise RuntimeError("what a library makes of it") from error
-    assert Failure.of(wrapped.value).message.startswith("The disk is full. ")
+    told = RuntimeError("what a library makes of it")
+    told.__cause__ = met.value
+    assert Failure.of(told).message.startswith("The disk is full. ")
 
 
 def test_debug_shows_the_traceback_of_an_expected_error_too(call: Call, tmp_path: Path) -> None:
