@@ -32,17 +32,17 @@ from eventpipe.warehouse.dbt import Dbt
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions on the project that the environment names. Errors: `ConfigurationError`, `UsageError`."""
-    return build_defs()
+    project = load_project(None, os.environ)
+    for sentence in project.unread:
+        dg.get_dagster_logger().warning(sentence)
+    return build_defs(project)
 
 
-def build_defs(
-    project: Project | None = None, *, dbt: Dbt | None = None, **overrides: dg.ResourceDefinition
-) -> dg.Definitions:
-    """The definitions on `project`, by default the environment's; `overrides` are resources by their key.
+def build_defs(project: Project, *, dbt: Dbt | None = None, **overrides: dg.ResourceDefinition) -> dg.Definitions:
+    """The definitions on `project`; `overrides` are resources by their key.
 
     Reading dbt's manifest is all the work there is, but for the first time, when dbt has to parse its project.
     """
-    project = project or load_project(None, os.environ)
     dbt = dbt or Dbt(project)
     models = read_models(dbt.manifest())
     with warnings.catch_warnings():

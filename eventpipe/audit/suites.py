@@ -220,7 +220,9 @@ def _write_docs(context: Any, docs: Path) -> None:
     """The pages of this run in place of the last one's."""
     building = docs.with_name(docs.name + ".tmp")
     shutil.rmtree(building, ignore_errors=True)
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(building)}
+    # $NAME in a setting is a variable of the environment to it; a folder may be called so.
+    place = str(building).replace("$", r"\$")
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": place}
     site = {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,

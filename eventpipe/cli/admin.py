@@ -11,12 +11,9 @@ import typer
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json
 from eventpipe.errors import UsageError
+from eventpipe.project.environment import ADMIN_URL, READER_PASSWORD, WRITER_PASSWORD
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.serving import server_address
-
-ADMIN_URL = "EVENTPIPE_ADMIN_URL"
-WRITER_PASSWORD = "EVENTPIPE_WRITER_PASSWORD"
-READER_PASSWORD = "EVENTPIPE_READER_PASSWORD"
 
 app = typer.Typer(help="Set up the server that people read from.", no_args_is_help=False)
 

@@ -4,10 +4,14 @@ code.
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from getpass import getuser
 from pathlib import Path
 
 import typer
@@ -60,6 +64,11 @@ class Failure:
                 return cls(kind, str(error), error.exit_code, (), error)
             case typer.TyperException():
                 return cls("UsageError", _usage(error), 2, (), error)
+            case _ if (place := _full_disk(error)) is not None:
+                told = f"The disk is full{place}. What was finished stays. Free some space and start again."
+                return cls(kind, told, 1, (), error)
+            case OSError() if error.strerror and isinstance(error.filename, str | bytes):
+                return cls(kind, _refusal(error, os.fsdecode(error.filename)), 1, (), error)
             case _:
                 return cls(kind, _unexpected(error), 1, (), error)
 
@@ -96,6 +105,25 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "eventpipe"
     return f"{error.format_message().rstrip('.')}. See `{command} --help`."
+
+
+def _full_disk(error: BaseException | None) -> str | None:
+    """Where there is no room, in brackets if it is known; None when that is not what ended the command. SQLite's word for
+    it comes wrapped, as Dagster's record has it.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "" if error.filename is None else f" ({error.filename})"
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return ""
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _refusal(error: OSError, place: str) -> str:
+    """What the operating system said of a file."""
+    may = f" Let the user {getuser()} read and write it, and start again." if isinstance(error, PermissionError) else ""
+    return f"{place}: {error.strerror}.{may} The published tables are as they were."
 
 
 def _unexpected(error: BaseException) -> str:

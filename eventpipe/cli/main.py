@@ -36,6 +36,7 @@ from eventpipe.cli import (
 )
 from eventpipe.cli import run as run_command
 from eventpipe.cli.failure import INTERRUPTED, PIPE_CLOSED, Failure, switches
+from eventpipe.errors import UsageError
 
 app = typer.Typer(
     name="eventpipe",
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     signals.
     """
     try:
+        _refuse_bytes(arguments)
         code = app(list(arguments), prog_name="eventpipe", standalone_mode=False)
         sys.stdout.flush()
     except (
@@ -120,6 +122,17 @@ def root(
     else:
         return
     raise typer.Exit
+
+
+def _refuse_bytes(arguments: Sequence[str]) -> None:
+    """Python hands over bytes that its locale cannot read as halves of characters, which no file and no query takes."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"The argument {argument!a} is no text in UTF-8: write it so, in a locale of UTF-8 (LC_ALL=C.UTF-8)."
+            ) from None
 
 
 def _reader_went_away() -> int:

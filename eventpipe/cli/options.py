@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from eventpipe.cli.terminal import err, inert
 from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ def firing(fire: bool, yes: bool) -> Callable[[int], bool]:
         raise UsageError("--fire shows how many triggers it would fire and asks. Without a terminal, add --yes.")
 
     def confirm(triggers: int) -> bool:
-        from eventpipe.cli.terminal import err
-
         many = "1 trigger" if triggers == 1 else f"{triggers:,} triggers"
         err().print(f"This run fires {many}, the past of automations included.", soft_wrap=True)
         return yes or not triggers or typer.confirm("Fire them? With no, only what is new fires.", err=True)
@@ -83,11 +82,14 @@ def firing(fire: bool, yes: bool) -> Callable[[int], bool]:
 
 def open_project(folder: str | None) -> Project:
     """The project that `--project`, the environment or the current folder names. Raises as `load_project`
-    does.
+    does. Says which variables of the environment look like settings and are none.
     """
     from eventpipe.project.folder import load_project  # late: `--help` reads no project
 
-    return load_project(None if folder is None else Path(folder), os.environ)
+    project = load_project(None if folder is None else Path(folder), os.environ)
+    for sentence in project.unread:
+        err().print(inert(f"Warning: {sentence}"), soft_wrap=True, style="yellow")
+    return project
 
 
 def now() -> datetime:

@@ -92,6 +92,8 @@ def show(
     if json:
         print_json(found)
         return
+    if not found:
+        out().print("No rejected line is like that: `eventpipe quarantine ls` tells what there is.", soft_wrap=True)
     for row in found:
         place = f"{row['source']}/{row['landed_on']}/{row['file']}:{row['line']}"
         out().print(inert(f"{place}  {', '.join(row['reasons'])}"), soft_wrap=True)

@@ -40,6 +40,8 @@ class SourceExports:
     blank: int
     first_landed_on: str | None
     last_landed_on: str | None
+    judged_before: int
+    """Exports that were judged by other definitions, settings or rules than today's."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def status(
     from eventpipe.cli.report import refusal
     from eventpipe.intake.exports import Selection, find, strangers
     from eventpipe.intake.lake import Lake
+    from eventpipe.intake.rules import judged_by
 
     sources = frozenset(opened.profiles)
     manifests = list(Lake(opened.lake).manifests())
@@ -102,7 +105,8 @@ def status(
     waiting = sum(1 for export in find(opened.exports, sources, Selection()) if export.key not in landed)
     runs, tenure = _runs(opened, last_runs), current_writer(opened)
     audit = _audit(opened)
-    exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests)
+    today = {name: judged_by(opened, name) for name in sources}
+    exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests, today)
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
     delivery = delivery_state(opened)
@@ -135,8 +139,10 @@ def status(
     _show_published(published)
 
 
-def by_source(sources: Iterable[str], manifests: Sequence[Manifest]) -> list[SourceExports]:
-    """One entry per source, those without exports too."""
+def by_source(
+    sources: Iterable[str], manifests: Sequence[Manifest], judged_today: Mapping[str, str]
+) -> list[SourceExports]:
+    """One entry per source, those without exports too. `judged_today` is what each configured source is judged by."""
     found = []
     for source in sources:
         of_source = [manifest for manifest in manifests if manifest.source == source]
@@ -152,6 +158,9 @@ def by_source(sources: Iterable[str], manifests: Sequence[Manifest]) -> list[Sou
                 blank=sum(manifest.blank for manifest in of_source),
                 first_landed_on=days[0] if days else None,
                 last_landed_on=days[-1] if days else None,
+                judged_before=sum(
+                    manifest.judged_by != judged_today.get(source, manifest.judged_by) for manifest in of_source
+                ),
             )
         )
     return found
@@ -283,6 +292,17 @@ def _show_exports(
     console.print(table(columns, rows, right=range(1, 7)))
     if waiting:
         console.print(f"Not landed yet: {waiting:,} exports. Start `eventpipe run`.", style="yellow", soft_wrap=True)
+    if before := [each for each in exports if each.judged_before]:
+        count, names = sum(each.judged_before for each in before), ", ".join(each.source for each in before)
+        first, last = (
+            min(str(each.first_landed_on) for each in before),
+            max(str(each.last_landed_on) for each in before),
+        )
+        told = (
+            f"{count:,} exports ({names}) stand as they were judged, by other definitions or settings or another eventpipe than "
+            f"today's. To judge them anew: eventpipe backfill --from {first} --to {last}"
+        )
+        console.print(inert(told), soft_wrap=True)
     for manifest in refused[:_REFUSED]:
         console.print(
             inert(f"Refused: {manifest.key}: {manifest.reason}: {manifest.detail}"),

@@ -39,12 +39,12 @@ def ui_command(project: Project, host: str, port: int, environ: Mapping[str, str
     folder.
     """
     from eventpipe.defs.home import dagster_home
-    from eventpipe.project.folder import VARIABLE
+    from eventpipe.project.environment import PROJECT
 
     # That another command will take the place of this one some day is nothing that who runs it can act on.
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     command = [sys.executable, *quiet, "-m", "dagster", "dev", "--module-name", "eventpipe.definitions"]
     return (
         [*command, "--host", host, "--port", str(port)],
-        {**environ, VARIABLE: str(project.root), "DAGSTER_HOME": str(dagster_home(project))},
+        {**environ, PROJECT: str(project.root), "DAGSTER_HOME": str(dagster_home(project))},
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,17 +21,15 @@ from eventpipe.intake.contract import LAKE_COLUMNS, Contract, Landing
 from eventpipe.intake.exports import Export, ExportKey, changed
 from eventpipe.intake.formats import FRAMES, Reading, open_export
 from eventpipe.intake.kept import reopen
-from eventpipe.intake.lake import Lake, Manifest, exactly, file_stem, parquet
-from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet, reachable
+from eventpipe.intake.refusal import UNREADABLE, ExportChanged, ExportRefused
+from eventpipe.intake.rules import judged_by
 from eventpipe.intake.second_look import BATCHES, FIRST_LOOK, SecondLook, Tally, look_again, tally
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import Caps, ExportStream
 from eventpipe.intake.together import ROOM_BYTES, Small, alike, judge_together, read_small
 from eventpipe.project.folder import Project
-from eventpipe.sql import literal, literals
-
-# Part of `judged_by`: raise it when the same export and configuration would give other rows.
-INTAKE_VERSION = "4"
+from eventpipe.sql import literal
 
 # Zstandard's higher levels save next to nothing here, and only columns of few values are worth a dictionary.
 _PARQUET = (
@@ -49,7 +46,7 @@ class Judge:
         self._project = project
         self._lake = lake
         self._now = now
-        self._judged_by = {name: self._judges(name) for name in project.profiles}
+        self._judged_by = {name: judged_by(project, name) for name in project.profiles}
         self._database = self._connect()
 
     def judged(self, export: Export) -> tuple[Manifest, Path]:
@@ -152,7 +149,7 @@ class Judge:
     def refused(self, export: Export, refusal: ExportRefused) -> Manifest:
         """The manifest of an export that was refused whole."""
         digest, size = "", export.state.size
-        if not export.link and export.path.is_file():
+        if refusal.reason != UNREADABLE and not export.link and export.path.is_file():
             stream = ExportStream(export.path, None, Caps())
             for _ in stream:
                 pass
@@ -245,21 +242,6 @@ class Judge:
     def _version(self, key: ExportKey, reading: Reading) -> str:
         return hashlib.sha256(f"{reading.sha256} {self._judged_by[key.source]}".encode()).hexdigest()[:12]
 
-    def _judges(self, source: str) -> str:
-        """A hash of everything that decides how this source's lines are judged."""
-        settings = self._project.settings
-        content = [
-            INTAKE_VERSION,
-            settings.workspace,
-            settings.currency,
-            settings.earliest.isoformat(),
-            settings.identity.names,
-            settings.limits.model_dump(mode="json"),
-            repr(self._project.profiles[source]),
-            self._project.registry.version,
-        ]
-        return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
-
     def _connect(self) -> duckdb.DuckDBPyConnection:
         """An engine of its own in memory, which reaches the exports and the lake and nothing else."""
         engine = self._project.settings.engine
@@ -267,8 +249,6 @@ class Judge:
         normalise.register(connection)
         self._project.state.mkdir(parents=True, exist_ok=True)
         folders = (self._project.exports, self._project.lake, self._project.state)
-        # A path is checked as it is written: a pattern's characters in a folder's name are also written otherwise.
-        spellings = dict.fromkeys(f"{spelled}/" for folder in folders for spelled in (folder, exactly(folder)))
         for setting in (
             "TimeZone = 'UTC'",
             "preserve_insertion_order = false",
@@ -276,7 +256,7 @@ class Judge:
             f"temp_directory = {literal(str(self._project.state / 'intake.tmp'))}",
             f"max_temp_directory_size = {literal(engine.temp_space)}",
             *([f"threads = {engine.threads}"] if engine.threads else []),
-            f"allowed_directories = [{literals(spellings)}]",
+            f"allowed_directories = {reachable(folders)}",
             "autoinstall_known_extensions = false",
             "enable_external_access = false",
             "lock_configuration = true",

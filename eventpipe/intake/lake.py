@@ -185,6 +185,12 @@ def exactly(path: Path) -> str:
     return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
+def reachable(folders: Iterable[Path]) -> str:
+    """Folders as a SQL list for the engine's `allowed_directories`. It holds a path against them as the path is written,
+    so each folder is there in both of its spellings."""
+    return f"[{literals(dict.fromkeys(f'{spelled}/' for folder in folders for spelled in (folder, exactly(folder))))}]"
+
+
 def parquet(paths: Iterable[Path], *, numbered: bool = False) -> str:
     """A SQL relation of these Parquet files and no others, where folders named like `env=prod` give no column.
     `numbered` adds `file_row_number`, from 0."""
@@ -207,12 +213,13 @@ def _read(path: Path) -> Manifest:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         state = FileState(**content.pop("state"))
         landed_on = date.fromisoformat(content.pop("landed_on"))
-        columns = tuple(content.pop("columns"))
+        columns = tuple(content.pop("columns", ()))  # the first manifests had none
         return Manifest(**content, state=state, landed_on=landed_on, columns=columns)
     except (ValueError, TypeError, KeyError) as error:
         raise EventpipeError(
-            f"The lake's manifest {path} cannot be read ({type(error).__name__}). Delete it and run again: "
-            "the export is then landed anew."
+            f"The lake's manifest {path} cannot be read ({type(error).__name__}): it is damaged, or a newer eventpipe wrote it."
+            " Restore it. Or, if its export is still in exports/, delete it and run again: the export is landed anew. Without "
+            "either the next run removes the export's rows from the lake."
         ) from error
 
 

@@ -15,7 +15,7 @@ import duckdb
 from eventpipe.intake.exports import Export, ExportKey, Selection, changed, find, settled
 from eventpipe.intake.judge import Judge, newly_accepted
 from eventpipe.intake.lake import Lake, Manifest, parquet
-from eventpipe.intake.refusal import ExportChanged, ExportRefused
+from eventpipe.intake.refusal import UNREADABLE, ExportChanged, ExportRefused
 from eventpipe.intake.together import portions
 from eventpipe.ops.quiet import Quieten, QuietLines
 from eventpipe.project.folder import Project
@@ -121,8 +121,8 @@ class Lander:
         except ExportChanged:
             return Landed(export.key, "waiting", known)
         except ExportRefused as refusal:
-            if changed(export):
-                # What was read of it is no whole file, so the refusal says nothing.
+            if changed(export) or (refusal.reason == UNREADABLE and known is not None and known.status == "loaded"):
+                # What was read of it is no whole file, or nothing was: that says nothing of what it holds.
                 return Landed(export.key, "waiting", known)
             manifest, rows = self._judge.refused(export, refusal), None
         if quieten is not None and rows is not None and (quiet := self._quiet(known, manifest, rows)) is not None:
@@ -146,8 +146,11 @@ class Lander:
     def _same_content(self, export: Export, known: Manifest) -> bool:
         if export.link or export.state.size != known.bytes:
             return False
-        with export.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
+        try:
+            with export.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
+        except OSError:
+            return False
 
 
 def by_outcome(results: list[Landed]) -> Iterator[tuple[Outcome, int]]:

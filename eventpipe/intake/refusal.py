@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from eventpipe.errors import EventpipeError
+
+UNREADABLE: Final = "file.unreadable"
+"""The system did not let us read it, which may be so for a while only."""
 
 
 class ExportRefused(EventpipeError):

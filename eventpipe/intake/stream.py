@@ -14,7 +14,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from eventpipe.intake.refusal import ExportRefused
+from eventpipe.intake.refusal import UNREADABLE, ExportRefused
 
 # Small enough to stay in a core's cache while it is scanned.
 CHUNK_BYTES = 512 << 10
@@ -131,4 +131,4 @@ def _refusal(error: OSError) -> ExportRefused:
         return ExportRefused("file.truncated", "the compressed stream ends too early; export the file again")
     if any(word in text for word in ("inflate", "zlib", "ZSTD", "zstd", "header")):
         return ExportRefused("file.corrupt", f"the compressed stream is damaged ({text}); export the file again")
-    return ExportRefused("file.unreadable", f"the file cannot be read ({error.strerror or text})")
+    return ExportRefused(UNREADABLE, f"the file cannot be read ({error.strerror or text})")

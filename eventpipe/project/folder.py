@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from eventpipe.project.audit_rules import AuditRules, load_rules
 from eventpipe.project.corrections import Corrections, read_corrections
 from eventpipe.project.definitions import Registry
 from eventpipe.project.document import Document
+from eventpipe.project.environment import PROJECT, Environment
 from eventpipe.project.identifiers import declared_names
 from eventpipe.project.refusal import Finding
 from eventpipe.project.rfm import RfmSettings
@@ -28,7 +29,6 @@ from eventpipe.project.yaml import read_document
 from eventpipe.segments.definitions import Segments, read_segments, segment_names
 from eventpipe.segments.names import Names, published_catalogue
 
-VARIABLE: Final = "EVENTPIPE_PROJECT"
 EVENTS: Final = "events"
 SEGMENTS: Final = "segments"
 AUTOMATIONS: Final = "automations"
@@ -43,7 +43,8 @@ class Project:
     """A project that was read without a problem. All paths are absolute; nothing on them need exist yet. The ops store
     is a path, or an address as text.
 
-    `state` is for what the tools keep and nobody misses: the dbt target, Dagster's home, temporary files.
+    `state` is for what the tools keep and nobody misses: the dbt target, Dagster's home, temporary files. `unread` are
+    sentences on variables of the environment that look like eventpipe's and are none.
     """
 
     root: Path
@@ -60,6 +61,7 @@ class Project:
     analytics: Path
     ops: Path | str
     state: Path
+    unread: tuple[str, ...] = ()
 
 
 def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
@@ -67,7 +69,7 @@ def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
 
     Raises UsageError where there is no project, ConfigurationError with every problem of all of its files.
     """
-    root = _existing(root, environ)
+    root, environ = _existing(root, environ), Environment(environ)
     document, problems = read_document(root / FILE, FILE, environ)
     document = with_environment(document, environ)
     settings, wrong = read_settings(document)
@@ -88,7 +90,8 @@ def load_project(root: Path | None, environ: Mapping[str, str]) -> Project:
         raise ConfigurationError(sorted(problems, key=_order))
     if corrections is None or rules is None:
         raise ConfigurationError(sorted(problems, key=_order))
-    return _project(root, settings, registry, segments, automations, rules, corrections)
+    project = _project(root, settings, registry, segments, automations, rules, corrections)
+    return replace(project, unread=environ.unread())
 
 
 def path_findings(root: Path, document: Document) -> Iterator[Finding]:
@@ -159,11 +162,11 @@ def _project(
 
 
 def _existing(root: Path | None, environ: Mapping[str, str]) -> Path:
-    named = environ.get(VARIABLE)
+    named = environ.get(PROJECT)
     root = (root or (Path(named) if named else Path.cwd())).resolve()
     if not root.is_dir():
         raise UsageError(
-            f"{root} is no folder. Name a project with --project or {VARIABLE}, or create one: eventpipe init {root}"
+            f"{root} is no folder. Name a project with --project or {PROJECT}, or create one: eventpipe init {root}"
         )
     if not (root / FILE).is_file():
         raise UsageError(f"{root} has no {FILE}, so it is no project. Create one there: eventpipe init {root}")

@@ -1,7 +1,7 @@
 """eventpipe.yml: settings, sources and identity as frozen typed objects (spec 1, section 1; spec 2).
 
 Scalars and locations can also come from the environment, which wins over the file; an empty variable counts
-as unset. Sources, identity and RFM are set in the file only.
+as unset, one of another name is told of (eventpipe.project.environment). Sources, identity and RFM are set in the file only.
 
     variable                    key                        default           type
     EVENTPIPE_WORKSPACE         workspace                  default           text

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from eventpipe.errors import StageFailed
+from eventpipe.intake.lake import reachable
 from eventpipe.project.folder import Project
 from eventpipe.sql import literal
 
@@ -37,8 +38,7 @@ def connect(project: Project) -> duckdb.DuckDBPyConnection:
         connection.execute(f"set global {setting}")
     if connection.execute("select current_setting('enable_external_access')").fetchone() == (True,):
         folders = (project.lake, project.state, project.warehouse.parent, project.analytics.parent)
-        allowed = ", ".join(literal(f"{folder}/") for folder in folders)
-        connection.execute(f"set global allowed_directories = [{allowed}]")
+        connection.execute(f"set global allowed_directories = {reachable(folders)}")
         connection.execute("set global enable_external_access = false")
     return connection
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventpipe.errors import StageFailed
+from eventpipe.project.environment import WAREHOUSE_FILE
 from eventpipe.project.folder import Project
 from eventpipe.warehouse import parsed
 from eventpipe.warehouse.parsed import project_dir
@@ -82,7 +83,7 @@ class Dbt:
         from dbt.cli.main import dbtRunner  # late: it costs a second that other commands need not pay
 
         self.target.mkdir(parents=True, exist_ok=True)
-        os.environ["EVENTPIPE_WAREHOUSE_FILE"] = str(self._project.warehouse)
+        os.environ[WAREHOUSE_FILE] = str(self._project.warehouse)
         os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
         result = dbtRunner(manifest=manifest).invoke([command, *self._options(), *arguments])
         if result.exception is None and result.result is not None:

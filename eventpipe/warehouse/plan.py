@@ -263,15 +263,17 @@ def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iter
         if (path := lake.data_path(manifest)) is not None
         and (manifest.source, manifest.landed_on, manifest.file, manifest.data) not in loaded
     ]
-    columns = ", ".join(LAKE_COLUMNS)
-    rows = parquet(new or [_empty_lake(lake)])
+    # Of many files the first says what all columns are, and an older eventpipe may have written it.
+    empty = _empty_lake(lake)
+    today = connection.execute(f"describe select {', '.join(LAKE_COLUMNS)} from {parquet([empty])}").fetchall()
+    columns = ", ".join(f"{name}::{type} as {name}" for name, type, *_ in today)
+    rows = parquet(new or [empty])
     connection.execute(f"create or replace view run.new_rows as select {columns} from {rows}")
     return len(new)
 
 
 def _empty_lake(lake: Lake) -> Path:
-    """A Parquet file without rows, for runs in which nothing landed: the models read the same columns. Written anew, it has
-    those of today."""
+    """A Parquet file without rows: the columns and types of today, and all there is to read where nothing landed."""
     path = lake.root / "_no_rows.parquet"
     temporary = Path(f"{path}.tmp")
     write_no_rows(temporary)

@@ -17,6 +17,8 @@ import pytest
 from eventpipe.cli.main import main
 
 EVENTS = 300
+ODD = "Zoë's $HOME, 50%, {1}"
+"""Characters that mean something to the shell, to addresses, to templates or to a library's settings."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def eventpipe(*arguments: object, cwd: Path | None = None, timeout: float = 240,
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop with a few days of exports, landed and published. Tests that change it take `own_shop`."""
-    root = tmp_path_factory.mktemp("cli") / "shop"
+    root = tmp_path_factory.mktemp("cli") / ODD
     eventpipe("init", root).good()
     sample = eventpipe("sample", "--events", EVENTS, "--seed", 7, "--days", 3, "--out", root / "exports", "--json")
     report = eventpipe("run", "--project", root, "--json").good().json

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from eventpipe.cli.failure import Failure
 from eventpipe.errors import AuditHeld, LeaseHeld
 from eventpipe_tests.cli.conftest import Ended, Shop, clean_environment, eventpipe
 
@@ -44,6 +47,7 @@ def wait_until_open(pid: int, file: Path) -> None:
         (["sample", "--events", "0"], "--events"),
         (["sample", "--events", "1", "--sources", "redo,abc", "--out", "x"], "unknown source 'abc'"),
         (["ui", "--port", "99999"], "--port"),
+        (["contact", "show", os.fsdecode(b"Zo\xeb")], r"'Zo\udceb' is no text in UTF-8"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_one_line(call: Call, arguments: list[str], said: str) -> None:
@@ -127,6 +131,33 @@ def test_a_fault_of_the_program_shows_no_traceback_and_no_data(
     assert shown.code == 1
     assert "Traceback" in shown.err
     assert "ada@example.com" in shown.err
+
+
+def test_what_the_system_says_of_a_file_is_told(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = call("sample", "--events", 10, "--out", tmp_path / "file" / "exports")
+    assert ended.code == 1
+    assert ended.err.startswith(f"Error: {tmp_path / 'file' / 'exports'}/")
+    assert "Not a directory" in ended.err
+    assert "itself failed" not in ended.err
+
+
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "eventpipe", "--version"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    told = b"Error: The disk is full. What was finished stays. Free some space and start again.\n"
+    assert (ended.returncode, ended.stderr) == (1, told)
+
+
+def test_a_full_disk_is_told_also_where_a_library_met_it() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("pragma max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as met:
+            database.execute("create table t (a)")
+    told = RuntimeError("what a library makes of it")
+    told.__cause__ = met.value
+    assert Failure.of(told).message.startswith("The disk is full. ")
 
 
 def test_debug_shows_the_traceback_of_an_expected_error_too(call: Call, tmp_path: Path) -> None:

@@ -34,6 +34,19 @@ def test_status_of_a_new_project_makes_nothing(call: Call, tmp_path: Path) -> No
     assert sorted(root.rglob("*")) == before
 
 
+def test_variables_that_nothing_reads_are_told_of_on_stderr(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("init", tmp_path / "new").good()
+    monkeypatch.setenv("EVENTPIPE_ANALYTIC", "elsewhere.duckdb")
+    ended = call("status", "--project", tmp_path / "new", "--json").good()
+    assert (
+        ended.err
+        == "Warning: The environment variable EVENTPIPE_ANALYTIC is read by nothing; did you mean EVENTPIPE_ANALYTICS?\n"
+    )
+    assert ended.json["runs"] == []
+
+
 def test_status_tells_what_is_landed_rejected_and_published(call: Call, shop: Shop) -> None:
     told = call("status", "--project", shop.root, "--json").good().json
     for name, expected in shop.expected["sources"].items():
@@ -54,6 +67,18 @@ def test_status_for_people_names_the_run_and_the_tables(call: Call, shop: Shop) 
     shown = call("status", "--project", shop.root).good().out
     for text in (shop.report["run_id"], "No run is writing", "contact_timeline", "rejected because of"):
         assert text in shown
+
+
+def test_status_tells_of_exports_that_were_judged_by_other_definitions(call: Call, own_shop: Shop) -> None:
+    def judged_before() -> dict[str, int]:
+        told = call("status", "--project", own_shop.root, "--json").good().json["exports"]
+        return {each["source"]: each["judged_before"] for each in told if each["judged_before"]}
+
+    assert judged_before() == {}
+    settings = own_shop.root / "eventpipe.yml"
+    settings.write_text(settings.read_text().replace("preset: notifuse", "preset: notifuse\n    registry: closed"))
+    assert judged_before() == {"notifuse": own_shop.expected["sources"]["notifuse"]["files"]}
+    assert "backfill --from" in call("status", "--project", own_shop.root).good().out
 
 
 def test_status_tells_of_exports_that_wait_and_folders_that_nobody_reads(call: Call, own_shop: Shop) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +126,30 @@ def test_new_content_under_the_same_name_replaces_the_old(tmp_path: Path) -> Non
     assert len(data_files(made)) == 1
 
 
+def test_an_export_that_may_not_be_read_now_stays_as_it_landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = project(tmp_path)
+    path = export(made, CONTENT)
+    before = landed(made)
+    quiet_since(path, 60)  # as after a change of its rights: the system tells of another state
+    opened = Path.open
+
+    def refuses(file: Path, *how: Any, **options: Any) -> Any:  # a file that root may not read is hard to come by
+        if file == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return opened(file, *how, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuses)
+        assert [each.outcome for each in land(made).values()] == ["waiting"]
+        assert lake_rows(made).equals(before)
+        export(made, CONTENT, name="new.jsonl")
+        path = path.with_name("new.jsonl")
+        assert land(made)["new.jsonl"].outcome == "refused"
+    assert [each.outcome for each in land(made).values()] == ["unchanged", "unchanged"]
+    quiet_since(path, 60)
+    assert land(made)["new.jsonl"].outcome == "replaced"
+
+
 def test_content_that_is_broken_now_leaves_no_rows_and_comes_back_when_it_is_whole(tmp_path: Path) -> None:
     made = project(tmp_path)
     export(made, gzip.compress(CONTENT), name="a.jsonl.gz")
@@ -190,7 +217,7 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     land(made)
     manifest = made.lake / "web" / DAY.isoformat() / "events.jsonl.json"
     manifest.write_text("{")
-    with pytest.raises(EventpipeError, match=r"events\.jsonl\.json cannot be read .* Delete it and run again"):
+    with pytest.raises(EventpipeError, match=r"events\.jsonl\.json cannot be read .* delete it and run again"):
         land(made)
     manifest.unlink()
     assert landed(made).height == 2

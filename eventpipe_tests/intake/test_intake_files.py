@@ -14,6 +14,8 @@ import pytest
 from eventpipe.intake import land as landing
 from eventpipe.intake import stream
 from eventpipe.intake.exports import Selection, strangers
+from eventpipe.intake.lake import parquet
+from eventpipe.warehouse.database import connect
 from eventpipe_tests.builders import (
     DAY,
     NOW,
@@ -152,6 +154,9 @@ def test_a_parquet_export_in_a_folder_like_a_pattern_is_read_alone_and_gives_no_
     rows = landed(made)
     assert rows["customer_id"].to_list() == ["[a].parquet", "a.parquet"]
     assert "env" not in json.dumps(rows.select("properties").to_dicts())
+    with connect(made) as working:
+        read = working.execute(f"select count(*) from {parquet(made.lake.rglob('*.parquet'))}").fetchone()
+    assert read == (2,)
 
 
 def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

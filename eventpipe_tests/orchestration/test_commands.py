@@ -13,7 +13,8 @@ import pytest
 
 from eventpipe.defs.home import dagster_home
 from eventpipe.intake.lake import Lake
-from eventpipe.project.folder import VARIABLE, Project
+from eventpipe.project.environment import PROJECT
+from eventpipe.project.folder import Project
 from eventpipe_tests.builders import event, export, project
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def dagster(shop: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {
         **os.environ,
-        VARIABLE: str(shop.root),
+        PROJECT: str(shop.root),
         "DAGSTER_HOME": str(dagster_home(shop)),
         "PYTHONPATH": str(ROOT),
     }

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine, event, text
 
 from eventpipe.defs.home import SETTINGS, dagster_home, open_instance
+from eventpipe.errors import UsageError
 from eventpipe_tests.builders import project
 
 
@@ -21,6 +23,13 @@ def test_settings_are_written_and_kept(tmp_path: Path) -> None:
     settings.write_text("telemetry: {enabled: true}\n", encoding="utf-8")
     dagster_home(made)
     assert settings.read_text(encoding="utf-8") == SETTINGS
+
+
+def test_a_folder_that_dagster_would_read_as_another_is_refused(tmp_path: Path) -> None:
+    for name in ("what?x=1", "a%20b", "[shop]", "best*"):
+        with pytest.raises(UsageError, match="Rename the folder"):
+            dagster_home(project(tmp_path / name))
+        assert not (tmp_path / name / ".eventpipe").exists()
 
 
 def test_dagster_takes_the_settings(tmp_path: Path) -> None:

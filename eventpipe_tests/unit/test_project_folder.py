@@ -176,3 +176,25 @@ def test_a_wrong_file_of_automations_is_named(tmp_path: Path) -> None:
     (root / "automations" / "x.yml").write_text("not: [valid")
     with pytest.raises(ConfigurationError, match=r"automations/x\.yml:1: is not valid YAML"):
         load(root)
+
+
+def test_variables_that_nothing_reads_are_told_with_the_nearest_that_is_read(tmp_path: Path) -> None:
+    root = project(tmp_path / "shop", "alerts: {webhook: 'https://${env:EVENTPIPE_HOST}/'}")
+    loaded = load(
+        root,
+        EVENTPIPE_HOST="example.com",
+        EVENTPIPE_SERVING_ULR="postgresql://secret@db/shop",
+        EVENTPIPE_WAREHOUES="elsewhere.duckdb",
+        EVENTPIPE_HOTS="one of the project's own, misspelled",
+        EVENTPIPE_COFFEE="nothing is like it",
+        EVENTPIPE_MEMROY="",  # empty is unset
+        EVENTPIPE_THREADS="2",
+        EVENTPIPE_ADMIN_URL="postgresql://owner@db/shop",
+        OTHER="nobody's business",
+    )
+    assert loaded.unread == (
+        "The environment variable EVENTPIPE_COFFEE is read by nothing.",
+        "The environment variable EVENTPIPE_HOTS is read by nothing; did you mean EVENTPIPE_HOST?",
+        "The environment variable EVENTPIPE_SERVING_ULR is read by nothing; did you mean EVENTPIPE_SERVING_URL?",
+        "The environment variable EVENTPIPE_WAREHOUES is read by nothing; did you mean EVENTPIPE_WAREHOUSE?",
+    )
