@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from getpass import getuser
 from pathlib import Path
 
 import typer
@@ -122,7 +121,8 @@ def _full_disk(error: BaseException | None) -> str | None:
 
 def _refusal(error: OSError, place: str) -> str:
     """What the operating system said of a file."""
-    may = f" Let the user {getuser()} read and write it, and start again." if isinstance(error, PermissionError) else ""
+    # The user by number: in a container it may have no name.
+    may = f" Let user {os.getuid()} read and write it, and start again." if isinstance(error, PermissionError) else ""
     return f"{place}: {error.strerror}.{may} The published tables are as they were."
 
 
