@@ -52,7 +52,7 @@ _CELL = (
 )
 # How many rows a scan is told to read and no others: with more, asking for each row costs more than reading it.
 _MOST_LISTED_ROWS = 10_000
-_REOPENED_EVENT = "event_id, workspace_id, source, event_name, occurred_at, identifiers, deletion"
+_REOPENED_EVENT = "event_id, workspace_id, identifiers"
 _SPELLING_TYPES = {
     "event_name": pl.String,
     "property": pl.String,
