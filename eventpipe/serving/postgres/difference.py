@@ -111,11 +111,13 @@ class Comparison:
                 _read(
                     engine,
                     f"brought to {relation.name}",
-                    # What a run wrote lies at the end, where it is read without looking at what lies before.
+                    # What a run wrote lies at the end, where it is read without looking at what lies before. In the
+                    # order of the key the server goes through its index once.
                     Rows(
                         brought,
-                        f"{written} where rowid >= {tail} and rowid not in ({of_known} and come >= {tail})"
-                        f" union all {written} where rowid in ({of_new} and come < {tail})",
+                        f"from ({written} where rowid >= {tail} and rowid not in ({of_known} and come >= {tail})"
+                        f" union all {written} where rowid in ({of_new} and come < {tail}))"
+                        f" order by {', '.join(map(identifier, relation.layout.key))}",
                     ),
                 ),
             )

@@ -95,12 +95,16 @@ def move(
         if (removed, changed) != (change.removed.count, change.changed.count):  # somebody else was there
             return move(connection, server, comparison, table, comparison.whole(table))
     if change.brought.count:
+        if change.removed is not None:
+            _fetch(connection, comparison, table, target, change.brought)
         copy_rows(comparison.connection, change.brought.query, connection, target, table.names, frozen=frozen)
         _tidy(connection, server, table)
     return removed + changed, changed + change.brought.count
 
 
 def _remove(connection: Connection, comparison: Comparison, table: Relation, target: str, keys: Rows) -> int:
+    if not keys.count:
+        return 0
     with _given(connection, comparison, table, keys, target, table.layout.key):
         return run(connection, f"delete from {target} as there using {_GIVEN} where {_same(table)}")
 
@@ -109,6 +113,8 @@ def _change(connection: Connection, comparison: Comparison, table: Relation, tar
     """A row that keeps its indexed columns and finds room beside its old version costs the indexes nothing; taken away
     and brought again, it would cost each of them an entry, and the key a look at the old one.
     """
+    if not rows.count:
+        return 0
     names = [identifier(name) for name in table.names if name not in table.layout.key]
     values = ", ".join(f"{name} = {_GIVEN}.{name}" for name in names)
     with _given(connection, comparison, table, rows, target, table.names):
@@ -122,10 +128,9 @@ def _given(
     """The rows in a table of the session's own, for the length of the block."""
     columns = ", ".join(identifier(name) for name in names)
     run(connection, f"create temp table {_GIVEN} on commit drop as select {columns} from {target} where false")
-    if rows.count:
-        copy_rows(comparison.connection, rows.query, connection, _GIVEN, names)
-        keys = ", ".join(identifier(name) for name in table.layout.key)  # what it is matched by
-        run(connection, f"analyze {_GIVEN} ({keys})")
+    copy_rows(comparison.connection, rows.query, connection, _GIVEN, names)
+    matched = [name for name in names if name in table.layout.key] or names
+    run(connection, f"analyze {_GIVEN} ({', '.join(map(identifier, matched))})")
     yield
     run(connection, f"drop table {_GIVEN}")
 
@@ -141,6 +146,21 @@ def _equal(table: Relation, name: str) -> str:
     if name in table.layout.long and name not in table.layout.equal:  # the key's index holds its hash
         return f"md5({there}) = md5({given}) and {there} = {given}"
     return f"{there} = {given}"
+
+
+def _fetch(connection: Connection, comparison: Comparison, table: Relation, target: str, rows: Rows) -> None:
+    """Has the server read what it will need of the indexes, in their order. Rows come in the order of their key; in another
+    index they go to places all over, and pages that come from the disk one by one cost more than the rows.
+    """
+    for first, *_ in table.layout.lookups:
+        sought = identifier(first)
+        places = Rows(rows.count, f"select distinct {sought} from ({rows.query}) where {sought} is not null")
+        with _given(connection, comparison, table, places, target, (first,)):
+            run(
+                connection,
+                f"select count(*) from (select {sought} from {_GIVEN} order by {sought}) as sought, lateral"
+                f" (select from {target} as there where there.{sought} = sought.{sought} limit 1) as found",
+            )
 
 
 def _tidy(connection: Connection, server: Server, table: Relation) -> None:
