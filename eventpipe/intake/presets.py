@@ -14,6 +14,9 @@ from eventpipe.sql import json_path, literal, one_of
 # How deep an object may nest that is written as a string; the line's own limit does not see into it.
 _PACKED_DEPTH = 32
 
+# What stands for an object without fields: in PHP that is a list without elements.
+_EMPTY = r'null|"\s*"|\[\s*\]'
+
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
 
@@ -38,15 +41,26 @@ def _first_object(document: Document, *paths: str) -> str:
 
 
 def as_object(value: str) -> str:
-    """A JSON value as an object: as it is, or unpacked from a string; else null. A string that begins like an object
-    and is none stays a string: the contract refuses its line."""
+    """A JSON value as an object: as it is, or unpacked from a string; null where it is empty. Anything else stays what it is:
+    the contract refuses its line."""
     unpacked = f"({value} ->> '$')"
     fault = strict.fault(unpacked, f"json_valid({unpacked})", "true", _PACKED_DEPTH)
     return (
-        f"case when starts_with({value}, '{{') then {value}"
-        f" when starts_with({value}, '\"{{')"
-        f" then case when {fault} is null then cast({unpacked} as json) else {value} end end"
+        f"case when {is_object(value)} then {value}"
+        f" when {is_broken_object(value)}"
+        f" then case when {fault} is null then cast({unpacked} as json) else {value} end"
+        f" when not regexp_full_match({value}, {literal(_EMPTY)}) then {value} end"
     )
+
+
+def is_object(value: str) -> str:
+    """Whether what `as_object` gave is an object."""
+    return f"starts_with({value}, '{{')"
+
+
+def is_broken_object(value: str) -> str:
+    """Whether it is a string that begins like an object, which it would have unpacked if it were one."""
+    return f"starts_with({value}, '\"{{')"
 
 
 def known_kind(text: str) -> str:
@@ -69,7 +83,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> str:
 def _without(document: str, key: str) -> str:
     """A JSON object without one of its keys."""
     return (
-        f"case when contains({document}, {literal(chr(34) + key + chr(34))})"
+        f"case when {is_object(document)} and contains({document}, {literal(chr(34) + key + chr(34))})"
         f" then json_merge_patch({document}, {literal('{' + chr(34) + key + chr(34) + ': null}')}) else {document} end"
     )
 
@@ -82,7 +96,7 @@ def _without_unset(document: str) -> str:
     )
     members = f"list_transform({kept}, lambda e: to_json(e.key) || ':' || e.value)"
     return (
-        f"case when regexp_matches({document}, ':\\s*(-?0(\\.0+)?|null|\"\")\\s*[,}}]')"
+        f"case when {is_object(document)} and regexp_matches({document}, ':\\s*(-?0(\\.0+)?|null|\"\")\\s*[,}}]')"
         f" then cast('{{' || array_to_string({members}, ',') || '}}' as json) else {document} end"
     )
 
@@ -130,7 +144,7 @@ def _redo(document: Document, _file: str) -> Sent:
             f" {_named([('cart_context', document.json(('cart_context',)))])})"
         ),
         traits=(
-            f"case when {fields} is null then {traits} when {traits} is null then {fields}"
+            f"case when {fields} is null then {traits} when {traits} is null or not {is_object(fields)} then {fields}"
             f" else json_merge_patch({fields}, {traits}) end"
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from eventpipe.intake.presets import is_broken_object, is_object
 from eventpipe.project.codes import currencies
 from eventpipe.project.sources import SourceProfile
 from eventpipe.project.vocabulary import GOAL_TYPES, GOAL_TYPES_WITH_VALUE
@@ -36,7 +37,11 @@ def reasons(profile: SourceProfile, latest: str, earliest: str, uncomputed: Coll
     live = f"{read} and deletion is distinct from 'deleted'"
     found = [
         ("fault is not null", "fault"),
-        (f"{read} and (starts_with(properties, '\"') or starts_with(traits, '\"'))", "'json.invalid'"),
+        (f"{read} and ({is_broken_object('properties')} or {is_broken_object('traits')})", "'json.invalid'"),
+        *(
+            (f"{read} and not {is_object(name)} and not {is_broken_object(name)}", f"'property.type:{name}'")
+            for name in ("properties", "traits")
+        ),
         (f"{tracked} and coalesce(trimmed_name, '') = ''", "'event_name.missing'"),
         (f"{tracked} and strlen(trimmed_name) > 100", "'event_name.length'"),
         (f"{read} and written_at is not null and read_at is null", "'occurred_at.invalid'"),

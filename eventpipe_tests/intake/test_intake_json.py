@@ -166,6 +166,19 @@ def test_an_object_written_as_a_string_is_unpacked_and_held_to_the_same_rules(pr
     assert [json.loads(each) for each in rows["properties"][: len(packed)]] == [json.loads(each) for each in packed]
 
 
+@pytest.mark.parametrize("preset", ["canonical", "customerio", "redo", "notifuse", "arsel"])
+def test_properties_that_are_no_object_are_told_and_not_dropped(preset: str, tmp_path: Path) -> None:
+    empty: list[object] = [None, "", "  ", [], {}]
+    told: list[object] = [7, 0, True, "abc", " {}", [{"a": 0}], ["$extra"]]
+    name = {"arsel": "event", "redo": "eventName", "customerio": "name"}.get(preset, "event_name")
+    person = {"redo": "customer", "customerio": "customer_id", "canonical": "customer_id"}.get(preset, "email")
+    field = "data" if preset == "arsel" else "properties"
+    sent = [{name: "a", person: "a@example.com", field: each} for each in empty + told]
+    rows = judged(tmp_path, *sent, sources={"web": preset})
+    registry = ["event_name.unknown"] * (preset == "arsel")
+    assert reasons(rows) == [registry] * len(empty) + [[*registry, "property.type:properties"]] * len(told)
+
+
 # --- documents ---
 
 
