@@ -159,6 +159,8 @@ normal as (
         mapped_anonymous_id as anonymous_id,
         {"".join(f"{value} as {identifier('other_' + name)}, " for name, value in declared.items())}
         {"".join(self._previous(name) for name, _ in sent.previous)}
+        {normalise.key("mapped_dedupe_key")} as dedupe_key,
+        {normalise.key("mapped_order_id")} as order_id,
         coalesce(mapped_goal_type, goal_of_definition) as goal_type,
         coalesce(mapped_goal_name, goal_name_of_definition) as goal_name,
         {_exactly("mapped_value", "raw")} as value_text,
@@ -191,8 +193,8 @@ select
     {landing.of_days(lambda day: f"date {literal(day)}")} as landed_on,
     {_same(landing.exports[0][1]) if len(landing.exports) == 1 else landing.file} as file,
     case when reasons is null then md5(case
-        when mapped_dedupe_key is not null
-            then concat_ws(chr(0), 'key', sent_workspace_id, {literal(landing.source)}, {scope}, mapped_dedupe_key)
+        when dedupe_key is not null
+            then concat_ws(chr(0), 'key', sent_workspace_id, {literal(landing.source)}, {scope}, dedupe_key)
         else concat_ws(
             chr(0), 'line', sent_workspace_id, {literal(landing.source)}, {landing.of_days(literal)},
             {landing.file}, line, index
@@ -207,8 +209,8 @@ select
     phone,
     anonymous_id,
     identifiers,
-    mapped_dedupe_key as dedupe_key,
-    mapped_order_id as order_id,
+    dedupe_key,
+    order_id,
     cast(case when reasons is null then {plan.order_key()} end as varchar) as order_key,
     case when reasons is null then goal_type end as goal_type,
     case when goal_type is not null or sent_goal_name is not null then goal_name end as goal_name,
@@ -269,6 +271,8 @@ from judged"""
             ("mapped_email is not null and email is null", "email.invalid"),
             (f"email is not null and {normalise.email_is_mixed('email')}", "email.mixed_script"),
             ("mapped_phone is not null and phone is null", "phone.invalid"),
+            ("mapped_dedupe_key is not null and dedupe_key is null", "dedupe_key.placeholder"),
+            ("mapped_order_id is not null and order_id is null", "order_id.placeholder"),
         )
         anything = " or ".join(condition for condition, _ in flags)
         listed = ", ".join(f"case when {condition} then {literal(flag)} end" for condition, flag in flags)

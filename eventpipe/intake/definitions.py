@@ -133,12 +133,14 @@ class DefinitionSql:
             if on is None:
                 return None
             place = next((p for p in self._places[number] if p.declared.name == on), None)
-            column = _column(on) if on in DEDUPE_FIELDS else None
             if place is None:
-                return column
-            given = normalise.trimmed(place.text)
+                return identifier(on) if on in DEDUPE_FIELDS else None
+            given = normalise.key(normalise.trimmed(place.text))
             filled = place.declared.maps_to
-            return f"coalesce({given}, cast({_column(filled)} as varchar))" if filled else given
+            if filled is None:
+                return given
+            column = identifier(filled) if filled in DEDUPE_FIELDS else _column(filled)
+            return f"coalesce({given}, cast({column} as varchar))"
 
         return self._case(one, "null")
 

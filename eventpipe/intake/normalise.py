@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from eventpipe.iso8601 import DATE, LOCAL, OFFSET
-from eventpipe.sql import literal
+from eventpipe.sql import literal, one_of
 
 # What Unicode calls white space; DuckDB's own trim() knows the blank only.
 _SPACE = " \t\n\r\x0b\x0c\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -30,6 +30,8 @@ _LOOK_ALIKE = (
     r"[\p{Cf}\x{131}\x{251}\x{261}\x{307}\x{2100}-\x{218F}\x{2460}-\x{24FF}"
     r"\x{FB00}-\x{FB06}\x{FF00}-\x{FFEF}\x{1D400}-\x{1D7FF}]"
 )
+# Text that stands for no key, in lower case: what languages print for nothing, and for an object without a look into it.
+_NO_KEYS = ("null", "none", "undefined", "nan", "[object object]", "{}", "[]")
 _PHONE_FUNCTION = "eventpipe_phone"
 
 
@@ -51,6 +53,12 @@ def trimmed(text: str) -> str:
     # character outside of ASCII, or below `!` at an end.
     plain = f"strlen({text}) = length({text}) and {text} >= '!' and ({text})[-1] >= '!'"
     return f"case when {plain} then {text} else nullif(trim({text}, {literal(_SPACE)}), '') end"
+
+
+def key(text: str) -> str:
+    """Trimmed text as a key; null where it is what programs write that have none, for all such events would be one."""
+    longest = max(map(len, _NO_KEYS))
+    return f"case when strlen({text}) > {longest} or not {one_of(f'lower({text})', _NO_KEYS)} then {text} end"
 
 
 def folded(text: str) -> str:

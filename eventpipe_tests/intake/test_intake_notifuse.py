@@ -130,3 +130,27 @@ def test_events_without_a_key_are_bound_to_their_file_and_line(tmp_path: Path) -
     assert before["event_id"].n_unique() == 5
     export(made, [sent, sent, {"events": [sent, sent]}, sent])
     assert before["event_id"].is_in(landed(made)["event_id"].implode()).all()
+
+
+def test_what_programs_write_that_have_no_key_is_none(tmp_path: Path) -> None:
+    sent = {"event_name": "a", "customer_id": "c", "occurred_at": "2026-01-05T10:00:00Z"}
+    none: list[object] = ["null", "None", " undefined ", "NaN", "[object Object]", {}, []]
+    keys: list[object] = ["0", "-1", "nullable", {"id": 1}, [17], "undefined undefined"]
+    definition = {"name": "a", "dedupe_on": "order_id"}
+    lines = [{**sent, "dedupe_key": each, "order_id": each} for each in [*none, *keys] for _ in range(2)]
+    rows = judged(tmp_path, *lines, events=[definition])
+    without, with_key = rows.head(2 * len(none)), rows.tail(2 * len(keys))
+    assert reasons(rows) == [[]] * len(rows)
+    assert without["event_id"].n_unique() == len(without)
+    assert without.select("dedupe_key", "order_id", "order_key").null_count().row(0) == (len(without),) * 3
+    assert without["flags"].to_list() == [["dedupe_key.placeholder", "order_id.placeholder"]] * len(without)
+    assert with_key["event_id"].n_unique() == with_key["order_key"].n_unique() == len(keys)
+    assert with_key["flags"].null_count() == len(with_key)
+
+
+def test_an_order_whose_id_no_program_knew_is_an_order_of_its_own(tmp_path: Path) -> None:
+    ticket = {"name": "ticket", "type": "string", "maps_to": "order_id"}
+    definition = {"name": "a", "dedupe_on": "ticket", "properties": [ticket]}
+    sent = [{"event_name": "a", "customer_id": "c", "properties": {"ticket": each}} for each in ("undefined", "t1")]
+    rows = judged(tmp_path, *sent, events=[definition])
+    assert rows.select("order_id", "order_key").rows() == [(None, None), ("t1", "t1")]
