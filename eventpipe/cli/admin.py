@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
+from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, now, open_project
 from eventpipe.cli.terminal import inert, out, print_json
 from eventpipe.errors import UsageError
+from eventpipe.ops.place import is_made
 from eventpipe.project.environment import ADMIN_URL, READER_PASSWORD, WRITER_PASSWORD
 from eventpipe.project.refusal import Refusal
 from eventpipe.project.serving import server_address
@@ -69,5 +71,44 @@ def init_db(
     told = f", {', '.join(server.mask)} masked" if server.mask else ""
     out().print(
         inert(f"{server.place}: {WRITER} publishes to the schema {server.schema}; {READER} reads {schema}{told}."),
+        soft_wrap=True,
+    )
+
+
+@app.command("move-ops")
+def move_ops(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Where it was: a file, or a postgresql:// address.")],
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    _debug: DebugOption = False,
+) -> None:
+    """Carry the ops store over to where the project keeps it now: EVENTPIPE_OPS, or paths.ops in eventpipe.yml.
+
+    Waits for runs and deliveries to end. The old store stays as a file, and opens no more.
+    """
+    opened = open_project(project)
+
+    from eventpipe.ops.move import move
+    from eventpipe.ops.store import OpsStore
+    from eventpipe.refresh import LEASE_WAIT
+
+    place = source if "://" in source else Path(source).resolve()
+    if place == opened.ops:
+        raise UsageError(
+            f"{source} is where the project keeps its ops store. Set EVENTPIPE_OPS to the new address first, as for its runs."
+        )
+    if not is_made(place):
+        raise UsageError(f"There is no ops store at {source}: name the file or the address that the runs used.")
+    with OpsStore.open(place) as before, OpsStore.open(opened.ops) as after:
+        rows = move(before, after, now=now, wait=LEASE_WAIT)
+        told = {"from": before.place, "to": after.place, "rows": rows}
+    if json:
+        print_json(told)
+        return
+    out().print(
+        inert(
+            f"{rows:,} rows went from {told['from']} to {told['to']}. The old store opens no more: give every host that works "
+            "on this project the new address."
+        ),
         soft_wrap=True,
     )

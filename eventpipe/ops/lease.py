@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Update, select, update
 
@@ -29,6 +29,7 @@ WRITER = "writer"
 DELIVERY = "delivery"
 _DOES = {WRITER: "writing to this project", DELIVERY: "delivering triggers of this project"}
 TTL = timedelta(seconds=60)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _POLL = 0.5  # seconds between two looks at a lease that somebody holds
 
 Clock = Callable[[], datetime]
@@ -97,6 +98,16 @@ class Lease:
         with self.store.begin() as connection:
             self.check(connection)
             self._renew(connection)
+
+    def hand_over(self, before: Connection, after: Connection, place: str) -> None:
+        """Ends it for good, its store going over to `place`: nobody gets it here any more, and there epochs go on from it.
+
+        `before` is of this store, `after` of the one there; both commit.
+        """
+        after.execute(update(run_lease).where(run_lease.c.name == self.name).values(epoch=self.epoch))
+        before.execute(
+            self._own().values(holder=f"of the store at {place}", host=place, pid=0, birth="", expires_at=_NEVER)
+        )
 
     def release(self) -> None:
         """Gives the lease back. Does nothing when it is no longer ours, so it is safe in any `finally`."""

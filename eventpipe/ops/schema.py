@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text, update
 
 from eventpipe.ops.engines import schema_of
 from eventpipe.ops.faults import RESTORE, OpsStoreError
-from eventpipe.ops.tables import metadata
+from eventpipe.ops.tables import metadata, run_lease
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -21,13 +21,14 @@ HEAD = "0006"
 VERSION_TABLE = "ops_schema_version"
 
 _version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+_MOVED = "moved"  # no version: neither this eventpipe nor an older one opens it
 _MIGRATION_LOCK = 0x65706F7073  # any fixed number that no other program is likely to lock: "epops"
 
 
 def is_current(connection: Connection, place: str) -> bool:
     """True when the tables are those of this version of eventpipe, False when they are missing or older.
 
-    Raises OpsStoreError when the database holds something else, or has lost tables.
+    Raises OpsStoreError when the database holds something else, has lost tables, or went elsewhere.
     """
     present = set(inspect(connection).get_table_names(schema=schema_of(connection.engine)))
     if VERSION_TABLE not in present:
@@ -37,12 +38,24 @@ def is_current(connection: Connection, place: str) -> bool:
                 "Correct the location of the ops store (`ops` in eventpipe.yml or EVENTPIPE_OPS)."
             )
         return False
-    if connection.execute(select(_version.c.version_num)).scalar_one_or_none() != HEAD:
+    version = connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+    if version == _MOVED:
+        went: str = connection.execute(select(run_lease.c.host).limit(1)).scalar_one()
+        raise OpsStoreError(
+            f"The ops store {place} is not in use any more: it moved to {went}. Set EVENTPIPE_OPS (or paths.ops in eventpipe.yml) "
+            "to that address. Nothing was done."
+        )
+    if version != HEAD:
         return False
     lost = sorted(metadata.tables.keys() - present)
     if lost:
         raise OpsStoreError(f"The ops store {place} is damaged: table {', '.join(lost)} is missing. {RESTORE}")
     return True
+
+
+def close(connection: Connection) -> None:
+    """Has whoever opens the store from now on told where it went, which `Lease.hand_over` wrote down."""
+    connection.execute(update(_version).values(version_num=_MOVED))
 
 
 def upgrade(connection: Connection, place: str) -> None:

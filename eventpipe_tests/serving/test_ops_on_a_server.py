@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Float,
+    Integer,
+    LargeBinary,
+    insert,
+    inspect,
+    select,
+    text,
+)
 
-from eventpipe.errors import LeaseHeld
+from eventpipe.errors import LeaseHeld, UsageError
 from eventpipe.ops import lease as leases
 from eventpipe.ops.engines import POSTGRES_SCHEMA
+from eventpipe.ops.faults import OpsStoreError
+from eventpipe.ops.move import move
 from eventpipe.ops.place import is_made
 from eventpipe.ops.process import Process
 from eventpipe.ops.schema import VERSION_TABLE
 from eventpipe.ops.store import OpsStore
 from eventpipe.ops.tables import metadata
+from eventpipe.ops.utc import UtcDateTime
 
 ELSEWHERE = Process("another-host", 1, "")
 
@@ -102,3 +121,79 @@ def test_no_lock_outlives_its_transaction(database: str) -> None:
             held = "select count(*) from pg_locks where locktype = 'advisory' and database ="
             held += " (select oid from pg_database where datname = current_database())"
             assert connection.execute(text(held)).scalar() == 0
+
+
+def some(column: Column[Any], number: int) -> Any:
+    """A value for a column that its checks allow, another one for each number."""
+    allowed = re.findall(
+        rf"\b{column.name} in \('(\w+)'",
+        " ".join(str(each.sqltext) for each in column.table.constraints if isinstance(each, CheckConstraint)),
+    )
+    match column.type:
+        case _ if allowed:
+            return allowed[0]
+        case UtcDateTime():
+            return datetime(2026, 3, 1, 10, 0, 0, number, tzinfo=UTC)
+        case Date():
+            return date(2026, 3, number)
+        case JSON():
+            return {"a": [number, None, "ü☃"]}
+        case LargeBinary():
+            return bytes(range(256)) * number
+        case Boolean():
+            return bool(number % 2)
+        case Float():
+            return 0.1 + number
+        case Integer():
+            return 2**30 + number
+        case _:
+            return f"{column.name} ☃ {number}"
+
+
+def remembered(store: OpsStore) -> dict[str, list[Any]]:
+    with store.read() as connection:
+        return {
+            name: sorted(map(tuple, connection.execute(select(table)).all()), key=repr)
+            for name, table in metadata.tables.items()
+            if name != "run_lease"
+        }
+
+
+def test_a_store_that_moves_remembers_everything_and_opens_no_more_where_it_was(tmp_path: Path, database: str) -> None:
+    clock = Clock()
+    place = tmp_path / "ops.db"
+    with OpsStore.open(place) as file, OpsStore.open(database) as server:
+        for _ in range(3):
+            epoch = take(file, "r", clock).epoch
+            clock.now += timedelta(hours=1)
+        with file.begin() as connection:
+            for name, table in metadata.tables.items():
+                if name != "run_lease":
+                    rows = [{column.name: some(column, number) for column in table.columns} for number in (1, 2)]
+                    connection.execute(insert(table), rows)
+        before = remembered(file)
+        assert all(before.values())
+        assert move(file, server, now=clock, wait=timedelta()) == sum(map(len, before.values()))
+        assert remembered(server) == before
+        assert take(server, "next", clock).epoch > epoch
+        clock.now += timedelta(days=400)
+        with pytest.raises(LeaseHeld):
+            take(file, "who had it open", clock)
+    with pytest.raises(OpsStoreError, match=r"moved to postgresql"):
+        OpsStore.open(place)
+
+
+def test_a_store_moves_to_none_that_remembers_something_nor_while_a_run_works(tmp_path: Path, database: str) -> None:
+    clock = Clock()
+    with OpsStore.open(tmp_path / "ops.db") as file, OpsStore.open(database) as server:
+        running = take(file, "running", clock)
+        with pytest.raises(LeaseHeld, match="run running"):
+            move(file, server, now=clock, wait=timedelta())
+        running.release()
+        row = {column.name: some(column, 1) for column in metadata.tables["runs"].columns}
+        with server.begin() as connection:
+            connection.execute(insert(metadata.tables["runs"]), [row])
+        with pytest.raises(UsageError, match="in use"):
+            move(file, server, now=clock, wait=timedelta())
+        take(file, "the next run", clock).release()
+    OpsStore.open(tmp_path / "ops.db").close()

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +23,8 @@ from eventpipe.client import UnknownContact, connect
 from eventpipe.errors import UsageError
 from eventpipe.failpoints import VARIABLE, FailPointReached
 from eventpipe.ops import runs
+from eventpipe.ops.faults import OpsStoreError
+from eventpipe.ops.move import move
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project, load_project
 from eventpipe.serving.layout import LAYOUTS
@@ -116,7 +119,8 @@ def _numbers(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[Served]:
-    """Three runs: the second was stopped between the server's commit and the rename of the file."""
+    """Three runs: after the first the ops store moved from its file to the server, the second was stopped between the
+    server's commit and the rename of the file."""
     random = Random(83)
     root = tmp_path_factory.mktemp("served")
     worlds.project(root)
@@ -126,7 +130,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
     (root / "automations" / "all.yml").write_text(json.dumps({"automations": AUTOMATIONS}), encoding="utf-8")
     exports = worlds.exports(random, worlds=6, reports=25)
     with server.database() as url, pytest.MonkeyPatch.context() as patch:
-        environ = {"EVENTPIPE_SERVING_URL": url, "EVENTPIPE_OPS": url}
+        environ = {"EVENTPIPE_SERVING_URL": url}
         shop = Shop(load_project(root, environ))
         served = Served(shop.project, url, environ)
         put(shop, {key: worlds.edited(random, reports) for key, reports in exports.items()})
@@ -134,6 +138,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Iterator[
         shop.run(worlds.AS_OF[0])
         served.keep()
         assert served.tables() == served.file()
+        environ["EVENTPIPE_OPS"] = url
+        shop = Shop(load_project(root, environ))
+        with OpsStore.open(root / "ops.db") as old, OpsStore.open(url) as new:
+            move(old, new, now=lambda: worlds.AS_OF[0], wait=timedelta())
         put(shop, exports)
         patch.setenv(VARIABLE, "publish.committed:raise")
         before = served.file()
@@ -212,7 +220,8 @@ def test_the_page_of_tables_is_what_the_models_say(ran: Served) -> None:
 def test_the_ops_store_is_on_the_server(ran: Served) -> None:
     with OpsStore.open(ran.url) as store:
         assert [run.status for run in runs.recent(store, 10)] == ["published", "failed", "published"]
-    assert not (ran.project.root / "ops.db").exists()
+    with pytest.raises(OpsStoreError, match=r"moved to postgresql.*Set EVENTPIPE_OPS"):
+        OpsStore.open(ran.project.root / "ops.db")
 
 
 def test_what_fired_is_delivered_from_the_server(ran: Served, call: Callable[..., str]) -> None:
