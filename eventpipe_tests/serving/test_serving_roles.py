@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from eventpipe.cli.main import main
 from eventpipe.errors import StageFailed
 from eventpipe.ops.store import OpsStore
+from eventpipe.serving.postgres.server import PublishBlocked
 from eventpipe_tests.builders import project
 from eventpipe_tests.serving.editions import Made, make, serve, target, uploader
 
@@ -92,6 +93,16 @@ def test_who_runs_with_the_readers_address_is_told(
             reader.served()
     with pytest.raises(StageFailed, match=told):
         reader.upload(make(tmp_path, "two", known=["one"]).edition(), None, nullcontext)
+
+
+def test_the_writer_is_told_which_reader_is_in_its_way(tmp_path: Path, roles: str) -> None:
+    """The server tells it no more of another role's session than whose it is."""
+    one, two = make(tmp_path, "one"), make(tmp_path, "two", known=["one"], extra=["alter table events add column b int"])
+    serve(as_role(roles, WRITER), one)
+    with psycopg.connect(as_role(roles, READER), application_name="night report") as reader:
+        reader.execute("select count(*) from events")
+        with pytest.raises(PublishBlocked, match=rf"Held by: process \d+ of {READER} \(night report\)\."):
+            serve(as_role(roles, WRITER), two, one, lock_timeout="1s")
 
 
 def test_the_reader_is_held_to_its_time(roles: str) -> None:

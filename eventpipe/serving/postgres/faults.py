@@ -78,7 +78,9 @@ def _holders(server: Server) -> str:
     if not found:
         return "Who held it is gone by now."
     told = "; ".join(
-        f"process {pid} of {user}" + (f" ({program})" if program else "") + f", in a transaction since {since:%H:%M:%S}"
+        f"process {pid} of {user}"
+        + (f" ({program})" if program else "")
+        + (f", in a transaction since {since:%H:%M:%S}" if since else "")  # of another role's the server does not say
         for pid, user, program, since in found
     )
     return f"Held by: {told}."

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.types.string import TextLoader
 
 from eventpipe.errors import EventpipeError, UsageError
+from eventpipe.ops.engines import ENCODING, settle
 from eventpipe.project.folder import Project
 from eventpipe.serving.postgres.publication import NAME
 from eventpipe.serving.postgres.server import APPLICATION, Server, ServerUnreachable, named, reason
@@ -88,7 +89,11 @@ class PublishedSchema:
         self._server = server
         try:
             self._connection = psycopg.connect(
-                _conninfo(server.url), autocommit=True, application_name=APPLICATION, connect_timeout=10
+                _conninfo(server.url),
+                autocommit=True,
+                application_name=APPLICATION,
+                connect_timeout=10,
+                client_encoding=ENCODING,
             )
         except psycopg.Error as error:
             raise ServerUnreachable(
@@ -149,7 +154,7 @@ class PublishedSchema:
         for kind in ("json", "jsonb"):
             connection.adapters.register_loader(kind, TextLoader)
         connection.execute("set default_transaction_read_only = on")
-        connection.execute("set timezone = 'UTC'")
+        settle(connection)
         readable = "select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = %s"
         plain = connection.execute(readable, [server.schema]).fetchone()
         if plain is None:
