@@ -1,6 +1,7 @@
 """Masked views: the published tables as readers see them who may not see whom they are about (spec 5, security).
 
-They lie in a schema of their own, under the same names. A column that is named like a masked type, the values of
+They lie in a schema of their own, under the same names, and read as their owner does: who may read them needs no right on
+the tables. A column that is named like a masked type, the values of
 such identifiers, and the keys of that name in JSON are hidden; where personal data may be anywhere (the raw text of
 rejected lines), all of it is.
 """
@@ -8,15 +9,12 @@ rejected lines), all of it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
 
-from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.schema import CreateSchema
 
 from eventpipe.serving.postgres.columns import ServedColumn
 from eventpipe.serving.postgres.relations import Relation
-from eventpipe.serving.postgres.server import Server, named, run
+from eventpipe.serving.postgres.server import Server, named
 from eventpipe.sql import identifier, literal, literals
 
 HIDDEN = "***"
@@ -38,19 +36,6 @@ def definitions(server: Server, relations: Sequence[Relation]) -> dict[str, str]
         each.name: f"select {', '.join(_columns(each, server.mask))} from {named(server.schema, each.name)}"
         for each in relations
     }
-
-
-def digests(masked: Mapping[str, str]) -> dict[str, str]:
-    """What tells whether a view is to be made anew."""
-    return {name: sha256(sql.encode()).hexdigest() for name, sql in masked.items()}
-
-
-def make(connection: Connection, server: Server, masked: Mapping[str, str]) -> None:
-    """Makes the views. They read as their owner does: who may read them needs no right on the tables."""
-    if masked:
-        connection.execute(CreateSchema(server.masked_schema, if_not_exists=True))
-    for name, sql in masked.items():
-        run(connection, f"create view {named(server.masked_schema, name)} as {sql}")
 
 
 def _columns(relation: Relation, mask: Sequence[str]) -> Iterator[str]:

@@ -98,15 +98,21 @@ class Server:
             try:
                 connection = engine.connect()
             except exc.OperationalError as error:
-                raise ServerUnreachable(
-                    f"PostgreSQL at {self.place} cannot be reached: {reason(error)}. The tables there are as they were; "
-                    "check the address and the server, and start again."
-                ) from error
+                raise self.unreachable(error) from error
+            except exc.ProgrammingError as error:  # an option of the address that the driver does not know
+                raise UsageError(f"The address of PostgreSQL at {self.place} is wrong: {reason(error)}.") from error
             with connection:
                 self._refuse_unfit(connection)
                 yield connection
         finally:
             engine.dispose()
+
+    def unreachable(self, error: BaseException) -> ServerUnreachable:
+        """That a connection was not made."""
+        return ServerUnreachable(
+            f"PostgreSQL at {self.place} cannot be reached: {reason(error)}. The tables there are as they were; "
+            "check the address and the server, and start again."
+        )
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -182,6 +188,13 @@ def reason(error: BaseException) -> str:
     """The first line of what the server or the driver said."""
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().partition("\n")[0][:300].rstrip(".")
+
+
+def detail(error: BaseException) -> str:
+    """What the server added to it, empty where that is nothing."""
+    cause = getattr(error, "orig", None) or error
+    told = getattr(getattr(cause, "diag", None), "message_detail", None) or ""
+    return "; ".join(line.strip().rstrip(".") for line in told.splitlines())[:1000]
 
 
 def state_of(error: BaseException) -> str | None:
