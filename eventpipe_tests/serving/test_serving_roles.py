@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import make_url
 
 from eventpipe.cli.main import main
-from eventpipe.errors import StageFailed
+from eventpipe.errors import StageFailed, UsageError
+from eventpipe.ops.faults import OpsStoreError
 from eventpipe.ops.store import OpsStore
 from eventpipe.serving.postgres.server import PublishBlocked
 from eventpipe_tests.builders import project
@@ -71,6 +72,8 @@ def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: 
             "create table public.mine (a int)",
             "create schema mine",
             "create temporary table mine (a int)",
+            "select lo_from_bytea(0, 'mine')",
+            "select lo_creat(-1)",
             "select * from eventpipe_ops.runs",
             "select * from payroll.salaries",
             f"set role {WRITER}",
@@ -95,9 +98,32 @@ def test_who_runs_with_the_readers_address_is_told(
         reader.upload(make(tmp_path, "two", known=["one"]).edition(), None, nullcontext)
 
 
+def test_who_may_not_set_a_server_up_is_told(
+    tmp_path: Path, roles: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for role in (READER, WRITER):
+        monkeypatch.setenv("EVENTPIPE_ADMIN_URL", as_role(roles, role))
+        assert main(["admin", "init-db", "--project", str(project(tmp_path / "project").root)]) == 1
+        told = capsys.readouterr().err
+        assert "may not set it up" in told
+        assert "Nothing was changed" in told
+    with pytest.raises(OpsStoreError, match=f"may not be used by this user.*address of {WRITER}"):
+        OpsStore.open(as_role(roles, READER))
+
+
+def test_an_option_that_nobody_knows_is_told(database: str) -> None:
+    with pytest.raises(UsageError, match="nonsense"), target(f"{database}&nonsense=1").connect():
+        pass
+    with pytest.raises(OpsStoreError, match="nonsense"):
+        OpsStore.open(f"{database}&nonsense=1")
+
+
 def test_the_writer_is_told_which_reader_is_in_its_way(tmp_path: Path, roles: str) -> None:
     """The server tells it no more of another role's session than whose it is."""
-    one, two = make(tmp_path, "one"), make(tmp_path, "two", known=["one"], extra=["alter table events add column b int"])
+    one, two = (
+        make(tmp_path, "one"),
+        make(tmp_path, "two", known=["one"], extra=["alter table events add column b int"]),
+    )
     serve(as_role(roles, WRITER), one)
     with psycopg.connect(as_role(roles, READER), application_name="night report") as reader:
         reader.execute("select count(*) from events")
