@@ -98,7 +98,10 @@ class Server:
             try:
                 connection = engine.connect()
             except exc.OperationalError as error:
-                raise self.unreachable(error) from error
+                raise ServerUnreachable(
+                    f"PostgreSQL at {self.place} cannot be reached: {reason(error)}. The tables there are as they were; "
+                    "check the address and the server, and start again."
+                ) from error
             except exc.ProgrammingError as error:  # an option of the address that the driver does not know
                 raise UsageError(f"The address of PostgreSQL at {self.place} is wrong: {reason(error)}.") from error
             with connection:
@@ -106,13 +109,6 @@ class Server:
                 yield connection
         finally:
             engine.dispose()
-
-    def unreachable(self, error: BaseException) -> ServerUnreachable:
-        """That a connection was not made."""
-        return ServerUnreachable(
-            f"PostgreSQL at {self.place} cannot be reached: {reason(error)}. The tables there are as they were; "
-            "check the address and the server, and start again."
-        )
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
