@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -155,13 +156,31 @@ def test_masked_views_show_no_identifier(tmp_path: Path, database: str, monkeypa
     one = make(tmp_path, "one")
     serve(as_role(database, WRITER), one)
     initialise(tmp_path, database, monkeypatch, mask=["email"])
-    serve(as_role(database, WRITER), with_a_new_table(tmp_path), one, mask=("email",))
+    hidden = {
+        "a": [1, {"Email": "a@example.com", "b": []}],
+        "email": ["a@example.com"],
+        "c": {"EMAIL": 1},
+        "d": "email",
+    }
+    two = make(
+        tmp_path,
+        "two",
+        known=["one"],
+        extra=[
+            "create table later as select 1 as a",
+            "create view versions as select event_id, 'k-a@example.com' as dedupe_key from main.events",
+            f"update events set properties = '{json.dumps(hidden)}'",
+        ],
+    )
+    serve(as_role(database, WRITER), two, one, mask=("email",))
     with psycopg.connect(as_role(database, READER), autocommit=True) as reader:
         assert reader.execute("select distinct email, traits from contacts").fetchall() == [("***", {"plan": "gold"})]
         assert reader.execute("select identifiers from events limit 1").fetchone() == ([["email", "***"]],)
+        shown = {"a": [1, {"b": []}], "c": {}, "d": "email"}
+        assert reader.execute("select distinct properties from events").fetchall() == [(shown,)]
         everything = [
             str(reader.execute(f"select * from {name}".encode()).fetchall())
-            for name in ("contacts", "contact_goals", "events", "ledger", "volume", "later")
+            for name in ("contacts", "contact_goals", "events", "ledger", "volume", "later", "versions")
         ]
         assert "example.com" not in "".join(everything)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -97,6 +97,7 @@ def make(connection: Connection, server: Server, shown: Sequence[View], known: M
     ]
     if any(view.masked for view in changed):
         connection.execute(CreateSchema(server.masked_schema, if_not_exists=True))
+        run(connection, masks.function(server))
     for view in changed:
         _make(connection, server, view, there)
     return bool(changed)
