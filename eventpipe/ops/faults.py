@@ -63,8 +63,8 @@ def _explanation(error: exc.DBAPIError | sqlite3.Error) -> str | None:
     reason = str(cause).strip().partition("\n")[0].rstrip(".")
     if state in _FORBIDDEN:
         return (
-            f"may not be used by this user ({reason}). Give EVENTPIPE_OPS the address of eventpipe_writer; "
-            "`eventpipe admin init-db` makes that role."
+            f"may not be used by this user ({reason}). Give EVENTPIPE_OPS the address of eventpipe_writer, which `eventpipe "
+            "admin init-db` makes, on a server that takes writes."
         )
     # Without a code it is the driver that speaks, who has no connection.
     if state is None or state in _ENDED or isinstance(error, exc.OperationalError | exc.InterfaceError):
