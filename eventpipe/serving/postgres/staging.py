@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 def fill(server: Server, comparison: Comparison, relations: Sequence[Relation]) -> int:
-    """Makes these tables in the staging schema, with all rows, keys, indexes and comments; how many rows.
+    """Makes these tables in the staging schema, with all rows, keys and indexes; how many rows.
 
     The caller holds the claim on the published tables. Errors: as of a publish's statements, once nothing of it runs any more.
     """
@@ -48,7 +48,7 @@ def fill(server: Server, comparison: Comparison, relations: Sequence[Relation]) 
                 tables.make(connection, staged, relation)
                 tables.move(connection, staged, comparison, relation, changes[relation.name], frozen=True)
                 tables.add_key(connection, staged, relation)  # takes a lock that no other index can be built beside
-                tables.describe(connection, staged, relation)
+                tables.analyze(connection, staged, relation)
             return tables.indexes(staged, relation)
 
         def build(index: Index) -> None:

@@ -145,6 +145,7 @@ class Uploader:
             staging.take_over(connection, server, stored)
         else:
             uploaded = self._move(connection, comparison, stored, plan, is_first=held is None)
+        tables.describe(connection, server, stored)
         if views.make(connection, server, shown, known) or plan.new:
             roles.grant_reading(connection, server)
         publication.write(
@@ -187,7 +188,7 @@ class Uploader:
             removed, brought = tables.move(connection, server, comparison, table, change, frozen=is_frozen)
             tables.finish(connection, server, table, indexes)
             if table.name in new | plan.altered:
-                tables.describe(connection, server, table)
+                tables.analyze(connection, server, table)
             uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + brought)
         return uploaded
 
