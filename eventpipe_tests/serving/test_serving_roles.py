@@ -15,6 +15,7 @@ from eventpipe.cli.main import main
 from eventpipe.errors import StageFailed, UsageError
 from eventpipe.ops.faults import OpsStoreError
 from eventpipe.ops.store import OpsStore
+from eventpipe.serving.postgres import staging
 from eventpipe.serving.postgres.server import PublishBlocked
 from eventpipe_tests.builders import project
 from eventpipe_tests.serving.editions import Made, make, serve, target, uploader
@@ -142,10 +143,25 @@ def test_the_reader_is_held_to_its_time(roles: str) -> None:
 def test_what_was_published_before_there_were_roles_is_the_writers(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And what a publish left there that was killed, while what others made in the schemas does not matter."""
     one = make(tmp_path, "one")
     serve(database, one)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create schema eventpipe_staging")
+        owner.execute(f"comment on schema eventpipe_staging is '{staging.MARK}'")
+        owner.execute("create table eventpipe_staging.events (half int)")
     initialise(tmp_path, database, monkeypatch)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create table eventpipe.mine (a int)")
+        owner.execute("create materialized view eventpipe.ours as select count(*) from eventpipe.events")
     serve(as_role(database, WRITER), with_a_new_table(tmp_path), one)
+    with psycopg.connect(as_role(database, READER)) as reader:
+        assert reader.execute("select count(*) from events").fetchone() == (30,)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("drop schema eventpipe cascade")
+    initialise(tmp_path, database, monkeypatch)
+    three = make(tmp_path, "three", known=["one", "two"])
+    uploader(as_role(database, WRITER), staged_from=0).upload(three.edition(), None, nullcontext)
     with psycopg.connect(as_role(database, READER)) as reader:
         assert reader.execute("select count(*) from events").fetchone() == (30,)
 

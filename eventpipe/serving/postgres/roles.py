@@ -6,7 +6,7 @@ the owner of the tables: by default privileges on what comes later, and by itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,6 +33,12 @@ from eventpipe.sql import identifier, literal
 _FORBIDDEN = ("42501", "25006", "0LP01")
 
 _MAKE_LARGE_OBJECTS = ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)")
+
+
+_OURS = text("""
+    select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = :schema and c.relkind in ('r', 'p', 'v') and pg_get_userbyid(c.relowner) = current_user
+    """)
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,11 @@ def _set_up(connection: Connection, server: Server, passwords: Mapping[str, str 
         run(connection, f"grant connect on database {database} to {role}")
     me = str(connection.execute(text("select current_user")).scalar_one())
     run(connection, f"grant {WRITER} to {identifier(me)}")  # the owner of a schema is made by a member
-    for schema in (server.schema, server.masked_schema, POSTGRES_SCHEMA):
+    made = (server.schema, server.masked_schema, POSTGRES_SCHEMA)
+    for schema in made:
         connection.execute(CreateSchema(schema, if_not_exists=True))
+    # A publish by somebody else that was killed left the last one.
+    for schema in (*made, *({server.staging_schema} & set(inspect(connection).get_schema_names()))):
         run(connection, f"alter schema {identifier(schema)} owner to {WRITER}")
         run(connection, f"revoke all on schema {identifier(schema)} from public")
     # Everybody may make temporary tables where nothing is said: a reader would fill the disk with them.
@@ -106,7 +115,10 @@ def grant_reading(connection: Connection, server: Server) -> None:
         name = identifier(schema)
         verb, side = ("grant", "to") if is_read else ("revoke", "from")
         run(connection, f"{verb} usage on schema {name} {side} {READER}")
-        run(connection, f"{verb} select on all tables in schema {name} {side} {READER}")
+        # What others keep there is theirs to grant.
+        ours: Sequence[str] = connection.execute(_OURS, {"schema": schema}).scalars().all()
+        if ours:
+            run(connection, f"{verb} select on {', '.join(named(schema, each) for each in ours)} {side} {READER}")
         run(connection, f"alter default privileges in schema {name} {verb} select on tables {side} {READER}")
 
 
@@ -127,7 +139,7 @@ def _own(connection: Connection, server: Server) -> None:
             where n.nspname = any(:schemas) and c.relkind in ('r', 'p', 'v') and c.relowner <> :writer::regrole::oid
             """.replace(":writer::regrole::oid", f"'{WRITER}'::regrole::oid")
         ),
-        {"schemas": [server.schema, server.masked_schema, POSTGRES_SCHEMA]},
+        {"schemas": [server.schema, server.masked_schema, server.staging_schema, POSTGRES_SCHEMA]},
     )
     for row in found.all():
         what = "view" if row.relkind == "v" else "table"
