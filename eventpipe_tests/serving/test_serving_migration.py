@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from eventpipe.serving import layout
+from eventpipe.serving.layout import LAYOUTS, Layout
 from eventpipe.serving.postgres.migration import SchemaRefused, holds_every
 from eventpipe_tests.serving.editions import Served, expected, make, serve, served
 
@@ -40,6 +43,27 @@ def test_new_columns_wider_types_and_new_tables_are_made(tmp_path: Path, databas
     assert columns(database, "events")["channel"] == "text"
     assert columns(database, "events")["value"] == "numeric(38,4)"
     assert served(database) == expected(two)
+
+
+def test_keys_of_other_columns_are_made(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A primary key, one that becomes another kind, and one that stays."""
+    one = make(tmp_path, "one")
+    more = [
+        f"insert into {table} by name select * replace ({other} as {column}) from {table}"
+        for table, column, other in (("contacts", "email", "'b@example.com'"), ("contact_goals", "event_count", "99"))
+    ]
+    two = make(tmp_path, "two", known=["one"], extra=more)
+    serve(database, one)
+    before = indexes(database)
+    goals = LAYOUTS["contact_goals"]
+    other = {
+        "contacts": Layout(key=("contact_id", "email"), nullable=("email",)),
+        "contact_goals": replace(goals, key=(*goals.key, "event_count")),
+    }
+    monkeypatch.setattr(layout, "LAYOUTS", {**LAYOUTS, **other})
+    serve(database, two, one)
+    assert regardless_of_columns_order(served(database)) == regardless_of_columns_order(expected(two))
+    assert indexes(database) == before - {"pk_contacts"} | {"uq_contacts"}
 
 
 def indexes(url: str) -> set[str]:

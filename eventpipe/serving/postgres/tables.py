@@ -21,6 +21,13 @@ _GIVEN = "given"
 # it grows (128 MB: a fifth slower); 64 MB is the least that lets a second process help, which takes 32 MB each.
 _SORTED, _INVERTED = "256MB", "64MB"
 
+_KEYS = text("""
+    select i.relname, array(select pg_get_indexdef(x.indexrelid, part, true) from generate_series(1, x.indnkeyatts) part)
+        as parts
+    from pg_index x join pg_class i on i.oid = x.indexrelid join pg_namespace n on n.oid = i.relnamespace
+    where n.nspname = :schema and x.indisunique
+    """)
+
 _COMMENTS = text("""
     select c.relname as relation, a.attname as name, d.description as told
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -39,6 +46,21 @@ def indexes_in(connection: Connection, server: Server) -> set[str]:
     """The names of the indexes that there are."""
     found = text("select indexname from pg_indexes where schemaname = :schema")
     return set(connection.execute(found, {"schema": server.schema}).scalars())
+
+
+def drop_outdated_keys(connection: Connection, server: Server, tables: Sequence[Relation]) -> None:
+    """Drops keys of other columns than these tables have them now, under which the next rows might not be unique."""
+    known = {f"{kind}_{table.name}": table for table in tables for kind in ("pk", "uq")}
+    for row in connection.execute(_KEYS, {"schema": server.schema}).all():
+        name: str = row.relname
+        table = known.get(name)
+        if table is None:
+            continue
+        layout, is_primary = table.layout, name.startswith("pk_")
+        wanted = [f"md5({each})" if each in layout.long else each for each in layout.key]
+        if is_primary != table.has_primary_key() or [part.replace('"', "") for part in row.parts] != wanted:
+            drop = f"alter table {named(server.schema, table.name)} drop constraint {identifier(name)}"
+            run(connection, drop if is_primary else f"drop index {named(server.schema, name)}")
 
 
 def finish(connection: Connection, server: Server, table: Relation, existing: Collection[str]) -> None:

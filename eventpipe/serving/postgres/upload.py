@@ -180,6 +180,7 @@ class Uploader:
         new = {table.name for table in plan.new}
         for table in plan.new:
             tables.make(connection, server, table)
+        tables.drop_outdated_keys(connection, server, stored)
         indexes = tables.indexes_in(connection, server)
         uploaded = Uploaded()
         for table, change in comparison.changes(stored, new | plan.altered):
