@@ -20,6 +20,9 @@ from sqlalchemy.exc import ArgumentError
 from eventpipe.errors import UsageError
 
 POSTGRES_SCHEMA = "eventpipe_ops"
+ENCODING = "UTF8"
+"""What text is sent in and kept as: a server whose own is another takes it for that where nothing is said."""
+
 READ_ONLY = {"ops_begin": "BEGIN"}
 _POSTGRES_DRIVERS = {"postgres", "postgresql", "postgresql+psycopg"}
 
@@ -34,9 +37,17 @@ def engine_for(url_or_path: str | Path, busy_timeout: timedelta) -> Engine:
     if url.drivername in _POSTGRES_DRIVERS:
         url = url.set(drivername="postgresql+psycopg")
         try:
-            engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
+            engine = create_engine(
+                url,
+                hide_parameters=True,
+                pool_pre_ping=True,
+                # Who waited for the lease's row has to see what it says now, not when its transaction began.
+                isolation_level="READ COMMITTED",
+                connect_args={"client_encoding": ENCODING},
+            )
         except ModuleNotFoundError as error:
             raise UsageError("An ops store in PostgreSQL needs the driver: install eventpipe[postgres].") from error
+        event.listen(engine, "connect", settle)
         return engine.execution_options(schema_translate_map={None: POSTGRES_SCHEMA})
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         shown = url.render_as_string(hide_password=True)
@@ -68,6 +79,28 @@ def place_of(engine: Engine) -> str:
 def schema_of(engine: Engine) -> str | None:
     """The schema that holds the store's tables: None on SQLite."""
     return None if engine.dialect.name == "sqlite" else POSTGRES_SCHEMA
+
+
+def settle(connection: Any, _record: object = None) -> None:
+    """Gives a session of the driver what it and eventpipe rely on, whatever the server, the database or the role say:
+    other ways to write an instant the driver does not read, and text in quotes holds backslashes as they are.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("set datestyle = 'ISO, YMD'; set standard_conforming_strings = on; set timezone = 'UTC'")
+    connection.commit()
+
+
+def encoding_refusal(connection: Connection, place: str) -> str | None:
+    """Why a database cannot be used that keeps text in an encoding without everybody's names; None of one that can."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    encoding = driver.info.parameter_status("server_encoding")
+    if encoding == ENCODING:
+        return None
+    return (
+        f"The database at {place} keeps text as {encoding}, which does not hold everybody's names. Nothing was done. Make "
+        f"another (create database ... encoding '{ENCODING}' template template0) and give its address."
+    )
 
 
 def _url(url_or_path: str | Path) -> URL:

@@ -37,6 +37,10 @@ _SQLITE = {
     sqlite3.SQLITE_LOCKED: _LOCKED,
 }
 
+# By PostgreSQL's SQLSTATE: a right that is missing, a transaction that may only read; limits of idle and of long transactions.
+_FORBIDDEN = ("42501", "25006")
+_ENDED = ("25P03", "25P04")
+
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
@@ -55,7 +59,16 @@ def _explanation(error: exc.DBAPIError | sqlite3.Error) -> str | None:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", None)  # absent on errors that the Python module raises itself
         return None if code is None else _SQLITE.get(code & 0xFF)
-    if isinstance(error, exc.OperationalError | exc.InterfaceError):
-        reason = str(cause).strip().partition("\n")[0]
-        return f"cannot be reached, or ended the connection ({reason}). Check the server and start again."
+    state = getattr(cause, "sqlstate", None)
+    reason = str(cause).strip().partition("\n")[0].rstrip(".")
+    if state in _FORBIDDEN:
+        return (
+            f"may not be used by this user ({reason}). Give EVENTPIPE_OPS the address of eventpipe_writer, which `eventpipe "
+            "admin init-db` makes, on a server that takes writes."
+        )
+    # Without a code it is the driver that speaks, who has no connection.
+    if state is None or state in _ENDED or isinstance(error, exc.OperationalError | exc.InterfaceError):
+        return (
+            f"cannot be reached, or ended the connection ({reason}). Check the address and the server, and start again."
+        )
     return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text, update
 
-from eventpipe.ops.engines import schema_of
+from eventpipe.ops.engines import encoding_refusal, schema_of
 from eventpipe.ops.faults import RESTORE, OpsStoreError
 from eventpipe.ops.tables import metadata, run_lease
 
@@ -65,6 +65,8 @@ def upgrade(connection: Connection, place: str) -> None:
     """
     schema = schema_of(connection.engine)
     if schema is not None:
+        if refusal := encoding_refusal(connection, place):
+            raise OpsStoreError(refusal)
         # Locked until the transaction ends; SQLite's transaction holds the write lock already.
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         if not inspect(connection).has_schema(schema):

@@ -16,19 +16,28 @@ from eventpipe.project.refusal import Finding, Refusal, hint
 from eventpipe.project.validation import Section, at
 
 _SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
+_NOT_ESCAPED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 _TAKEN: Final = ("public", "information_schema", "eventpipe_ops")
 
 
 def server_address(text: str) -> str:
-    """An address of a PostgreSQL server and a database on it, else Refusal, which never shows it."""
+    """An address of a PostgreSQL server and a database on it, else Refusal, which never shows it.
+
+    A password that is not written as addresses have it would be taken for a host, and be shown in messages.
+    """
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in _SCHEMES:
-        raise Refusal("the address of a PostgreSQL database: write postgresql://user@host:port/name")
+    before_options = text.partition("?")[0]
+    is_whole = before_options.count("@") <= 1 and not parts.fragment and not _NOT_ESCAPED.search(text)
+    if parts.scheme not in _SCHEMES or not is_whole:
+        raise Refusal(
+            "the address of a PostgreSQL database: write postgresql://user@host:port/name, and in a password @ as %40, "
+            ": as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
+        )
     return text
 
 

@@ -28,6 +28,7 @@ from eventpipe.ops.move import move
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project, load_project
 from eventpipe.serving.layout import LAYOUTS
+from eventpipe.serving.reading import QueryFailed
 from eventpipe.serving.reference import reference
 from eventpipe_tests.pipeline import worlds
 from eventpipe_tests.pipeline.histories import put
@@ -309,8 +310,39 @@ def test_nobody_is_found_and_somebody_was_meant(ran: Served) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["delete from events", "create table t (a int)", "select 1; select 2", "select nothing from events", "selct", ";"],
+    [
+        "delete from events",
+        "create table t (a int)",
+        "select 1; select 2",
+        "select nothing from events",
+        "selct",
+        ";",
+        "-- nothing",
+        "set default_transaction_read_only = off",
+        "copy events to stdout",
+        "/* as the owner */ with gone as (delete from events returning 1) select * from gone",
+    ],
 )
 def test_what_is_no_question_is_refused(ran: Served, query: str) -> None:
-    with connect(ran.project.root, ran.environ) as there, pytest.raises(UsageError):
-        there.sql(query)
+    with connect(ran.project.root, ran.environ) as there:
+        there.sql("select set_config('default_transaction_read_only', 'off', false)")
+        with pytest.raises(UsageError):
+            there.sql(query)
+
+
+def test_an_answer_is_a_frame_or_a_sentence(ran: Served) -> None:
+    with connect(ran.project.root, ran.environ) as there:
+        nobody = there.sql("select event_id, occurred_at, value from events where false")
+        assert nobody.schema == there.sql("select event_id, occurred_at, value from events").schema
+        one = there.sql("select time '12:00' as t, interval '1 day' as i, '{}'::uuid[] as u, row(1, 'a') as r")
+        assert one.row(0) == ("12:00:00", "1 day", [], "(1,a)")
+        for number in ("'NaN'::numeric", "1e30::numeric", "12345678901234567890123456789.5"):
+            with pytest.raises(QueryFailed, match="A number of the column n has no place"):
+                there.sql(f"select {number} as n")
+
+
+def test_who_has_read_holds_up_no_change_of_columns(ran: Served) -> None:
+    with connect(ran.project.root, ran.environ) as there, psycopg.connect(ran.url) as owner:
+        there.rfm()
+        owner.execute("set lock_timeout = '1s'")
+        owner.execute("lock table eventpipe.contact_rfm in access exclusive mode")

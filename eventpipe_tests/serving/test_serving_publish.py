@@ -166,12 +166,18 @@ def test_identifiers_of_any_length_are_served(tmp_path: Path, database: str) -> 
 
 
 def test_descriptions_keys_and_indexes_are_there(tmp_path: Path, database: str) -> None:
-    serve(database, make(tmp_path, "one"))
+    """Descriptions also where nothing but them has changed."""
+    other = ["comment on table events is 'Once.'", "comment on column events.value is 'Once.'"]
+    one = make(tmp_path, "one", extra=[*other, "comment on column events.note is 'No more.'"])
+    serve(database, one)
+    serve(database, make(tmp_path, "two", known=["one"]), one)
     with psycopg.connect(database) as connection:
         about = "select obj_description('eventpipe.events'::regclass)"
         assert connection.execute(about).fetchone() == ("What happened: 100 % of it. Grain: event_id.",)
         column = "select col_description('eventpipe.events'::regclass, 5)"
         assert connection.execute(column).fetchone() == ("In `currency`; :refunds are negative.",)
+        told = "select count(*) from pg_description where objoid = 'eventpipe.events'::regclass"
+        assert connection.execute(told).fetchone() == (2,)
         found = connection.execute(
             "select indexdef from pg_indexes where schemaname = 'eventpipe' order by indexname"
         ).fetchall()

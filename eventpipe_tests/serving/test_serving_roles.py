@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from sqlalchemy import make_url
 
 from eventpipe.cli.main import main
-from eventpipe.errors import StageFailed
+from eventpipe.errors import StageFailed, UsageError
+from eventpipe.ops.faults import OpsStoreError
 from eventpipe.ops.store import OpsStore
+from eventpipe.serving.postgres import staging
+from eventpipe.serving.postgres.server import PublishBlocked
 from eventpipe_tests.builders import project
 from eventpipe_tests.serving.editions import Made, make, serve, target, uploader
 
@@ -70,6 +74,8 @@ def test_the_reader_can_read_new_tables_and_nothing_else(tmp_path: Path, roles: 
             "create table public.mine (a int)",
             "create schema mine",
             "create temporary table mine (a int)",
+            "select lo_from_bytea(0, 'mine')",
+            "select lo_creat(-1)",
             "select * from eventpipe_ops.runs",
             "select * from payroll.salaries",
             f"set role {WRITER}",
@@ -94,6 +100,39 @@ def test_who_runs_with_the_readers_address_is_told(
         reader.upload(make(tmp_path, "two", known=["one"]).edition(), None, nullcontext)
 
 
+def test_who_may_not_set_a_server_up_is_told(
+    tmp_path: Path, roles: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for role in (READER, WRITER):
+        monkeypatch.setenv("EVENTPIPE_ADMIN_URL", as_role(roles, role))
+        assert main(["admin", "init-db", "--project", str(project(tmp_path / "project").root)]) == 1
+        told = capsys.readouterr().err
+        assert "may not set it up" in told
+        assert "Nothing was changed" in told
+    with pytest.raises(OpsStoreError, match=f"may not be used by this user.*address of {WRITER}"):
+        OpsStore.open(as_role(roles, READER))
+
+
+def test_an_option_that_nobody_knows_is_told(database: str) -> None:
+    with pytest.raises(UsageError, match="nonsense"), target(f"{database}&nonsense=1").connect():
+        pass
+    with pytest.raises(OpsStoreError, match="nonsense"):
+        OpsStore.open(f"{database}&nonsense=1")
+
+
+def test_the_writer_is_told_which_reader_is_in_its_way(tmp_path: Path, roles: str) -> None:
+    """The server tells it no more of another role's session than whose it is."""
+    one, two = (
+        make(tmp_path, "one"),
+        make(tmp_path, "two", known=["one"], extra=["alter table events add column b int"]),
+    )
+    serve(as_role(roles, WRITER), one)
+    with psycopg.connect(as_role(roles, READER), application_name="night report") as reader:
+        reader.execute("select count(*) from events")
+        with pytest.raises(PublishBlocked, match=rf"Held by: process \d+ of {READER} \(night report\)\."):
+            serve(as_role(roles, WRITER), two, one, lock_timeout="1s")
+
+
 def test_the_reader_is_held_to_its_time(roles: str) -> None:
     with psycopg.connect(as_role(roles, READER)) as reader:
         for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
@@ -104,10 +143,25 @@ def test_the_reader_is_held_to_its_time(roles: str) -> None:
 def test_what_was_published_before_there_were_roles_is_the_writers(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And what a publish left there that was killed, while what others made in the schemas does not matter."""
     one = make(tmp_path, "one")
     serve(database, one)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create schema eventpipe_staging")
+        owner.execute(f"comment on schema eventpipe_staging is '{staging.MARK}'")
+        owner.execute("create table eventpipe_staging.events (half int)")
     initialise(tmp_path, database, monkeypatch)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create table eventpipe.mine (a int)")
+        owner.execute("create materialized view eventpipe.ours as select count(*) from eventpipe.events")
     serve(as_role(database, WRITER), with_a_new_table(tmp_path), one)
+    with psycopg.connect(as_role(database, READER)) as reader:
+        assert reader.execute("select count(*) from events").fetchone() == (30,)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("drop schema eventpipe cascade")
+    initialise(tmp_path, database, monkeypatch)
+    three = make(tmp_path, "three", known=["one", "two"])
+    uploader(as_role(database, WRITER), staged_from=0).upload(three.edition(), None, nullcontext)
     with psycopg.connect(as_role(database, READER)) as reader:
         assert reader.execute("select count(*) from events").fetchone() == (30,)
 
@@ -118,13 +172,31 @@ def test_masked_views_show_no_identifier(tmp_path: Path, database: str, monkeypa
     one = make(tmp_path, "one")
     serve(as_role(database, WRITER), one)
     initialise(tmp_path, database, monkeypatch, mask=["email"])
-    serve(as_role(database, WRITER), with_a_new_table(tmp_path), one, mask=("email",))
+    hidden = {
+        "a": [1, {"Email": "a@example.com", "b": []}],
+        "email": ["a@example.com"],
+        "c": {"EMAIL": 1},
+        "d": "email",
+    }
+    two = make(
+        tmp_path,
+        "two",
+        known=["one"],
+        extra=[
+            "create table later as select 1 as a",
+            "create view versions as select event_id, 'k-a@example.com' as dedupe_key from main.events",
+            f"update events set properties = '{json.dumps(hidden)}'",
+        ],
+    )
+    serve(as_role(database, WRITER), two, one, mask=("email",))
     with psycopg.connect(as_role(database, READER), autocommit=True) as reader:
         assert reader.execute("select distinct email, traits from contacts").fetchall() == [("***", {"plan": "gold"})]
         assert reader.execute("select identifiers from events limit 1").fetchone() == ([["email", "***"]],)
+        shown = {"a": [1, {"b": []}], "c": {}, "d": "email"}
+        assert reader.execute("select distinct properties from events").fetchall() == [(shown,)]
         everything = [
             str(reader.execute(f"select * from {name}".encode()).fetchall())
-            for name in ("contacts", "contact_goals", "events", "ledger", "volume", "later")
+            for name in ("contacts", "contact_goals", "events", "ledger", "volume", "later", "versions")
         ]
         assert "example.com" not in "".join(everything)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

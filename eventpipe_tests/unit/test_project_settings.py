@@ -592,6 +592,17 @@ def test_a_wrong_variable_is_told_by_its_name_and_not_by_its_value(variable: str
     assert "hush" not in problem.message
 
 
+@pytest.mark.parametrize("password", ["hu@sh", "hu@sh/er", "hu/sh@er", "hu#sh", "hu?sh", "hu%sh", "hu:sh/"])
+@pytest.mark.parametrize("variable", ["EVENTPIPE_SERVING_URL", "EVENTPIPE_OPS"])
+def test_a_password_that_an_address_cannot_hold_as_it_is_is_refused(variable: str, password: str) -> None:
+    """Parts of it would be taken for a host, and be shown in messages."""
+    problem = problem_of("", **{variable: f"postgresql://writer:{password}@db/shop"})
+    assert "in a password @ as %40" in problem.message
+    assert "hu" not in problem.message
+    escaped = "".join(f"%{ord(each):02X}" for each in password)
+    assert settings_of("", **{variable: f"postgresql://writer:{escaped}@db:5432/shop?options=-cx%3D@y"})
+
+
 def test_the_documented_table_lists_exactly_the_variables_that_are_read() -> None:
     rows = [line.split()[:2] for line in (settings_module.__doc__ or "").splitlines() if "EVENTPIPE_" in line]
     assert rows == [[variable, ".".join(map(str, path))] for variable, path in VARIABLES.items()]

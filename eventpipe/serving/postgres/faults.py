@@ -5,9 +5,19 @@ from __future__ import annotations
 from sqlalchemy import exc, text
 
 from eventpipe.errors import StageFailed
-from eventpipe.serving.postgres.server import WRITER, PublishBlocked, Server, ServerUnreachable, reason, state_of
+from eventpipe.serving.postgres.migration import SchemaRefused
+from eventpipe.serving.postgres.server import (
+    WRITER,
+    PublishBlocked,
+    Server,
+    ServerUnreachable,
+    detail,
+    reason,
+    state_of,
+)
 
 _LOCKED, _TIMEOUT = "55P03", "57014"
+_BUILT_UPON = ("2BP01", "0A000")  # something depends on it, or a view reads a column whose type changes
 _FORBIDDEN = ("25006", "42501")  # a transaction that may only read, a right that is missing
 _TRIED_AGAIN = ("40P01", "40001")  # deadlock, serialisation failure
 _BROKEN_CONNECTION = ("08", "57P")  # classes: connection exceptions, the server shutting down
@@ -51,6 +61,11 @@ def explained(server: Server, error: Exception) -> StageFailed:
             f"The user of {server.place} may not publish there: {reason(error)}. {_UNTOUCHED} Give a run the address of "
             f"{WRITER} (EVENTPIPE_SERVING_URL), and readers theirs; `eventpipe admin init-db` makes both."
         )
+    if state in _BUILT_UPON and (told := detail(error)):
+        return SchemaRefused(
+            f"The tables at {server.place} cannot become those of this run while others build on them as they are: {told}. "
+            f"{_UNTOUCHED} Keep the definitions of what is in the way (pg_get_viewdef), drop it, run again, and make it anew."
+        )
     if is_connection_lost(error):
         return ServerUnreachable(
             f"PostgreSQL at {server.place} ended the connection again and again: {reason(error)}. {_UNTOUCHED} "
@@ -78,7 +93,9 @@ def _holders(server: Server) -> str:
     if not found:
         return "Who held it is gone by now."
     told = "; ".join(
-        f"process {pid} of {user}" + (f" ({program})" if program else "") + f", in a transaction since {since:%H:%M:%S}"
+        f"process {pid} of {user}"
+        + (f" ({program})" if program else "")
+        + (f", in a transaction since {since:%H:%M:%S}" if since else "")  # of another role's the server does not say
         for pid, user, program, since in found
     )
     return f"Held by: {told}."

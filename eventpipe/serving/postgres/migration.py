@@ -35,10 +35,14 @@ class SchemaRefused(StageFailed):
 
 @dataclass(frozen=True)
 class Step:
-    """One statement. `loss` says what it would lose; None when nothing."""
+    """One statement on a table. `loss` says what it would lose; None when nothing. `retypes`: no view may read the table
+    meanwhile.
+    """
 
+    table: str
     sql: str
     loss: str | None = None
+    retypes: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,34 +53,53 @@ class Plan:
     altered: frozenset[str]
     steps: tuple[Step, ...]
 
-    def check(self, place: str) -> None:
-        """Errors: `SchemaRefused` when a step would lose something."""
-        lost = [step for step in self.steps if step.loss is not None]
-        if lost:
-            told = "; ".join(f"{step.loss}" for step in lost)
-            plan = " ".join(f"{step.sql};" for step in lost)
-            raise SchemaRefused(
-                f"The tables at {place} cannot become those of this run without losing something: {told}. "
-                f"Nothing was changed. If nobody needs it, carry out the plan yourself and run again: {plan}"
-            )
+    @property
+    def losses(self) -> tuple[Step, ...]:
+        """Steps that would lose something."""
+        return tuple(step for step in self.steps if step.loss is not None)
+
+    @property
+    def retypes(self) -> bool:
+        """Whether a column's type changes."""
+        return any(step.retypes for step in self.steps)
+
+
+def refused(place: str, losses: Sequence[Step], ours: Sequence[str], others: Sequence[str]) -> SchemaRefused:
+    """With the plan. `ours`: views that the next publish makes again; `others`: views of somebody else's on those tables."""
+    first = [f"drop view {', '.join(ours)}"] if ours else []
+    return SchemaRefused(
+        f"The tables at {place} cannot become those of this run without losing something: "
+        f"{'; '.join(str(step.loss) for step in losses)}. Nothing was changed. "
+        + (f"Views of others read there and are in the way: {', '.join(others)}. " if others else "")
+        + "If nobody needs it, carry out the plan yourself and run again: "
+        + " ".join(f"{sql};" for sql in (*first, *(step.sql for step in losses)))
+    )
+
+
+def taken(schema: str, what: str, names: Sequence[str]) -> SchemaRefused:
+    """Of what somebody else made there."""
+    return SchemaRefused(
+        f"The schema {schema} holds {what} that eventpipe did not make and needs the names of: {', '.join(names)}. "
+        "Rename them, or name another schema (serving.schema in eventpipe.yml)."
+    )
 
 
 Found = Mapping[str, Mapping[str, str]]
 """Tables of a schema with their columns, and the types of those as PostgreSQL spells them."""
 
 
-def found_in(connection: Connection, schema: str) -> dict[str, dict[str, str]]:
-    """The tables in `schema`."""
+def found_in(connection: Connection, schema: str, *, kinds: Sequence[str] = ("r", "p")) -> dict[str, dict[str, str]]:
+    """The tables in `schema`, or relations of other `kinds` in the words of the server's catalogue."""
     rows = connection.execute(
         text("""
             select c.relname as table_name, a.attname as column_name, format_type(a.atttypid, a.atttypmod) as type
             from pg_class c
             join pg_namespace n on n.oid = c.relnamespace
             left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-            where n.nspname = :schema and c.relkind in ('r', 'p')
+            where n.nspname = :schema and c.relkind = any(:kinds)
             order by c.relname, a.attnum
             """),
-        {"schema": schema},
+        {"schema": schema, "kinds": list(kinds)},
     )
     tables: dict[str, dict[str, str]] = {}
     for row in rows:
@@ -94,12 +117,9 @@ def plan(wanted: Sequence[Relation], found: Found, published: Iterable[str], sch
     names = {relation.name for relation in wanted}
     foreign = sorted(names & found.keys() - ours)
     if foreign:
-        raise SchemaRefused(
-            f"The schema {schema} holds tables that eventpipe did not make and needs the names of: {', '.join(foreign)}. "
-            "Rename them, or name another schema (serving.schema in eventpipe.yml)."
-        )
+        raise taken(schema, "tables", foreign)
     steps = [
-        Step(f"drop table {named(schema, name)}", f"the table {name} is not published any more")
+        Step(name, f"drop table {named(schema, name)}", f"the table {name} is not published any more")
         for name in sorted(ours - names)
         if name in found
     ]
@@ -113,21 +133,21 @@ def plan(wanted: Sequence[Relation], found: Found, published: Iterable[str], sch
 
 
 def _changes(relation: Relation, found: Mapping[str, str], schema: str) -> Iterator[Step]:
-    table = f"alter table {named(schema, relation.name)}"
+    name, table = relation.name, f"alter table {named(schema, relation.name)}"
     wanted = relation.types()
     collations = {each.name: f' collate "{each.collation}"' for each in relation.columns if each.collation}
     for column in found.keys() - wanted.keys():
-        yield Step(f"{table} drop column {identifier(column)}", f"{relation.name}.{column} is not published any more")
+        yield Step(name, f"{table} drop column {identifier(column)}", f"{name}.{column} is not published any more")
     for column, kind in wanted.items():
-        name = identifier(column)
+        quoted = identifier(column)
         if column not in found:
-            yield Step(f"{table} add column {name} {kind}{collations.get(column, '')}")
+            yield Step(name, f"{table} add column {quoted} {kind}{collations.get(column, '')}")
         elif found[column] != kind:
             if holds_every(kind, found[column]):
-                yield Step(f"{table} alter column {name} type {kind} using {name}::{kind}")
+                yield Step(name, f"{table} alter column {quoted} type {kind} using {quoted}::{kind}", retypes=True)
             else:
-                told = f"{relation.name}.{column} is {kind} now and was {found[column]}"
-                yield Step(f"{table} drop column {name}", told)
+                told = f"{name}.{column} is {kind} now and was {found[column]}"
+                yield Step(name, f"{table} drop column {quoted}", told)
 
 
 def holds_every(wide: str, narrow: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +15,7 @@ from psycopg.types.string import TextLoader
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.project.folder import Project
 from eventpipe.serving.postgres.publication import NAME
-from eventpipe.serving.postgres.server import APPLICATION, Server, ServerUnreachable, named, reason
+from eventpipe.serving.postgres.server import Server, named, reason
 from eventpipe.serving.reading import Column, QueryFailed
 from eventpipe.sql import identifier, literal
 
@@ -37,23 +39,33 @@ _TYPES = {
     "json": "JSON",
     "jsonb": "JSON",
 }
-_UNSCALED = "DECIMAL(38,10)"
+_READ_AS_VALUES = frozenset({*_TYPES, "numeric", "text", "varchar", "bpchar", "name"}) - {"json", "jsonb"}
+_READS = ("select", "with", "values", "table", "show", "explain")
+_VERB = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+_LONGEST = 38
+_UNSCALED = f"DECIMAL({_LONGEST},10)"
 """Numbers that the server computed say no scale; in frames they have ten places."""
 
 
 class ServerAnswer:
-    """What the server answers, row by row as they are asked for."""
+    """What the server answers, row by row as they are asked for. `ended` is called when there are no more."""
 
-    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], query: str) -> None:
-        self._rows = iter(cursor.stream(query.encode(), size=1000))
-        self._ahead = _explained(lambda: list(islice(self._rows, 1)))
-        described = cursor.description or []
-        self.columns: Sequence[Column] = [Column(each.name, _type(cursor, each)) for each in described]
+    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], query: str, ended: Callable[[], None]) -> None:
+        self._ended = ended
+        self._rows = _streamed(cursor, query)
+        self._ahead = self._next(1)
+        if cursor.description is None:  # the driver learns the columns from the first row
+            cursor.pgresult = _described(cursor.connection, query)
+        self.columns: Sequence[Column] = [Column(each.name, _type(cursor, each)) for each in cursor.description or []]
 
     def fetch(self, rows: int) -> list[tuple[Any, ...]]:
         """The next rows, none at the end."""
         found, self._ahead = self._ahead[:rows], self._ahead[rows:]
-        return found + _explained(lambda: list(islice(self._rows, rows - len(found))))
+        return found + self._next(rows - len(found))
+
+    def close(self) -> None:
+        """Asks for no more rows."""
+        self._rows.close()
 
     def batches(self, rows: int) -> tuple[Any, Iterator[Any]]:
         """The rows as Arrow record batches: the schema, and an iterator."""
@@ -76,7 +88,27 @@ class ServerAnswer:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise UsageError("Two columns of the query have one name: name them apart with `as`.")
-        return pl.DataFrame(rows, schema={each.name: _frame_type(each.type) for each in self.columns}, orient="row")
+        schema = {each.name: _frame_type(each.type) for each in self.columns}
+        for place, (name, kind) in enumerate(schema.items()):
+            if isinstance(kind, pl.Decimal) and not all(_fits(row[place], kind) for row in rows):
+                raise QueryFailed(
+                    f"The query stopped. A number of the column {name} has no place in {kind.precision} digits, {kind.scale} "
+                    "of them behind the point: round it, or cast it to text or to double precision."
+                )
+        try:
+            return pl.DataFrame(rows, schema=schema, orient="row")
+        except pl.exceptions.PolarsError as error:
+            raise QueryFailed(f"The query stopped. Its rows make no frame: {reason(error)}.") from error
+
+    def _next(self, count: int) -> list[tuple[Any, ...]]:
+        try:
+            found = _explained(lambda: list(islice(self._rows, count)))
+        except EventpipeError:
+            self._ended()
+            raise
+        if len(found) < count:
+            self._ended()
+        return found
 
 
 class PublishedSchema:
@@ -86,35 +118,46 @@ class PublishedSchema:
         server = Server.of(project.settings.serving)
         assert server is not None
         self._server = server
-        try:
-            self._connection = psycopg.connect(
-                _conninfo(server.url), autocommit=True, application_name=APPLICATION, connect_timeout=10
-            )
-        except psycopg.Error as error:
-            raise ServerUnreachable(
-                f"PostgreSQL at {server.place} cannot be reached: {reason(error)}. Check the address and the server."
-            ) from error
-        try:
-            self._prepare(project)
-        except psycopg.Error as error:
-            self.close()
-            raise EventpipeError(f"PostgreSQL at {server.place} refuses to be read: {reason(error)}.") from error
-        except BaseException:
-            self.close()
-            raise
+        self._answer: ServerAnswer | None = None
+        self._is_snapshot = False
+        with ExitStack() as opened:
+            connection = opened.enter_context(server.connect()).connection.driver_connection
+            assert connection is not None
+            self._connection: psycopg.Connection[tuple[Any, ...]] = connection
+            try:
+                self._prepare(project)
+            except psycopg.Error as error:
+                raise EventpipeError(f"PostgreSQL at {server.place} refuses to be read: {reason(error)}.") from error
+            self._opened = opened.pop_all()
 
     def ask(self, query: str) -> ServerAnswer:
-        """The answer to one query. Raises UsageError, QueryFailed."""
-        if not query.strip().strip(";").strip():
-            raise UsageError("That is not one query. Give one statement that reads, such as select or with.")
-        return ServerAnswer(self._connection.cursor(), query)
+        """The answer to one query. Raises UsageError, QueryFailed.
+
+        It is a transaction that can only read, whatever this user may and whatever a query set before, and it ends with
+        its last row: a reader that does nothing holds up no change of columns.
+        """
+        verb = _VERB.match(query)
+        if verb is None or verb[1].lower() not in _READS:
+            raise UsageError(
+                "That is not one query. Give one statement that reads: select, with, values, table, show or explain. The "
+                "published tables cannot be changed."
+            )
+        self._end()
+        self._answer = ServerAnswer(self._connection.cursor(), query, self._end)
+        return self._answer
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """The queries in the block see one run's tables."""
+        self._end()
         self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        with self._connection.transaction():
+        self._is_snapshot = True
+        try:
             yield
+        finally:
+            self._is_snapshot = False
+            self._end()
+            self._connection.isolation_level = None
 
     def closest(self, text: str, slips: int, type: str | None, limit: int) -> list[str]:
         """Identifiers that at most so many slips of the keyboard turn into `text`, the likeliest first.
@@ -142,14 +185,22 @@ class PublishedSchema:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._connection.close()
+        if self._answer is not None:
+            self._answer.close()
+        self._opened.close()
+
+    def _end(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+        if not self._is_snapshot:
+            self._connection.rollback()
 
     def _prepare(self, project: Project) -> None:
         connection, server = self._connection, self._server
-        for kind in ("json", "jsonb"):
-            connection.adapters.register_loader(kind, TextLoader)
-        connection.execute("set default_transaction_read_only = on")
-        connection.execute("set timezone = 'UTC'")
+        for kind in connection.adapters.types:
+            if kind.name not in _READ_AS_VALUES:
+                connection.adapters.register_loader(kind.oid, TextLoader)
         readable = "select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = %s"
         plain = connection.execute(readable, [server.schema]).fetchone()
         if plain is None:
@@ -168,6 +219,8 @@ class PublishedSchema:
             )
         schema = server.schema if plain == (True,) else server.masked_schema
         connection.execute(f"set search_path = {identifier(schema)}".encode())
+        connection.commit()
+        connection.read_only = True
 
 
 def _explained(work: Callable[[], T]) -> T:
@@ -186,15 +239,31 @@ def _explained(work: Callable[[], T]) -> T:
         raise QueryFailed(f"The query stopped. {reason(error)}.") from error
 
 
+def _streamed(cursor: psycopg.Cursor[tuple[Any, ...]], query: str) -> Generator[tuple[Any, ...]]:
+    yield from cursor.stream(query.encode(), size=1000)
+
+
+def _described(connection: psycopg.Connection[Any], query: str) -> psycopg.pq.abc.PGresult:
+    """The columns of a query, as the server plans it."""
+    connection.pgconn.prepare(b"", query.encode())
+    return connection.pgconn.describe_prepared(b"")
+
+
 def _type(cursor: psycopg.Cursor[Any], described: psycopg.Column) -> str:
     found = cursor.adapters.types.get(described.type_code)
     if found is None:
         return "VARCHAR"
     if found.name == "numeric":
-        kind = _UNSCALED if described.scale is None else f"DECIMAL({described.precision},{described.scale})"
+        is_scaled = described.precision is not None and described.precision <= _LONGEST
+        kind = f"DECIMAL({described.precision},{described.scale})" if is_scaled else _UNSCALED
     else:
         kind = _TYPES.get(found.name, "VARCHAR")
     return f"{kind}[]" if described.type_code == found.array_oid else kind
+
+
+def _fits(value: Decimal | None, kind: pl.Decimal) -> bool:
+    """Whether a number has so many digits before the point at most."""
+    return value is None or (value.is_finite() and value.adjusted() < (kind.precision or _LONGEST) - kind.scale)
 
 
 def _frame_type(kind: str) -> Any:
@@ -216,7 +285,3 @@ def _frame_type(kind: str) -> Any:
         "TIMESTAMP": pl.Datetime("us"),
         "TIMESTAMP WITH TIME ZONE": pl.Datetime("us", "UTC"),
     }.get(kind, pl.String())
-
-
-def _conninfo(url: str) -> str:
-    return url.replace("postgresql+psycopg://", "postgresql://", 1)

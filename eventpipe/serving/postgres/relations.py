@@ -37,8 +37,7 @@ class Relation:
         made = Table(
             self.name,
             MetaData(schema=schema),
-            *(_column(each, self.comments.get(each.name)) for each in self.columns),
-            comment=self.comment,
+            *(_column(each) for each in self.columns),
             postgresql_with={"fillfactor": self.layout.filled},
         )
         for index in self._indexes(made):
@@ -143,8 +142,8 @@ def _json_object(made: object) -> object:
     return exp.Anonymous(this="jsonb_build_object", expressions=[part.copy() for part in parts])
 
 
-def _column(served: ServedColumn, comment: str | None) -> Column[Any]:
-    return Column(served.name, Text(collation=served.collation) if served.collation else served.type, comment=comment)
+def _column(served: ServedColumn) -> Column[Any]:
+    return Column(served.name, Text(collation=served.collation) if served.collation else served.type)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, list[tuple[str, str, str | None]]]:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
 from eventpipe.errors import EventpipeError, StageFailed, UsageError
+from eventpipe.ops.engines import ENCODING, encoding_refusal, settle
 from eventpipe.project.serving import ServingSettings
 from eventpipe.sql import identifier, literal
 
@@ -34,9 +35,14 @@ _NOTICES_A_DEAD_CLIENT = text(
     "select set_config('client_connection_check_interval', '1s', true) where version() ~ 'linux|darwin|bsd'"
 )
 
+# A publish takes as long as its rows do; each of its statements has an end. PostgreSQL knows this limit since 17.
+_TAKES_ITS_TIME = text("select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'")
+
 _CONNECTING = {
     "connect_timeout": 10,
     "application_name": APPLICATION,
+    # Rows travel as the engine writes them. The server takes them for its own encoding where nothing is said.
+    "client_encoding": ENCODING,
     # A server whose machine is gone says nothing: notice within two minutes.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -96,8 +102,10 @@ class Server:
                     f"PostgreSQL at {self.place} cannot be reached: {reason(error)}. The tables there are as they were; "
                     "check the address and the server, and start again."
                 ) from error
+            except exc.ProgrammingError as error:  # an option of the address that the driver does not know
+                raise UsageError(f"The address of PostgreSQL at {self.place} is wrong: {reason(error)}.") from error
             with connection:
-                self._refuse_old(connection)
+                self._refuse_unfit(connection)
                 yield connection
         finally:
             engine.dispose()
@@ -125,10 +133,11 @@ class Server:
         ):
             connection.execute(text(f"set local {setting} = {literal(value)}"))
         connection.execute(_NOTICES_A_DEAD_CLIENT)
+        connection.execute(_TAKES_ITS_TIME)
 
     def _engine(self) -> Engine:
         try:
-            return create_engine(
+            engine = create_engine(
                 make_url(self.url).set(drivername="postgresql+psycopg"),
                 hide_parameters=True,
                 poolclass=NullPool,
@@ -136,13 +145,17 @@ class Server:
             )
         except ModuleNotFoundError as error:
             raise UsageError("Serving from PostgreSQL needs its driver: install eventpipe[postgres].") from error
+        event.listen(engine, "connect", settle)
+        return engine
 
-    def _refuse_old(self, connection: Connection) -> None:
+    def _refuse_unfit(self, connection: Connection) -> None:
         version = connection.dialect.server_version_info
         if version is not None and int(version[0]) < OLDEST:
             raise EventpipeError(
                 f"PostgreSQL at {self.place} is version {version[0]}; the published tables need {OLDEST} or later."
             )
+        if refusal := encoding_refusal(connection, self.place):
+            raise EventpipeError(refusal)
 
 
 def run(connection: Connection, sql: str) -> int:
@@ -171,6 +184,13 @@ def reason(error: BaseException) -> str:
     """The first line of what the server or the driver said."""
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().partition("\n")[0][:300].rstrip(".")
+
+
+def detail(error: BaseException) -> str:
+    """What the server added to it, empty where that is nothing."""
+    cause = getattr(error, "orig", None) or error
+    told = getattr(getattr(cause, "diag", None), "message_detail", None) or ""
+    return "; ".join(line.strip().rstrip(".") for line in told.splitlines())[:1000]
 
 
 def state_of(error: BaseException) -> str | None:

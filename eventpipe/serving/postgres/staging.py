@@ -26,14 +26,14 @@ from eventpipe.serving.postgres.server import Server, named, run
 from eventpipe.sql import identifier, literal
 
 _SESSIONS = 2
-_MARK = "Tables of a publish of eventpipe that has not ended."
+MARK = "Tables of a publish of eventpipe that has not ended."
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def fill(server: Server, comparison: Comparison, relations: Sequence[Relation]) -> int:
-    """Makes these tables in the staging schema, with all rows, keys, indexes and comments; how many rows.
+    """Makes these tables in the staging schema, with all rows, keys and indexes; how many rows.
 
     The caller holds the claim on the published tables. Errors: as of a publish's statements, once nothing of it runs any more.
     """
@@ -48,7 +48,7 @@ def fill(server: Server, comparison: Comparison, relations: Sequence[Relation]) 
                 tables.make(connection, staged, relation)
                 tables.move(connection, staged, comparison, relation, changes[relation.name], frozen=True)
                 tables.add_key(connection, staged, relation)  # takes a lock that no other index can be built beside
-                tables.describe(connection, staged, relation)
+                tables.analyze(connection, staged, relation)
             return tables.indexes(staged, relation)
 
         def build(index: Index) -> None:
@@ -58,7 +58,7 @@ def fill(server: Server, comparison: Comparison, relations: Sequence[Relation]) 
         with sessions.transaction() as connection:
             clear(connection, server)
             connection.execute(CreateSchema(staged.schema))
-            run(connection, f"comment on schema {identifier(staged.schema)} is {literal(_MARK)}")
+            run(connection, f"comment on schema {identifier(staged.schema)} is {literal(MARK)}")
         with sessions.work():
             made = [sessions.begin(make, relation) for relation in largest_first]
             built = [sessions.begin(build, index) for each in as_completed(made) for index in each.result()]
@@ -78,7 +78,7 @@ def take_over(connection: Connection, server: Server, relations: Sequence[Relati
 def clear(connection: Connection, server: Server) -> None:
     """Drops what a publish left that ended early; a schema of that name that is somebody else's stays."""
     told = text("select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = :schema")
-    if connection.execute(told, {"schema": server.staging_schema}).scalar() == _MARK:
+    if connection.execute(told, {"schema": server.staging_schema}).scalar() == MARK:
         run(connection, f"drop schema {identifier(server.staging_schema)} cascade")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eventpipe.serving.postgres.difference import Change, Comparison, Rows
 from eventpipe.serving.postgres.relations import Relation
@@ -21,6 +21,21 @@ _GIVEN = "given"
 # it grows (128 MB: a fifth slower); 64 MB is the least that lets a second process help, which takes 32 MB each.
 _SORTED, _INVERTED = "256MB", "64MB"
 
+_KEYS = text("""
+    select i.relname, array(select pg_get_indexdef(x.indexrelid, part, true) from generate_series(1, x.indnkeyatts) part)
+        as parts
+    from pg_index x join pg_class i on i.oid = x.indexrelid join pg_namespace n on n.oid = i.relnamespace
+    where n.nspname = :schema and x.indisunique
+    """)
+
+_COMMENTS = text("""
+    select c.relname as relation, a.attname as name, d.description as told
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass
+    left join pg_attribute a on a.attrelid = c.oid and a.attnum = d.objsubid and d.objsubid > 0
+    where n.nspname = :schema
+    """)
+
 
 def make(connection: Connection, server: Server, table: Relation) -> None:
     """Makes a table without keys and indexes, which cost less once its rows are there."""
@@ -31,6 +46,21 @@ def indexes_in(connection: Connection, server: Server) -> set[str]:
     """The names of the indexes that there are."""
     found = text("select indexname from pg_indexes where schemaname = :schema")
     return set(connection.execute(found, {"schema": server.schema}).scalars())
+
+
+def drop_outdated_keys(connection: Connection, server: Server, tables: Sequence[Relation]) -> None:
+    """Drops keys of other columns than these tables have them now, under which the next rows might not be unique."""
+    known = {f"{kind}_{table.name}": table for table in tables for kind in ("pk", "uq")}
+    for row in connection.execute(_KEYS, {"schema": server.schema}).all():
+        name: str = row.relname
+        table = known.get(name)
+        if table is None:
+            continue
+        layout, is_primary = table.layout, name.startswith("pk_")
+        wanted = [f"md5({each})" if each in layout.long else each for each in layout.key]
+        if is_primary != table.has_primary_key() or [part.replace('"', "") for part in row.parts] != wanted:
+            drop = f"alter table {named(server.schema, table.name)} drop constraint {identifier(name)}"
+            run(connection, drop if is_primary else f"drop index {named(server.schema, name)}")
 
 
 def finish(connection: Connection, server: Server, table: Relation, existing: Collection[str]) -> None:
@@ -62,16 +92,28 @@ def build(connection: Connection, index: Index) -> None:
     connection.execute(CreateIndex(index))
 
 
-def describe(connection: Connection, server: Server, table: Relation) -> None:
-    """Statistics for the planner, which has no use for those of JSON; comments for people."""
+def analyze(connection: Connection, server: Server, table: Relation) -> None:
+    """Statistics for the planner, which has no use for those of JSON."""
     told = ", ".join(identifier(each.name) for each in table.columns if not isinstance(each.type, JSONB))
     run(connection, f"analyze {named(server.schema, table.name)} ({told})")
-    made = table.table(server.schema)
-    if made.comment:
-        connection.execute(SetTableComment(made))
-    for column in made.columns:
-        if column.comment:
-            connection.execute(SetColumnComment(column))
+
+
+def describe(connection: Connection, server: Server, tables: Sequence[Relation]) -> None:
+    """Comments for people: those that are not there yet, or say something else."""
+    found = connection.execute(_COMMENTS, {"schema": server.schema})
+    there: dict[tuple[str, str | None], str | None] = {(row.relation, row.name): row.told for row in found}
+    for table in tables:
+        name = named(server.schema, table.name)
+        if there.get((table.name, None)) != table.comment:
+            run(connection, f"comment on table {name} is {_told(table.comment)}")
+        for column in table.names:
+            told = table.comments.get(column)
+            if there.get((table.name, column)) != told:
+                run(connection, f"comment on column {name}.{identifier(column)} is {_told(told)}")
+
+
+def _told(comment: str | None) -> str:
+    return "null" if comment is None else literal(comment)
 
 
 def move(

@@ -134,11 +134,10 @@ class Uploader:
         found = migration.found_in(connection, server.schema)
         found.pop(publication.NAME, None)
         plan = migration.plan(stored, found, held.tables if held else (), server.schema)
-        plan.check(server.place)
-        shown = views.views(server, comparison.relations)
-        is_shown_anew = held is None or bool(plan.steps) or held.views != shown.digests
-        if is_shown_anew:
-            views.drop(connection, server, held.views if held else {})
+        shown, known = views.views(server, comparison.relations), held.views if held else {}
+        if plan.losses:
+            raise views.refused(connection, server, plan.losses, known)
+        views.drop(connection, server, set(known) if plan.retypes else known.keys() - views.digests(shown).keys())
         for step in plan.steps:
             run(connection, step.sql)
         if held is None and sum(comparison.rows(table) for table in stored) >= self.staged_from:
@@ -146,9 +145,8 @@ class Uploader:
             staging.take_over(connection, server, stored)
         else:
             uploaded = self._move(connection, comparison, stored, plan, is_first=held is None)
-        if is_shown_anew:
-            views.make(connection, server, shown)
-        if is_shown_anew or plan.new:
+        tables.describe(connection, server, stored)
+        if views.make(connection, server, shown, known) or plan.new:
             roles.grant_reading(connection, server)
         publication.write(
             connection,
@@ -160,7 +158,7 @@ class Uploader:
                 self.now(),
                 __version__,
                 tuple(each.name for each in stored),
-                shown.digests,
+                views.digests(shown),
                 server.mask,
             ),
         )
@@ -182,6 +180,7 @@ class Uploader:
         new = {table.name for table in plan.new}
         for table in plan.new:
             tables.make(connection, server, table)
+        tables.drop_outdated_keys(connection, server, stored)
         indexes = tables.indexes_in(connection, server)
         uploaded = Uploaded()
         for table, change in comparison.changes(stored, new | plan.altered):
@@ -190,7 +189,7 @@ class Uploader:
             removed, brought = tables.move(connection, server, comparison, table, change, frozen=is_frozen)
             tables.finish(connection, server, table, indexes)
             if table.name in new | plan.altered:
-                tables.describe(connection, server, table)
+                tables.analyze(connection, server, table)
             uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + brought)
         return uploaded
 
