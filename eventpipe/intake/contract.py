@@ -129,7 +129,10 @@ sent as (
         {sent.given} as given
     from records
 ),
-titled as (select *, {name} as trimmed_name from sent),
+titled as (
+    -- Pages and screens may go unnamed, and who identifies or merges has no name but that.
+    select *, coalesce({name}, nullif(kind, 'track')) as trimmed_name from sent
+),
 defined as (
     select *, case when kind <> 'identify' and kind <> 'alias' then {plan.number("trimmed_name")} end as definition
     from titled

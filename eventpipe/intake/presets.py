@@ -186,9 +186,7 @@ def _customerio(document: Document, file: str) -> Sent:
     is_address = f"contains({previous}, '@')"
     is_user = f"not {is_address} and {previous} <> {device}"
     return Sent(
-        event_name=f"case {kind} when 'track' then coalesce({name}, case when {is_group} then 'group' end)"
-        f" when 'identify' then 'identify'"
-        f" when 'alias' then 'alias' else coalesce({name}, {kind}) end",
+        event_name=f"case when {kind} not in ('identify', 'alias') then coalesce({name}, case when {is_group} then 'group' end) end",
         kind=kind,
         occurred_at=_first(document, "timestamp", "original_timestamp", "sent_at", "received_at"),
         customer_id=_first(document, "identifiers.id", "customer_id", "userId", "user_id", "primary.id"),
@@ -246,11 +244,10 @@ def _arsel(document: Document, _file: str) -> Sent:
 
 def _canonical(document: Document, _file: str) -> Sent:
     state = document.text(("deletion",))
-    kind = known_kind(document.text(("kind",)))
     return Sent(
         workspace_id=_first(document, "workspace_id"),
-        event_name=f"coalesce({_first(document, 'event_name')}, nullif({kind}, 'track'))",
-        kind=kind,
+        event_name=_first(document, "event_name"),
+        kind=known_kind(document.text(("kind",))),
         occurred_at=_first(document, "occurred_at"),
         customer_id=_first(document, "customer_id"),
         email=_first(document, "email"),
