@@ -277,11 +277,12 @@ def test_customerio_storage_exports_are_told_apart_by_their_names(ending: str, t
     assert {row["occurred_at"].isoformat() for row in by_file.values()} == {AT}
 
 
-def test_an_empty_text_is_no_value_and_hides_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", ["", " ", "\t\u00a0"])
+def test_a_text_with_nothing_in_it_is_no_value_and_hides_none(nothing: str, tmp_path: Path) -> None:
     rows = judged(
         tmp_path,
-        {"type": "page", "name": "", "userId": "", "anonymousId": "x"},
-        {"type": "person", "action": "identify", "identifiers": {"email": ""}, "attributes": {"email": "a@b.co"}},
+        {"type": "page", "name": nothing, "userId": nothing, "anonymousId": "x"},
+        {"type": "person", "action": "identify", "identifiers": {"email": nothing}, "attributes": {"email": "a@b.co"}},
         sources={"web": "customerio"},
     )
     assert reasons(rows) == [[], []]
