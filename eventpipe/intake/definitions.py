@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from eventpipe.intake import normalise
+from eventpipe.intake import normalise, strict
 from eventpipe.project.definitions import EventDefinition, PropertyDefinition, Registry
 from eventpipe.project.vocabulary import DEDUPE_FIELDS, PROPERTY_TARGETS
 from eventpipe.sql import identifier, json_path, literal, literals
@@ -272,7 +272,7 @@ def _reads_as_declared(place: _Place) -> str | None:
             return f"not regexp_matches({place.value}, '^[\"{{\\[]')"
         case "array" | "object":
             opening = "[" if place.declared.type == "array" else "{"
-            return f"{quoted} and starts_with({place.text}, '{opening}') and json_valid({place.text})"
+            return f"{quoted} and starts_with({place.text}, '{opening}') and {strict.packed_fault(place.text)} is null"
         case _:
             return None
 

@@ -11,9 +11,6 @@ from eventpipe.intake.sent import Sent
 from eventpipe.project.vocabulary import KINDS
 from eventpipe.sql import json_path, literal, one_of
 
-# How deep an object may nest that is written as a string; the line's own limit does not see into it.
-_PACKED_DEPTH = 32
-
 # What stands for an object without fields: in PHP that is a list without elements.
 _EMPTY = r'null|"(\s|\\[tnr])*"|\[\s*\]'
 
@@ -53,11 +50,10 @@ def as_object(value: str) -> str:
     """A JSON value as an object: as it is, or unpacked from a string; null where it is empty. Anything else stays what it is:
     the contract refuses its line."""
     unpacked = f"({value} ->> '$')"
-    fault = strict.fault(unpacked, f"json_valid({unpacked})", "true", _PACKED_DEPTH)
     return (
         f"case when {is_object(value)} then {value}"
         f" when {is_broken_object(value)}"
-        f" then case when {fault} is null then cast({unpacked} as json) else {value} end"
+        f" then case when {strict.packed_fault(unpacked)} is null then cast({unpacked} as json) else {value} end"
         f" when not regexp_full_match({value}, {literal(_EMPTY)}) then {value} end"
     )
 

@@ -41,6 +41,8 @@ CASES: dict[str, tuple[dict[str, object] | str, list[str]]] = {
     ),
     "a number beyond money": (order(total=1e20), ["value.invalid"]),
     "text for an array": (order(items="a, b"), ["property.type:items"]),
+    "no JSON for an array": (order(items="[1, ]"), ["property.type:items"]),
+    "no JSON for an object": (order(address='{"n": NaN}'), ["property.type:address"]),
     "object for an array": (order(items={}), ["property.type:items"]),
     "number for a boolean": (order(gift=1), ["property.type:gift"]),
     "yes for a boolean": (order(gift="yes"), ["property.type:gift"]),
