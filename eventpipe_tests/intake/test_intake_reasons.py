@@ -178,10 +178,12 @@ def test_a_deleted_event_need_not_be_whole(tmp_path: Path) -> None:
         tmp_path,
         gone,
         gone | {"properties": {"total": "n/a", "gift": 7}, "value": 1},
+        gone | {"properties": {"total": "n/a", "currency": "?"}},
+        gone | {"value": "n/a", "currency": "?"},
         gone | {"deleted_at": None},
     )
-    assert reasons(rows)[:2] == [[], []]
-    assert reasons(rows)[2] == [
+    assert reasons(rows)[:4] == [[], [], [], ["currency.invalid", "value.invalid"]]
+    assert reasons(rows)[4] == [
         "goal_value.required",
         *(f"property.required:{name}" for name in ("items", "order_id", "total")),
     ]
