@@ -202,7 +202,8 @@ class DefinitionSql:
         if definition.unknown_properties == "reject":
             known = [name for p in definition.properties for name in (p.name, *p.aliases)] or [""]
             strange = f"list_filter(json_keys(properties), lambda k: not list_contains([{literals(known)}], k))"
-            found.append(f"list_transform({strange}, lambda k: 'property.unknown:' || k)")
+            # A record may give a key twice: that is one reason.
+            found.append(f"list_transform(list_sort(list_distinct({strange})), lambda k: 'property.unknown:' || k)")
         if not found:
             return None
         return found[0] if len(found) == 1 else f"list_concat({', '.join(found)})"

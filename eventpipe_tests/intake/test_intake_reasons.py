@@ -127,6 +127,13 @@ def test_unknown_properties_are_rejected_where_the_definition_says_so(tmp_path: 
     assert reasons(rows)[1] == sorted(f"property.unknown:{name}" for name in unknown)
 
 
+def test_a_property_that_nobody_knows_is_one_reason_though_it_is_given_twice(tmp_path: Path) -> None:
+    source = {"map": {"event_name": {"value": "a"}, "customer_id": "c"}}
+    definition = {"name": "a", "unknown_properties": "reject"}
+    rows = judged(tmp_path, '{"c": "1", "x": 1, "x": 2}', sources={"web": source}, events=[definition])
+    assert reasons(rows) == [["property.unknown:x"]]
+
+
 def test_a_definition_without_properties_may_reject_all(tmp_path: Path) -> None:
     definition = {"name": "a", "unknown_properties": "reject"}
     rows = judged(tmp_path, event(event_name="a"), event(event_name="a", properties={"x": 1}), events=[definition])
