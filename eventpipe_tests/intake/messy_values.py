@@ -1,8 +1,8 @@
 """Values as messy as those of real exports, and the shapes of the records that they stand in, by source. JSON, read with the
 digits of its numbers.
 
-A shape gives each field a pool, the shape of an object, or `=` and what it always says; a field with `?` is there half
-the time, with `??` seldom.
+A shape gives each field a pool, the shape of an object, `=` for random properties, or `=` and what it always says; a field
+with `?` is there half the time, with `??` seldom.
 """
 
 from __future__ import annotations

@@ -63,7 +63,9 @@ def redo(record: Record) -> Fields:
         occurred_at=first(record, "eventTimestamp", "event_timestamp"),
         value=record.get("value"),
         currency=first(record, "valueCurrency", "value_currency"),
-        properties={name: each for name, each in data.items() if name != "$extra" and not _unset(each)} if data else said,
+        properties={name: each for name, each in data.items() if name != "$extra" and not _unset(each)}
+        if data
+        else said,
         extra=data.get("$extra"),
         traits=_given(**details) or None,
     )
