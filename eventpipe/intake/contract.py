@@ -82,8 +82,8 @@ class Contract:
         name = "sent_event_name" if profile.name_rule == "notifuse" else normalise.trimmed("sent_event_name")
         coalesced = {
             column: f"coalesce({normalise.trimmed('sent_' + column)}, {_filled(plan.mapped(column))})"
-            for column in (*DEFAULT_IDENTIFIERS, "dedupe_key", "order_id", "goal_name", "goal_type", "currency")
-        }
+            for column in (*DEFAULT_IDENTIFIERS, "dedupe_key", "order_id", "goal_name")
+        } | {column: f"coalesce(sent_{column}, {_filled(plan.mapped(column))})" for column in ("goal_type", "currency")}
         declared = {
             name: f"coalesce({normalise.trimmed(identifier('sent_' + name))}, {_filled(plan.mapped(name))})"
             for name in others
@@ -118,7 +118,7 @@ sent as (
         {sent.order_id} as sent_order_id,
         {sent.goal_type} as sent_goal_type,
         {sent.goal_name} as sent_goal_name,
-        {_given_json(sent.value)} as sent_value,
+        {"null::varchar" if sent.value == "null" else sent.value} as sent_value,
         {sent.currency} as sent_currency,
         cast({look.properties(sent.properties)} as json) as properties,
         cast({sent.extra} as json) as extra,
@@ -129,7 +129,16 @@ sent as (
         {sent.given} as given
     from records
 ),
-titled as (select *, {name} as trimmed_name from sent),
+titled as (
+    -- Pages and screens may go unnamed, and who identifies or merges has no name but that.
+    select * replace (
+            {normalise.trimmed("sent_goal_type")} as sent_goal_type,
+            {_given_json("sent_value")} as sent_value,
+            {normalise.trimmed("sent_currency")} as sent_currency
+        ),
+        coalesce({name}, nullif(kind, 'track')) as trimmed_name
+    from sent
+),
 defined as (
     select *, case when kind <> 'identify' and kind <> 'alias' then {plan.number("trimmed_name")} end as definition
     from titled
@@ -310,8 +319,12 @@ def plan_targets(registry: Registry) -> frozenset[str]:
 
 
 def _given_json(value: str) -> str:
-    """A JSON value, null where it is JSON null or an empty string."""
-    return f"case when {value} not in ('null', '\"\"') then {value} end"
+    """A JSON value, null where it is JSON null or a text with nothing in it."""
+    says = normalise.trimmed(f"({value} ->> '$')")
+    return (
+        f"case when starts_with({value}, '\"') then case when {says} is not null then {value} end"
+        f" when {value} <> 'null' then {value} end"
+    )
 
 
 def _filled(text: str) -> str:

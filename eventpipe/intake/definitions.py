@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from eventpipe.intake import normalise
+from eventpipe.intake import normalise, strict
 from eventpipe.project.definitions import EventDefinition, PropertyDefinition, Registry
 from eventpipe.project.vocabulary import DEDUPE_FIELDS, PROPERTY_TARGETS
 from eventpipe.sql import identifier, json_path, literal, literals
@@ -202,7 +202,8 @@ class DefinitionSql:
         if definition.unknown_properties == "reject":
             known = [name for p in definition.properties for name in (p.name, *p.aliases)] or [""]
             strange = f"list_filter(json_keys(properties), lambda k: not list_contains([{literals(known)}], k))"
-            found.append(f"list_transform({strange}, lambda k: 'property.unknown:' || k)")
+            # A record may give a key twice: that is one reason.
+            found.append(f"list_transform(list_sort(list_distinct({strange})), lambda k: 'property.unknown:' || k)")
         if not found:
             return None
         return found[0] if len(found) == 1 else f"list_concat({', '.join(found)})"
@@ -272,7 +273,7 @@ def _reads_as_declared(place: _Place) -> str | None:
             return f"not regexp_matches({place.value}, '^[\"{{\\[]')"
         case "array" | "object":
             opening = "[" if place.declared.type == "array" else "{"
-            return f"{quoted} and starts_with({place.text}, '{opening}') and json_valid({place.text})"
+            return f"{quoted} and starts_with({place.text}, '{opening}') and {strict.packed_fault(place.text)} is null"
         case _:
             return None
 

@@ -11,11 +11,8 @@ from eventpipe.intake.sent import Sent
 from eventpipe.project.vocabulary import KINDS
 from eventpipe.sql import json_path, literal, one_of
 
-# How deep an object may nest that is written as a string; the line's own limit does not see into it.
-_PACKED_DEPTH = 32
-
 # What stands for an object without fields: in PHP that is a list without elements.
-_EMPTY = r'null|"\s*"|\[\s*\]'
+_EMPTY = r'null|"(\s|\\[tnr])*"|\[\s*\]'
 
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
@@ -31,8 +28,17 @@ def sent_by(preset: str, document: Document, file: str) -> Sent:
 
 
 def _first(document: Document, *paths: str) -> str:
-    """The first path that holds a value, as text. An empty text is none."""
-    return _coalesce([f"nullif({document.text(path.split('.'))}, '')" for path in paths])
+    """The first path that holds a value, as text. An empty text is none, nor is one of blanks: where nothing stands beside a
+    field the contract sees to that."""
+    return _coalesce([_told(document.text(path.split("."))) for path in paths])
+
+
+def _told(text: str) -> str:
+    # What begins with a character of ASCII that can be seen is not blank: nearly all there is, and looked at no further.
+    return (
+        f"case when {text} >= '!' and {text} < chr(127) then {text}"
+        f" when {normalise.trimmed(text)} is not null then {text} end"
+    )
 
 
 def _first_object(document: Document, *paths: str) -> str:
@@ -44,11 +50,10 @@ def as_object(value: str) -> str:
     """A JSON value as an object: as it is, or unpacked from a string; null where it is empty. Anything else stays what it is:
     the contract refuses its line."""
     unpacked = f"({value} ->> '$')"
-    fault = strict.fault(unpacked, f"json_valid({unpacked})", "true", _PACKED_DEPTH)
     return (
         f"case when {is_object(value)} then {value}"
         f" when {is_broken_object(value)}"
-        f" then case when {fault} is null then cast({unpacked} as json) else {value} end"
+        f" then case when {strict.packed_fault(unpacked)} is null then cast({unpacked} as json) else {value} end"
         f" when not regexp_full_match({value}, {literal(_EMPTY)}) then {value} end"
     )
 
@@ -152,17 +157,17 @@ def _redo(document: Document, _file: str) -> Sent:
 
 def _notifuse(document: Document, _file: str) -> Sent:
     return Sent(
-        workspace_id=_first(document, "workspace_id"),
-        event_name=_first(document, "event_name"),
-        occurred_at=_first(document, "occurred_at"),
-        email=_first(document, "email"),
-        dedupe_key=_first(document, "external_id"),
-        goal_type=_first(document, "goal_type"),
-        goal_name=_first(document, "goal_name"),
+        workspace_id=document.text(("workspace_id",)),
+        event_name=document.text(("event_name",)),
+        occurred_at=document.text(("occurred_at",)),
+        email=document.text(("email",)),
+        dedupe_key=document.text(("external_id",)),
+        goal_type=document.text(("goal_type",)),
+        goal_name=document.text(("goal_name",)),
         value=document.json(("goal_value",)),
         properties=_first_object(document, "properties"),
         deletion=_deleted_at(document),
-        deleted_at=_first(document, "deleted_at"),
+        deleted_at=document.text(("deleted_at",)),
     )
 
 
@@ -186,9 +191,7 @@ def _customerio(document: Document, file: str) -> Sent:
     is_address = f"contains({previous}, '@')"
     is_user = f"not {is_address} and {previous} <> {device}"
     return Sent(
-        event_name=f"case {kind} when 'track' then coalesce({name}, case when {is_group} then 'group' end)"
-        f" when 'identify' then 'identify'"
-        f" when 'alias' then 'alias' else coalesce({name}, {kind}) end",
+        event_name=f"case when {kind} not in ('identify', 'alias') then coalesce({name}, case when {is_group} then 'group' end) end",
         kind=kind,
         occurred_at=_first(document, "timestamp", "original_timestamp", "sent_at", "received_at"),
         customer_id=_first(document, "identifiers.id", "customer_id", "userId", "user_id", "primary.id"),
@@ -240,28 +243,27 @@ def _arsel(document: Document, _file: str) -> Sent:
         phone=given[3],
         dedupe_key=_first(document, "id"),
         properties=_first_object(document, "data"),
-        given=" + ".join(f"(coalesce({each}, '') <> '')::int" for each in given),
+        given=" + ".join(f"({_told(each)} is not null)::int" for each in given),
     )
 
 
 def _canonical(document: Document, _file: str) -> Sent:
     state = document.text(("deletion",))
-    kind = known_kind(document.text(("kind",)))
     return Sent(
-        workspace_id=_first(document, "workspace_id"),
-        event_name=f"coalesce({_first(document, 'event_name')}, nullif({kind}, 'track'))",
-        kind=kind,
-        occurred_at=_first(document, "occurred_at"),
-        customer_id=_first(document, "customer_id"),
-        email=_first(document, "email"),
-        phone=_first(document, "phone"),
-        anonymous_id=_first(document, "anonymous_id"),
-        dedupe_key=_first(document, "dedupe_key"),
-        order_id=_first(document, "order_id"),
-        goal_type=_first(document, "goal_type"),
-        goal_name=_first(document, "goal_name"),
+        workspace_id=document.text(("workspace_id",)),
+        event_name=document.text(("event_name",)),
+        kind=known_kind(document.text(("kind",))),
+        occurred_at=document.text(("occurred_at",)),
+        customer_id=document.text(("customer_id",)),
+        email=document.text(("email",)),
+        phone=document.text(("phone",)),
+        anonymous_id=document.text(("anonymous_id",)),
+        dedupe_key=document.text(("dedupe_key",)),
+        order_id=document.text(("order_id",)),
+        goal_type=document.text(("goal_type",)),
+        goal_name=document.text(("goal_name",)),
         value=document.json(("value",)),
-        currency=_first(document, "currency"),
+        currency=document.text(("currency",)),
         properties=_first_object(document, "properties"),
         extra=_first_object(document, "extra"),
         traits=_first_object(document, "traits"),
@@ -269,7 +271,7 @@ def _canonical(document: Document, _file: str) -> Sent:
             f"case when {one_of(state, ('unchanged', 'deleted', 'restored'))} then {state}"
             f" else {_deleted_at(document)} end"
         ),
-        deleted_at=_first(document, "deleted_at"),
+        deleted_at=document.text(("deleted_at",)),
     )
 
 

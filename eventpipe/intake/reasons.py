@@ -35,6 +35,11 @@ def reasons(profile: SourceProfile, latest: str, earliest: str, uncomputed: Coll
     read = "fault is null"
     tracked = f"{read} and kind not in ('identify', 'alias')"
     live = f"{read} and deletion is distinct from 'deleted'"
+
+    def owed(sent: str) -> str:
+        """A deletion need not be whole: it answers for the fields that it sends, not for those that properties fill."""
+        return f"({live} or {read} and {sent} is not null)"
+
     found = [
         ("fault is not null", "fault"),
         (f"{read} and ({is_broken_object('properties')} or {is_broken_object('traits')})", "'json.invalid'"),
@@ -47,12 +52,15 @@ def reasons(profile: SourceProfile, latest: str, earliest: str, uncomputed: Coll
         (f"{read} and written_at is not null and read_at is null", "'occurred_at.invalid'"),
         (f"{read} and (read_at < {earliest} or read_at > {latest})", "'occurred_at.range'"),
         (f"{read} and sent_deleted_at is not null and deleted_at is null", "'deleted_at.invalid'"),
-        (f"{read} and mapped_value is not null and value_text is not null and value is null", "'value.invalid'"),
         (
-            f"{read} and written_currency is not null and not {_is_currency('written_currency')}",
+            f"{owed('sent_value')} and mapped_value is not null and value_text is not null and value is null",
+            "'value.invalid'",
+        ),
+        (
+            f"{owed('sent_currency')} and written_currency is not null and not {_is_currency('written_currency')}",
             "'currency.invalid'",
         ),
-        (f"{read} and not {one_of('goal_type', GOAL_TYPES)}", "'goal_type.unknown'"),
+        (f"{owed('sent_goal_type')} and not {one_of('goal_type', GOAL_TYPES)}", "'goal_type.unknown'"),
         (
             f"{live} and {one_of('goal_type', GOAL_TYPES_WITH_VALUE)} and value_text is null"
             + (f" and not {is_uncomputed('value')}" if "value" in uncomputed else ""),
@@ -70,7 +78,9 @@ def reasons(profile: SourceProfile, latest: str, earliest: str, uncomputed: Coll
     if profile.identifier_rule == "exactly_one":
         found.append((f"{read} and given > 1", "'identifier.ambiguous'"))
     if not profile.coerce:
-        found.append((f"{read} and starts_with(mapped_value, '\"') and value is not null", "'value.invalid'"))
+        found.append(
+            (f"{owed('sent_value')} and starts_with(mapped_value, '\"') and value is not null", "'value.invalid'")
+        )
     return found
 
 

@@ -15,6 +15,7 @@ _SUSPECT = r"(?i)[:\[,]\s*[-+]?(nan|inf)|,\s*[\]}]|\\u0000"
 _STRING = r'"([^"\\]|\\.)*"'
 _NOT_JSON = r"(?i)nan|inf|,\s*[\]}]"
 _NUL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
+_PACKED_DEPTH = 32
 _BEFORE_A_VALUE = b":,[+-"
 
 
@@ -86,6 +87,11 @@ def fault(raw: str, is_object: str, suspect: str, depth: int) -> str:
     )
     closely = f"case when {not_json} then 'json.invalid' when {_deeper(bare, depth)} then 'json.depth' end"
     return f"case when not coalesce({is_object}, false) then 'json.invalid' when {suspect} then {closely} end"
+
+
+def packed_fault(text: str) -> str:
+    """The same for a list or an object that is written as a string: the limit of its line does not see into it."""
+    return fault(text, f"json_valid({text})", "true", _PACKED_DEPTH)
 
 
 def trailing_comma(text: str) -> str:

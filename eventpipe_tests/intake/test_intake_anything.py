@@ -112,7 +112,7 @@ FILES = st.lists(FILE, min_size=6, max_size=12)
 SLOW = [HealthCheck.too_slow]
 
 
-@settings(max_examples=4, suppress_health_check=SLOW)
+@settings(max_examples=2, suppress_health_check=SLOW)
 @given(FILES)
 def test_every_line_of_any_file_is_accepted_rejected_or_blank(files: list[tuple[str, bytes]]) -> None:
     assert_accounted(files)

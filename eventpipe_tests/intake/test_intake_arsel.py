@@ -47,6 +47,7 @@ def test_arsel_takes_exactly_one_identifier(tmp_path: Path) -> None:
         ({"phone_number": "+41791234567"}, []),
         ({"contact_id": "c", "email": ""}, []),
         ({"contact_id": "c", "email": None}, []),
+        ({"contact_id": "c", "email": "\t"}, []),
         ({"email": "a@b.co", "contact_id": "c"}, ["identifier.ambiguous"]),
         ({"external_id": "a", "contact_id": "c"}, ["identifier.ambiguous"]),
         ({"email": "not an address", "contact_id": "c"}, ["identifier.ambiguous"]),

@@ -277,13 +277,17 @@ def test_customerio_storage_exports_are_told_apart_by_their_names(ending: str, t
     assert {row["occurred_at"].isoformat() for row in by_file.values()} == {AT}
 
 
-def test_an_empty_text_is_no_value_and_hides_none(tmp_path: Path) -> None:
+def test_a_text_with_nothing_in_it_is_no_value_and_hides_none(tmp_path: Path) -> None:
+    nothings = ("", " ", "\t\u00a0")
     rows = judged(
         tmp_path,
-        {"type": "page", "name": "", "userId": "", "anonymousId": "x"},
-        {"type": "person", "action": "identify", "identifiers": {"email": ""}, "attributes": {"email": "a@b.co"}},
+        *({"type": "page", "name": nothing, "userId": nothing, "anonymousId": "x"} for nothing in nothings),
+        *(
+            {"action": "identify", "identifiers": {"email": nothing}, "attributes": {"email": "a@b.co"}}
+            for nothing in nothings
+        ),
         sources={"web": "customerio"},
     )
-    assert reasons(rows) == [[], []]
-    assert rows["event_name"].to_list() == ["page", "identify"]
-    assert rows["identifiers"].to_list() == ['[["anonymous_id","x"]]', '[["email","a@b.co"]]']
+    assert reasons(rows) == [[]] * 6
+    assert rows["event_name"].to_list() == ["page"] * 3 + ["identify"] * 3
+    assert rows["identifiers"].to_list() == ['[["anonymous_id","x"]]'] * 3 + ['[["email","a@b.co"]]'] * 3

@@ -218,6 +218,12 @@ def test_coercions_of_one_event_add_up_and_a_value_sent_as_text_is_one(tmp_path:
     assert row["coercions"] == 4
 
 
+def test_a_value_with_nothing_in_it_is_no_coercion_and_hides_no_property(tmp_path: Path) -> None:
+    rows = orders(tmp_path, order() | {"value": "\t"}, event(value=" "))
+    assert reasons(rows) == [[], []]
+    assert rows.select("value", "coercions").rows() == [(Decimal("12.5"), 0), (None, 0)]
+
+
 def test_nothing_is_coerced_where_the_source_says_so(tmp_path: Path) -> None:
     rows = orders(
         tmp_path,

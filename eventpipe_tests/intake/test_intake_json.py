@@ -168,7 +168,7 @@ def test_an_object_written_as_a_string_is_unpacked_and_held_to_the_same_rules(pr
 
 @pytest.mark.parametrize("preset", ["canonical", "customerio", "redo", "notifuse", "arsel"])
 def test_properties_that_are_no_object_are_told_and_not_dropped(preset: str, tmp_path: Path) -> None:
-    empty: list[object] = [None, "", "  ", [], {}]
+    empty: list[object] = [None, "", "  ", "\t", [], {}]
     told: list[object] = [7, 0, True, "abc", " {}", [{"a": 0}], ["$extra"]]
     name = {"arsel": "event", "redo": "eventName", "customerio": "name"}.get(preset, "event_name")
     person = {"redo": "customer", "customerio": "customer_id", "canonical": "customer_id"}.get(preset, "email")

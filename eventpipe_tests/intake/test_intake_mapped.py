@@ -155,6 +155,14 @@ def test_names_that_differ_in_case_or_hold_one_another_are_each_read(tmp_path: P
     assert (row["event_name"], row["goal_name"]) == ("x", '{"b":"a@b.co"}')
 
 
+def test_what_is_tracked_has_a_name_and_every_other_kind_may_go_unnamed(tmp_path: Path) -> None:
+    kinds = ("identify", "merge", "page", "screen", "track")
+    source = {"map": {"event_name": "name", "kind": "kind", "customer_id": "c"}}
+    rows = judged(tmp_path, *({"c": "1", "kind": kind, "name": " "} for kind in kinds), sources={"web": source})
+    assert rows["event_name"].to_list() == ["identify", "alias", "page", "screen", None]
+    assert reasons(rows) == [[]] * 4 + [["event_name.missing"]]
+
+
 def test_one_field_may_fill_several(tmp_path: Path) -> None:
     source = {"map": {"event_name": {"value": "a"}, "customer_id": "n", "order_id": "n", "value": "n"}}
     row = accepted(judged(tmp_path, {"n": 12}, sources={"web": {**source, "coerce": False}}))

@@ -41,6 +41,8 @@ CASES: dict[str, tuple[dict[str, object] | str, list[str]]] = {
     ),
     "a number beyond money": (order(total=1e20), ["value.invalid"]),
     "text for an array": (order(items="a, b"), ["property.type:items"]),
+    "no JSON for an array": (order(items="[1, ]"), ["property.type:items"]),
+    "no JSON for an object": (order(address='{"n": NaN}'), ["property.type:address"]),
     "object for an array": (order(items={}), ["property.type:items"]),
     "number for a boolean": (order(gift=1), ["property.type:gift"]),
     "yes for a boolean": (order(gift="yes"), ["property.type:gift"]),
@@ -125,6 +127,13 @@ def test_unknown_properties_are_rejected_where_the_definition_says_so(tmp_path: 
     assert reasons(rows)[1] == sorted(f"property.unknown:{name}" for name in unknown)
 
 
+def test_a_property_that_nobody_knows_is_one_reason_though_it_is_given_twice(tmp_path: Path) -> None:
+    source = {"map": {"event_name": {"value": "a"}, "customer_id": "c"}}
+    definition = {"name": "a", "unknown_properties": "reject"}
+    rows = judged(tmp_path, '{"c": "1", "x": 1, "x": 2}', sources={"web": source}, events=[definition])
+    assert reasons(rows) == [["property.unknown:x"]]
+
+
 def test_a_definition_without_properties_may_reject_all(tmp_path: Path) -> None:
     definition = {"name": "a", "unknown_properties": "reject"}
     rows = judged(tmp_path, event(event_name="a"), event(event_name="a", properties={"x": 1}), events=[definition])
@@ -176,10 +185,12 @@ def test_a_deleted_event_need_not_be_whole(tmp_path: Path) -> None:
         tmp_path,
         gone,
         gone | {"properties": {"total": "n/a", "gift": 7}, "value": 1},
+        gone | {"properties": {"total": "n/a", "currency": "?"}},
+        gone | {"value": "n/a", "currency": "?"},
         gone | {"deleted_at": None},
     )
-    assert reasons(rows)[:2] == [[], []]
-    assert reasons(rows)[2] == [
+    assert reasons(rows)[:4] == [[], [], [], ["currency.invalid", "value.invalid"]]
+    assert reasons(rows)[4] == [
         "goal_value.required",
         *(f"property.required:{name}" for name in ("items", "order_id", "total")),
     ]

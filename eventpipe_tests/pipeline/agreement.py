@@ -145,7 +145,7 @@ def _same(what: str, found: Counter[Any], expected: Counter[Any]) -> None:
 
 
 def _place(record: Mapping[str, Any]) -> Place:
-    return Place(record["landed_on"], record["file"], record["line"], record["source"])
+    return Place(record["landed_on"], record["file"], record["line"], record["source"], record["index"] or 0)
 
 
 def _versions(tables: Tables) -> Counter[tuple[Place, str]]:
@@ -178,7 +178,7 @@ def _expected_event(event: Event) -> Row:
         state.currency,
         state.deletion,
         state.deleted_at,
-        set_text(state.identifiers),
+        set_text(state.identifiers) if state.identifiers else None,
         _canonical(dict(state.properties)),
         len(event.reports),
     )

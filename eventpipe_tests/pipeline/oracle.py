@@ -39,6 +39,7 @@ class State:
     identifiers: tuple[Identifier, ...]
     occurred_at: datetime
     order_id: str | None
+    order_key: str | None
     goal_type: str | None
     goal_name: str | None
     value: Decimal | None
@@ -166,8 +167,8 @@ class Oracle:
         orders: dict[object, list[Event]] = defaultdict(list)
         for event in events:
             state = event.state
-            if state.live and state.order_id is not None and state.event_name in self._deduped:
-                orders[(event.world, state.event_name, state.order_id)].append(event)
+            if state.live and state.order_key is not None and state.event_name in self._deduped:
+                orders[(event.world, state.event_name, state.order_key)].append(event)
         superseded: set[Place] = set()
         for reporting in orders.values():
             kept = min(reporting, key=lambda event: (-self._sources[event.source].authority, event.reports[0].place))
@@ -244,11 +245,12 @@ def _told(content: Landed, goal: Report) -> State:
         identifiers=report.identifiers,
         occurred_at=report.occurred_at,
         order_id=report.order_id,
+        order_key=report.order_key,
         goal_type=goal.goal_type,
         goal_name=goal.goal_name,
         value=goal.value,
         currency=None if goal.value is None else goal.currency or "USD",
-        properties=_properties(report),
+        properties=dict(report.properties),
         deletion="unchanged",
         deleted_at=None,
     )
@@ -283,13 +285,6 @@ def _said(report: Report, was_deleted: bool) -> Deletion:
     if report.deleted_at is not None:
         return "deleted"
     return "restored" if was_deleted or report.deletion == "restored" else "unchanged"
-
-
-def _properties(report: Report) -> dict[str, Any]:
-    properties = dict(report.properties)
-    if report.order_id is not None:
-        properties |= {"order_id": report.order_id, "total": float(report.value or 0)}
-    return properties
 
 
 def _changes(before: State, after: State) -> dict[str, tuple[Any, Any]]:

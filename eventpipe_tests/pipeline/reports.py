@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -18,7 +18,9 @@ Preset = Literal["canonical", "notifuse", "redo"]
 
 @dataclass(frozen=True)
 class Report:
-    """One line. `world` is its workspace; `identifiers` are (type, value), strongest first."""
+    """One line. `world` is its workspace; `identifiers` are (type, value), strongest first; `order_key` is what is one event
+    across sources.
+    """
 
     world: str
     source: str
@@ -27,6 +29,7 @@ class Report:
     identifiers: tuple[Identifier, ...]
     key: str | None = None
     order_id: str | None = None
+    order_key: str | None = None
     goal_type: str | None = None
     goal_name: str | None = None
     value: Decimal | None = None
@@ -51,6 +54,7 @@ class Place:
     file: str
     line: int
     source: str
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,12 @@ class Landed:
 
     place: Place
     report: Report
+
+
+def as_order(report: Report, order_id: str, value: Decimal) -> Report:
+    """The report as one of an order: it tells its id and total as properties, which the definition maps."""
+    told = {**report.properties, "order_id": order_id, "total": float(value)}
+    return replace(report, order_id=order_id, order_key=order_id, goal_type="purchase", value=value, properties=told)
 
 
 def line_of(report: Report, preset: Preset) -> bytes:
@@ -73,7 +83,7 @@ def _canonical(report: Report) -> dict[str, Any]:
         event_name=report.event_name,
         occurred_at=report.occurred_at.isoformat(),
         dedupe_key=report.key,
-        properties=_properties(report),
+        properties=dict(report.properties) or None,
         **dict(report.identifiers),
         **({} if _is_order(report) else _goal(report, value="value")),
         currency=report.currency if report.value is not None else None,
@@ -87,7 +97,7 @@ def _notifuse(report: Report) -> dict[str, Any]:
         external_id=report.key,
         email=report.identifier("email"),
         occurred_at=report.occurred_at.isoformat(),
-        properties=_properties(report),
+        properties=dict(report.properties) or None,
         **({} if _is_order(report) else _goal(report, value="goal_value")),
     ) | _deletion(report)
 
@@ -98,7 +108,7 @@ def _redo(report: Report) -> dict[str, Any]:
         workspace=report.world,
         eventName=report.event_name,
         customer={names[kind]: value for kind, value in report.identifiers},
-        data=_properties(report),
+        data=dict(report.properties) or None,
         eventTimestamp=report.occurred_at.isoformat(),
         uniqueId=report.key,
         valueCurrency=report.currency if report.value is not None else None,
@@ -107,13 +117,6 @@ def _redo(report: Report) -> dict[str, Any]:
 
 def _is_order(report: Report) -> bool:
     return report.order_id is not None
-
-
-def _properties(report: Report) -> dict[str, Any] | None:
-    """An order tells its id and total as properties, which the definition maps."""
-    if not _is_order(report):
-        return dict(report.properties) or None
-    return {**report.properties, "order_id": report.order_id, "total": float(report.value or 0)}
 
 
 def _goal(report: Report, *, value: str) -> dict[str, Any]:

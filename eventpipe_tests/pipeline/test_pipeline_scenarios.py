@@ -17,7 +17,7 @@ from eventpipe_tests.pipeline import worlds
 from eventpipe_tests.pipeline.agreement import assert_agrees
 from eventpipe_tests.pipeline.histories import put
 from eventpipe_tests.pipeline.published import Tables, assert_same
-from eventpipe_tests.pipeline.reports import Identifier, Report
+from eventpipe_tests.pipeline.reports import Identifier, Report, as_order
 from eventpipe_tests.pipeline.shop import Shop
 from eventpipe_tests.pipeline.worlds import ORDER, FileKey
 
@@ -40,16 +40,7 @@ def said(source: str, hour: int, *identifiers: Identifier, name: str = "page.see
 
 
 def order(source: str, hour: int, *identifiers: Identifier, order_id: str, value: str, **told: Any) -> Report:
-    return said(
-        source,
-        hour,
-        *identifiers,
-        name=ORDER,
-        order_id=order_id,
-        goal_type="purchase",
-        value=Decimal(value),
-        **told,
-    )
+    return as_order(said(source, hour, *identifiers, name=ORDER, **told), order_id, Decimal(value))
 
 
 @dataclass

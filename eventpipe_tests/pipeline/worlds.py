@@ -18,7 +18,7 @@ from eventpipe.project.folder import Project
 from eventpipe_tests import builders
 from eventpipe_tests.identity.reference import Rules, Type
 from eventpipe_tests.pipeline.oracle import Oracle, Source
-from eventpipe_tests.pipeline.reports import Identifier, Landed, Place, Preset, Report, line_of
+from eventpipe_tests.pipeline.reports import Identifier, Landed, Place, Preset, Report, as_order, line_of
 
 ORDER = "order.completed"
 BLOCKED = "qa@shop.example"
@@ -190,8 +190,7 @@ class _World:
         value = random.choice((Decimal(10), Decimal("25.5"), Decimal("-4.25")))
         currency = random.choice((None, "EUR")) if preset != "notifuse" else None
         if report.event_name == ORDER:
-            order = f"o{random.randint(1, 4)}"
-            return replace(report, order_id=order, goal_type="purchase", value=value, currency=currency)
+            return replace(as_order(report, f"o{random.randint(1, 4)}", value), currency=currency)
         if preset == "redo" or random.random() < 0.4:
             return report
         goal = random.choice(("lead", "subscription"))
