@@ -58,7 +58,8 @@ def trimmed(text: str) -> str:
 def key(text: str) -> str:
     """Trimmed text as a key; null where it is what programs write that have none, for all such events would be one."""
     longest = max(map(len, _NO_KEYS))
-    return f"case when strlen({text}) > {longest} or not {one_of(f'lower({text})', _NO_KEYS)} then {text} end"
+    none = one_of(f"lower({text})", _NO_KEYS)
+    return f"case when strlen({text}) > {longest} then {text} when not {none} then {text} end"
 
 
 def folded(text: str) -> str:

@@ -34,11 +34,10 @@ def _first(document: Document, *paths: str) -> str:
 
 
 def _told(text: str) -> str:
-    # What begins with a character of ASCII that can be seen is not blank: nearly all there is, and looked at no further.
-    return (
-        f"case when {text} >= '!' and {text} < chr(127) then {text}"
-        f" when {normalise.trimmed(text)} is not null then {text} end"
-    )
+    # What begins with a character of ASCII that can be seen is not blank: nearly all there is, and looked at no further, as
+    # is what is not there.
+    says = f"case when {normalise.trimmed(text)} is not null then {text} end"
+    return f"case when {text} < '!' or {text} >= chr(127) then {says} else {text} end"
 
 
 def _first_object(document: Document, *paths: str) -> str:
@@ -51,7 +50,7 @@ def as_object(value: str) -> str:
     the contract refuses its line."""
     unpacked = f"({value} ->> '$')"
     return (
-        f"case when {is_object(value)} then {value}"
+        f"case when {value} is null or {is_object(value)} then {value}"
         f" when {is_broken_object(value)}"
         f" then case when {strict.packed_fault(unpacked)} is null then cast({unpacked} as json) else {value} end"
         f" when not regexp_full_match({value}, {literal(_EMPTY)}) then {value} end"
