@@ -133,14 +133,11 @@ class DefinitionSql:
             if on is None:
                 return None
             place = next((p for p in self._places[number] if p.declared.name == on), None)
-            if place is None:
-                return identifier(on) if on in DEDUPE_FIELDS else None
-            given = normalise.key(normalise.trimmed(place.text))
-            filled = place.declared.maps_to
-            if filled is None:
-                return given
-            column = identifier(filled) if filled in DEDUPE_FIELDS else _column(filled)
-            return f"coalesce({given}, cast({column} as varchar))"
+            texts = [] if place is None else [normalise.trimmed(place.text)]
+            field = (on if on in DEDUPE_FIELDS else None) if place is None else place.declared.maps_to
+            if field is not None:
+                texts.append(f"cast({_column(field)} as varchar)")
+            return f"coalesce({', '.join(map(normalise.key, texts))})" if texts else None
 
         return self._case(one, "null")
 

@@ -150,7 +150,15 @@ def test_what_programs_write_that_have_no_key_is_none(tmp_path: Path) -> None:
 
 def test_an_order_whose_id_no_program_knew_is_an_order_of_its_own(tmp_path: Path) -> None:
     ticket = {"name": "ticket", "type": "string", "maps_to": "order_id"}
-    definition = {"name": "a", "dedupe_on": "ticket", "properties": [ticket]}
-    sent = [{"event_name": "a", "customer_id": "c", "properties": {"ticket": each}} for each in ("undefined", "t1")]
-    rows = judged(tmp_path, *sent, events=[definition])
-    assert rows.select("order_id", "order_key").rows() == [(None, None), ("t1", "t1")]
+    card = {"name": "card", "type": "string", "maps_to": "goal_name"}
+    definitions = [
+        {"name": "a", "dedupe_on": "ticket", "properties": [ticket]},
+        {"name": "b", "dedupe_on": "card", "properties": [card]},
+    ]
+    sent = [
+        {"event_name": name, "customer_id": "c", "properties": {on: each}}
+        for name, on in (("a", "ticket"), ("b", "card"))
+        for each in ("undefined", "t1")
+    ]
+    rows = judged(tmp_path, *sent, events=definitions)
+    assert rows.select("order_id", "order_key").rows() == [(None, None), ("t1", "t1"), (None, None), (None, "t1")]

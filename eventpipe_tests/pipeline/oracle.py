@@ -15,9 +15,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from eventpipe_tests.identity.reference import ByTheBook, Contact, IdentifierSet, Rules
-from eventpipe_tests.pipeline.reports import Identifier, Landed, Place, Report
-
-Deletion = Literal["unchanged", "deleted", "restored"]
+from eventpipe_tests.pipeline.reports import Deletion, Identifier, Landed, Place, Report
 
 
 @dataclass(frozen=True)

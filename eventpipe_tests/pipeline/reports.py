@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Identifier = tuple[str, str]
+Deletion = Literal["unchanged", "deleted", "restored"]
 Preset = Literal["canonical", "notifuse", "redo"]
 
 
@@ -35,7 +36,7 @@ class Report:
     value: Decimal | None = None
     currency: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
-    deletion: Literal["unchanged", "deleted", "restored"] = "unchanged"
+    deletion: Deletion = "unchanged"
     deleted_at: datetime | None = None
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from eventpipe_tests.identity.reference import Rules, Type
+from eventpipe_tests.identity.crowds import DEFAULT
 from eventpipe_tests.intake.random_exports import World, world
 from eventpipe_tests.intake.reference.judged import Judged
 from eventpipe_tests.intake.reference.lines import Line
@@ -25,15 +25,6 @@ from eventpipe_tests.pipeline.reports import Landed, Place, Report
 from eventpipe_tests.pipeline.shop import Shop
 
 AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
-RULES = Rules(
-    (
-        Type("customer_id", True, 1),
-        Type("email", True, 5),
-        Type("phone", True, 5),
-        Type("anonymous_id", False, 50),
-    ),
-    shared_above=10,
-)
 
 
 @pytest.mark.soak
@@ -68,7 +59,9 @@ def places(made: World) -> Iterator[tuple[Place, Line, Judged]]:
 def oracle(made: World) -> Oracle:
     landed = [Landed(place, report(place.source, row)) for place, _, row in places(made) if not row.reasons]
     deduped = [each["name"] for each in made.definitions if "dedupe_on" in each]
-    return Oracle(landed, AS_OF, {name: source(entry) for name, entry in made.sources.items()}, RULES, deduped=deduped)
+    return Oracle(
+        landed, AS_OF, {name: source(entry) for name, entry in made.sources.items()}, DEFAULT, deduped=deduped
+    )
 
 
 def source(entry: Mapping[str, Any]) -> Source:
@@ -98,6 +91,6 @@ def report(source: str, row: Judged) -> Report:
         value=row.value,
         currency=row.currency,
         properties=json.loads(dump(row.properties or {})),
-        deletion=row.deletion,  # type: ignore[arg-type]  # one of the three
+        deletion=row.deletion,
         deleted_at=row.deleted_at,
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 from eventpipe.project.folder import Project
 from eventpipe_tests import builders
-from eventpipe_tests.identity.reference import Rules, Type
+from eventpipe_tests.identity.crowds import TIGHT
 from eventpipe_tests.pipeline.oracle import Oracle, Source
 from eventpipe_tests.pipeline.reports import Identifier, Landed, Place, Preset, Report, as_order, line_of
 
@@ -29,15 +29,6 @@ SOURCES: Mapping[str, tuple[Preset, Source]] = {
     "mirror": ("canonical", Source("latest_wins", compat=True)),
     "till": ("canonical", Source("latest_wins", authority=-3)),
 }
-RULES = Rules(
-    (
-        Type("customer_id", True, 1),
-        Type("email", True, 2),
-        Type("phone", True, 1),
-        Type("anonymous_id", False, 3),
-    ),
-    shared_above=2,
-)
 DAYS = (date(2026, 1, 3), date(2026, 1, 5), date(2026, 1, 7))
 FIRST = datetime(2026, 1, 1, 6, tzinfo=UTC)
 AS_OF = (
@@ -65,7 +56,7 @@ def project(folder: Path) -> Project:
         if preset == "redo":
             entry["map"] = {"workspace_id": "workspace"}
         sources[name] = entry
-    types = [{"name": each.name, "known": each.known, "limit": each.limit} for each in RULES.types]
+    types = [{"name": each.name, "known": each.known, "limit": each.limit} for each in TIGHT.types]
     order = {
         "name": ORDER,
         "properties": [
@@ -75,7 +66,7 @@ def project(folder: Path) -> Project:
         "goal": {"type": "purchase", "value": "total"},
         "dedupe_on": "order_id",
     }
-    identity = {"types": types, "blocked": [BLOCKED], "shared_above": RULES.shared_above}
+    identity = {"types": types, "blocked": [BLOCKED], "shared_above": TIGHT.shared_above}
     return builders.project(folder, sources=sources, events=[order], identity=identity)
 
 
@@ -85,7 +76,7 @@ def oracle(exports: Exports, as_of: datetime) -> Oracle:
         landed(exports),
         as_of,
         {name: source for name, (_, source) in SOURCES.items()},
-        RULES,
+        TIGHT,
         blocked=[BLOCKED],
         deduped=[ORDER],
     )

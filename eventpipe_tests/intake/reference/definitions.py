@@ -64,4 +64,6 @@ def order_key(row: Judged, definition: Definition) -> str | None:
     """What `dedupe_on` names: the property, else the field that it maps to."""
     on = definition.get("dedupe_on")
     field_of = next((each.get("maps_to") for each in definition.get("properties", []) if each["name"] == on), None)
-    return on and (values.key(text((row.properties or {}).get(on))) or (field_of and getattr(row, field_of)))
+    return on and (
+        values.key(text((row.properties or {}).get(on))) or (field_of and values.key(getattr(row, field_of)))
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from eventpipe_tests.intake.reference import values
 from eventpipe_tests.intake.reference.presets import Fields
@@ -42,7 +42,7 @@ class Judged:
     properties: Any = None
     extra: Any = None
     traits: Any = None
-    deletion: str = "unchanged"
+    deletion: Literal["unchanged", "deleted", "restored"] = "unchanged"
     deleted_at: datetime | None = None
 
 
