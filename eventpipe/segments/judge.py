@@ -29,9 +29,8 @@ from eventpipe.sql import literal, literals
 
 _CONTACTS: Final = GatheredTables.contacts
 """The contacts in scope: contact_id (a number, here and in all tables of a judgement), id, workspace_id, what queries ask of
-`contacts`, and is_touched."""
+`contacts`, is_touched, and for each table that queries look at, whether any asks it about the contact."""
 
-_NUMBERED: Final = "temp.numbered_contacts"
 _FOUND: Final = "temp.found_members"
 _OPEN: Final = "temp.open_members"
 
@@ -135,7 +134,7 @@ class _Stage:
             members = query.members().where(f"contacts.is_touched or contacts.contact_id in ({_due((number,))})")
             self._connection.execute(f"insert into {_FOUND} select {number}, contact_id from ({sql(members)})")
         self._record()
-        for table in (*(each.table for each in tables.gathered()), _CONTACTS, PAIRS, _NUMBERED, _FOUND, _OPEN):
+        for table in (*(each.table for each in tables.gathered()), _CONTACTS, PAIRS, _FOUND, _OPEN):
             self._connection.execute(f"drop table if exists {table}")
 
     def _gather(self, queries: Mapping[int, Query], tables: GatheredTables) -> None:
@@ -147,33 +146,34 @@ class _Stage:
             if column.table == "contacts" and column.name != "contact_id"
         }
         columns = "".join(f", contacts.{name}" for name in sorted(asked | {"workspace_id"}))
+        read = {number: columns_read(query) for number, query in queries.items()}
+        readers = {
+            each: numbers
+            for each in tables.gathered()
+            if (numbers := [number for number, of_query in read.items() if each.table in of_query])
+        }
+        is_asked = "".join(
+            f", is_touched or scope.number in ({_due(numbers)}) as {_asks(each)}" for each, numbers in readers.items()
+        )
         self._connection.execute(
             f"create or replace temp table {_CONTACTS} as"
-            f" select number as contact_id, contacts.contact_id as id, is_touched{columns}"
+            f" select number as contact_id, contacts.contact_id as id, is_touched{columns}{is_asked}"
             f" from {SCOPE} as scope inner join main.contacts as contacts on scope.number = contacts.rowid"
         )
-        read = {number: columns_read(query) for number, query in queries.items()}
         # The least and the greatest id of a few contacts keep no event out, and comparing them costs more than the join.
         self._connection.execute("set disabled_optimizers = 'join_filter_pushdown'")
         try:
-            for each in tables.gathered():
-                readers = [number for number, of_query in read.items() if each.table in of_query]
-                if readers:
-                    self._gather_one(each, set().union(*(read[number][each.table] for number in readers)), readers)
+            for each, numbers in readers.items():
+                self._gather_one(each, set().union(*(read[number][each.table] for number in numbers)))
         finally:
             self._connection.execute("reset disabled_optimizers")
 
-    def _gather_one(self, wanted: Gathered, columns: Collection[str], readers: Collection[int]) -> None:
-        # As a table of its own: the engine has to know how few they are, or it takes all events for the smaller side.
-        self._connection.execute(
-            f"create or replace temp table {_NUMBERED} as"
-            f" select contact_id, id from {_CONTACTS} where is_touched or contact_id in ({_due(readers)})"
-        )
+    def _gather_one(self, wanted: Gathered, columns: Collection[str]) -> None:
         listed = "".join(f", found.{column}" for column in sorted(columns))
         self._connection.execute(
-            f"create or replace temp table {wanted.table} as select numbered.contact_id{listed}"
+            f"create or replace temp table {wanted.table} as select contacts.contact_id{listed}"
             f" from ({wanted.query(sorted(columns))}) as found"
-            f" inner join {_NUMBERED} as numbered on found.contact_id = numbered.id"
+            f" inner join {_CONTACTS} as contacts on found.contact_id = contacts.id and contacts.{_asks(wanted)}"
         )
 
     def _open(self, judged: Mapping[int, Segment]) -> None:
@@ -248,6 +248,11 @@ _ALIASES: Final = "select workspace_id, alias_id, contact_id from main.contact_a
 
 def _rows(names: Mapping[str, int]) -> str:
     return ", ".join(f"({number}::smallint, {literal(name)})" for name, number in names.items())
+
+
+def _asks(wanted: Gathered) -> str:
+    """The column that says of whom a gathered table is to tell."""
+    return f"asks_{wanted.table.rpartition('.')[2]}"
 
 
 def _due(numbers: Collection[int]) -> str:

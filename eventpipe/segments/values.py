@@ -31,6 +31,8 @@ _ORDER: Final[dict[str, type[exp.Binary]]] = {
     "equals": exp.EQ,
 }
 _NUMBER: Final = "decimal(38, 9)"
+_SMALL_NUMBER: Final = "decimal(18, 9)"
+"""The same of numbers below a billion. The engine reads a text into 64 bits some forty times as fast as into 128."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def _contains(attribute: Attribute, part: str) -> exp.Expr:
 
 def _number(text: exp.Expr) -> exp.Expr:
     """Null where the text is none. The engine would read `5_000` as one."""
-    return _try(_anonymous("replace", text, exp.Literal.string("_"), exp.Literal.string("?")), _NUMBER)
+    written = _anonymous("replace", text, exp.Literal.string("_"), exp.Literal.string("?"))
+    return exp.Coalesce(this=_try(written, _SMALL_NUMBER), expressions=[_try(written, _NUMBER)])
 
 
 def _exact(value: Any) -> exp.Expr:
