@@ -10,7 +10,7 @@ from eventpipe.segments.expressions import equals, is_there, one_of
 from eventpipe.segments.grammar import ANY_GOAL, MONEY, EventCondition, GoalCondition, Where
 from eventpipe.segments.names import EVENT_FIELDS, Names
 from eventpipe.segments.query import Standpoint
-from eventpipe.segments.values import Attribute, json_attribute, tests
+from eventpipe.segments.values import Attribute, amount_text, json_attribute, tests
 from eventpipe.segments.window import Window, window
 
 
@@ -62,7 +62,7 @@ def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | 
     gives to it, else the field of that name."""
 
     def read(called: str) -> Attribute:
-        return json_attribute(exp.column("properties"), called, exp.column(name) if name in EVENT_FIELDS else None)
+        return json_attribute(exp.column("properties"), called, _field(name) if name in EVENT_FIELDS else None)
 
     events = tuple(events)
     renamed = names.renamed(name, events, goal)
@@ -73,3 +73,9 @@ def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | 
     for event, other in renamed.items():
         found = read(other).where(equals("event_name", event), found)
     return found
+
+
+def _field(name: str) -> exp.Expr:
+    """A field of an event as text."""
+    column = exp.column(name)
+    return amount_text(column) if name == "value" else exp.cast(column, "text")

@@ -53,11 +53,16 @@ class Attribute:
 
 
 def json_attribute(column: exp.Expr, name: str, field: exp.Expr | None = None) -> Attribute:
-    """A top-level key of a JSON object; where it is not there, a field of the row."""
+    """A top-level key of a JSON object; where it is not there, a field of the row, as text."""
     text = _anonymous("json_extract_string", column, _pointer(name))
     if field is not None:
-        text = exp.Coalesce(this=text, expressions=[exp.cast(field, "text")])
+        text = exp.Coalesce(this=text, expressions=[field])
     return Attribute(text, _anonymous("json_extract", column, _pointer(name)))
+
+
+def amount_text(column: exp.Expr) -> exp.Expr:
+    """A decimal(18, 4) as text, as one writes it: 50, not 50.0000."""
+    return _without_last(_without_last(exp.cast(column, "text"), "0"), ".")
 
 
 def tests(attribute: Attribute, test: Any, timezone: str) -> Iterator[exp.Expr]:
@@ -193,6 +198,10 @@ def _plain(value: Any) -> str:
 
 def _pointer(name: str) -> exp.Expr:
     return exp.Literal.string("/" + name.replace("~", "~0").replace("/", "~1"))
+
+
+def _without_last(text: exp.Expr, character: str) -> exp.Expr:
+    return exp.Trim(this=text, expression=exp.Literal.string(character), position="TRAILING")
 
 
 def _anonymous(function: str, *arguments: exp.Expr) -> exp.Expr:

@@ -259,10 +259,10 @@ def span(written: str) -> timedelta:
 
 
 def text(value: Any) -> str:
-    """A property as JSON writes it; text without its quotes."""
+    """A property as JSON writes it, an amount as one writes it; text without its quotes."""
     if isinstance(value, str):
         return value
-    return format(value, "f") if isinstance(value, Decimal) else json.dumps(value, separators=(",", ":"))
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else json.dumps(value, separators=(",", ":"))
 
 
 def number(value: Any) -> Decimal | None:

@@ -360,6 +360,41 @@ def test_where_reads_the_field_where_the_event_has_no_such_property() -> None:
     assert matches(where, order(value="1", properties={"value": 50}))
 
 
+@pytest.mark.parametrize(
+    ("written", "test"),
+    [
+        ("999999999.999999999", {"lt": 1000000000}),
+        ("1000000000", {"eq": 1000000000}),
+        ("1000000000.000000001", {"gt": 1000000000}),
+        ("-1000000000.000000001", {"lt": -1000000000}),
+        ("1e12", {"eq": 1000000000000}),
+    ],
+)
+def test_numbers_of_any_size_are_compared_exactly(written: str, test: Any) -> None:
+    """The engine reads those from a billion on in another way than those below."""
+    where = {"event": "page.seen", "where": {"size": test}}
+    assert matches(where, Event("one", "e1", "page.seen", AS_OF, properties={"size": written}))
+
+
+@pytest.mark.parametrize(
+    ("value", "test", "holds"),
+    [
+        ("50", "50", True),
+        ("50", {"eq": "50.0000"}, False),
+        ("49.9", {"in": ["49.9", "60"]}, True),
+        ("49.90", {"starts_with": "49.9"}, True),
+        ("0", "0", True),
+        ("-100", "-100", True),
+        ("12345678901234.5", {"eq": 12345678901234.5}, True),
+        ("12345678901234.5", {"gt": 999999999}, True),
+        ("50", {"contains": "."}, False),
+    ],
+)
+def test_an_amount_that_is_compared_as_text_is_as_one_writes_it(value: str, test: Any, holds: bool) -> None:
+    where = {"event": "order.completed", "where": {"value": test}}
+    assert matches(where, order(value=value)) is holds
+
+
 def test_a_property_is_read_under_the_name_that_the_definition_of_its_own_event_gives_to_it() -> None:
     """Where several events count, one definition's alias is not the others' property."""
     total = PropertyDefinition(name="total", type="number", aliases=("amount",))
