@@ -32,7 +32,7 @@ _ORDER: Final[dict[str, type[exp.Binary]]] = {
 }
 _NUMBER: Final = "decimal(38, 9)"
 _SMALL_NUMBER: Final = "decimal(18, 9)"
-"""The same of numbers below a billion. The engine reads a text into 64 bits some forty times as fast as into 128."""
+"""The same of numbers below a billion. The engine reads a text into 64 bits many times as fast as into 128."""
 
 
 @dataclass(frozen=True)

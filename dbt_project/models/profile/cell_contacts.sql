@@ -2,7 +2,7 @@
 
 -- How many contacts have a live event in each cell of the profile that this run computes; no row where nobody has.
 -- Grain: workspace_id, source, event_name and day.
--- Under a number each: a contact is looked for beside it for every event, and four columns are compared more slowly.
+-- Cells go by a number here: each event is counted under its own, and four columns are compared more slowly than one.
 with touched as (
     select
         *,
