@@ -12,9 +12,10 @@ from sqlglot import exp
 
 from eventpipe.automations.findings import CONTACT_PREFIX, ROW_FIELDS, SEGMENT
 from eventpipe.automations.grammar import Automation, EventTrigger
-from eventpipe.segments.expressions import sql
+from eventpipe.segments.expressions import column, sql
 from eventpipe.segments.names import EVENT_FIELDS, IS_ANONYMOUS, NUMBER_FIELDS, TEXT_FIELDS, Names
 from eventpipe.segments.selection import event_attribute
+from eventpipe.segments.values import amount_text
 from eventpipe.sql import literal
 
 _CONTACT_COLUMNS: Final = ("contact_id", IS_ANONYMOUS, "first_seen_at", "last_seen_at", *NUMBER_FIELDS, *TEXT_FIELDS)
@@ -22,7 +23,7 @@ _EVENT_IDENTIFIERS: Final = ("customer_id", "email", "phone", "anonymous_id")
 _INSTANTS: Final = ("first_seen_at", "last_seen_at", "occurred_at")
 
 # The engine would write a decimal by way of a binary fraction.
-_MONEY: Final = r"cast(regexp_replace(events.value::varchar, '\.?0+$', '') as json)"
+_MONEY: Final = f"cast({sql(amount_text(column('events', 'value')))} as json)"
 
 
 def payload_sql(automation: Automation, names: Names) -> str:
@@ -79,6 +80,6 @@ def _column(table: str, name: str) -> str:
 def _qualified(tree: exp.Expr) -> exp.Expr:
     """The same over the table `events`, in a query that has others beside it."""
     tree = tree.copy()
-    for column in tree.find_all(exp.Column):
-        column.set("table", exp.to_identifier("events"))
+    for each in tree.find_all(exp.Column):
+        each.set("table", exp.to_identifier("events"))
     return tree

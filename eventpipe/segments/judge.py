@@ -147,13 +147,13 @@ class _Stage:
         }
         columns = "".join(f", contacts.{name}" for name in sorted(asked | {"workspace_id"}))
         read = {number: columns_read(query) for number, query in queries.items()}
-        readers = {
-            each: numbers
+        wanted = [
+            (each, readers)
             for each in tables.gathered()
-            if (numbers := [number for number, of_query in read.items() if each.table in of_query])
-        }
+            if (readers := [number for number, of_query in read.items() if each.table in of_query])
+        ]
         is_asked = "".join(
-            f", is_touched or scope.number in ({_due(numbers)}) as {_asks(each)}" for each, numbers in readers.items()
+            f", is_touched or scope.number in ({_due(readers)}) as {_asks(each)}" for each, readers in wanted
         )
         self._connection.execute(
             f"create or replace temp table {_CONTACTS} as"
@@ -163,8 +163,8 @@ class _Stage:
         # The least and the greatest id of a few contacts keep no event out, and comparing them costs more than the join.
         self._connection.execute("set disabled_optimizers = 'join_filter_pushdown'")
         try:
-            for each, numbers in readers.items():
-                self._gather_one(each, set().union(*(read[number][each.table] for number in numbers)))
+            for each, readers in wanted:
+                self._gather_one(each, set().union(*(read[number][each.table] for number in readers)))
         finally:
             self._connection.execute("reset disabled_optimizers")
 
