@@ -180,12 +180,13 @@ def _as_dict(explained: Explained) -> dict[str, Any]:
     told: dict[str, Any] = {"condition": explained.condition, "holds": explained.holds}
     if explained.inside:
         return {**told, "inside": [_as_dict(each) for each in explained.inside]}
-    return {**told, "value": explained.value}
+    return {**told, "value": explained.value, "currency": explained.currency}
 
 
 def _lines(explained: Explained, depth: int) -> Iterator[str]:
     mark = "✓" if explained.holds else "✗"
-    value = "" if explained.inside else f"  →  {'nothing' if explained.value is None else explained.value}"
+    currency = "" if explained.currency is None else f" (in {explained.currency})"
+    value = "" if explained.inside else f"  →  {'nothing' if explained.value is None else explained.value}{currency}"
     yield f"{'  ' * depth}{mark} {explained.condition}{value}"
     for each in explained.inside:
         yield from _lines(each, depth + 1)

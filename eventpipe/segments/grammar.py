@@ -170,6 +170,10 @@ class GoalCondition(OfEvents):
         """The event's name as written, where it is about goals that one event set."""
         return () if self.event is None else (self.event,)
 
+    def asked_in(self, currency: str) -> str | None:
+        """The one currency that it looks at, `currency` where it leaves that open; None where it looks at all of them."""
+        return self.currency or (currency if self.aggregate in MONEY else None)
+
 
 class Without(Section):
     """No such event after (or before) the counted one, at all or within a span of it."""
@@ -227,6 +231,10 @@ class RfmCondition(Comparisons):
     equals: Value | None = None  # type: ignore[assignment]  # a segment's name or a score like '555', too
     between: NumbersOrDays | None = None
     in_: Values | None = Field(default=None, alias="in")
+
+    def asked_in(self, currency: str) -> str:
+        """The one currency that it looks at, `currency` where it leaves that open."""
+        return self.currency or currency
 
 
 class SegmentCondition(Section):

@@ -64,7 +64,7 @@ def rfm_holds(node: RfmCondition, names: Names) -> exp.Expr:
 
 
 def _in_currency(node: RfmCondition, names: Names) -> exp.Expr:
-    return equals("currency", node.currency or names.currency)
+    return equals("currency", node.asked_in(names.currency))
 
 
 def _rfm_compares(node: RfmCondition, value: exp.Expr) -> exp.Expr:

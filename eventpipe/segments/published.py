@@ -16,7 +16,18 @@ from eventpipe.project.refusal import hint
 from eventpipe.segments.compile import Compiler
 from eventpipe.segments.definitions import Segments
 from eventpipe.segments.expressions import sql
-from eventpipe.segments.grammar import All, AnyOf, EventCondition, GoalCondition, Leaf, Node, Not, Segment, leaves
+from eventpipe.segments.grammar import (
+    All,
+    AnyOf,
+    EventCondition,
+    GoalCondition,
+    Leaf,
+    Node,
+    Not,
+    RfmCondition,
+    Segment,
+    leaves,
+)
 from eventpipe.segments.names import EVENT_FIELDS
 from eventpipe.segments.query import Query, Standpoint, Tables
 from eventpipe.sql import literal, literals
@@ -62,11 +73,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Explained:
-    """A condition for one contact: as it is written, the value that it looked at, whether it holds, those inside it."""
+    """A condition for one contact: as it is written, the value that it looked at, whether it holds, those inside it.
+
+    `currency` is the one that the value is about, where it is about one: money in others does not count.
+    """
 
     condition: str
     holds: bool
     value: str | None = None
+    currency: str | None = None
     inside: tuple[Explained, ...] = ()
 
 
@@ -143,7 +158,7 @@ class PublishedSegments:
         if row is None:
             raise UsageError(f"The contact {contact_id} has no event that counts: it is a member of no segment.")
         values = iter([(row[place], bool(row[place + 1])) for place in range(1, len(row), 2)])
-        return _explained(segment.where, values)
+        return _explained(segment.where, values, self._segments.names.currency)
 
     def _query(self, segment: Segment, tables: Tables) -> Query:
         """The definition's query; segments that it names are asked as they are defined, not as they were published."""
@@ -201,17 +216,18 @@ class PublishedSegments:
         return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
 
-def _explained(node: Node, values: Iterator[tuple[str | None, bool]]) -> Explained:
-    """`values` are the conditions' values in the order in which they are written."""
+def _explained(node: Node, values: Iterator[tuple[str | None, bool]], currency: str) -> Explained:
+    """`values` are the conditions' values in the order in which they are written; `currency` is the project's."""
     if isinstance(node, All | AnyOf):
-        inside = tuple(_explained(each, values) for each in (node.all if isinstance(node, All) else node.any))
+        inside = tuple(_explained(each, values, currency) for each in (node.all if isinstance(node, All) else node.any))
         holds = all(each.holds for each in inside) if isinstance(node, All) else any(each.holds for each in inside)
         return Explained("all" if isinstance(node, All) else "any", holds, inside=inside)
     if isinstance(node, Not):
-        one = _explained(node.not_, values)
+        one = _explained(node.not_, values, currency)
         return Explained("not", not one.holds, inside=(one,))
     value, holds = next(values)
-    return Explained(written(node), holds, value)
+    asked_in = node.asked_in(currency) if isinstance(node, GoalCondition | RfmCondition) else None
+    return Explained(written(node), holds, value, asked_in)
 
 
 def written(leaf: Leaf) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlglot import exp
 
 from eventpipe.segments.expressions import equals, is_there, one_of
-from eventpipe.segments.grammar import ANY_GOAL, MONEY, EventCondition, GoalCondition, Where
+from eventpipe.segments.grammar import ANY_GOAL, EventCondition, GoalCondition, Where
 from eventpipe.segments.names import EVENT_FIELDS, Names
 from eventpipe.segments.query import Standpoint
 from eventpipe.segments.values import Attribute, amount_text, json_attribute, tests
@@ -37,7 +37,7 @@ def qualified(node: GoalCondition | EventCondition, names: Names) -> Iterator[ex
     """What is asked of them, whenever they happened: `where`, and the one currency of a sum or a mean."""
     yield from where_holds(node.where, names, node.names, node.goal if isinstance(node, GoalCondition) else None)
     if isinstance(node, GoalCondition):
-        currency = node.currency or (names.currency if node.aggregate in MONEY else None)
+        currency = node.asked_in(names.currency)
         if currency is not None:
             yield equals("currency", currency)
 

@@ -70,13 +70,14 @@ def test_explain_prints_each_condition_with_its_value(call: Call, shop: Shop) ->
     told = call("segments", "explain", "at_risk_high_value", best["contact_id"], *at).good().json
     spent, recent = told["where"]["inside"]
     assert spent["condition"] == "{goal: purchase, aggregate: sum, at_least: 500}"
-    assert spent["value"] == best["value_sum"]
+    assert (spent["value"], spent["currency"]) == (best["value_sum"], "USD")
     assert spent["holds"] is (float(best["value_sum"]) >= 500)
     assert recent["condition"] == "not"
     assert recent["holds"] is not recent["inside"][0]["holds"]
+    assert recent["inside"][0]["currency"] is None, "days are counted of all currencies"
     assert told["holds"] is (spent["holds"] and recent["holds"])
     shown = call("segments", "explain", "at_risk_high_value", best["contact_id"], "--project", shop.root).good().out
-    assert f"→  {best['value_sum']}" in shown
+    assert f"→  {best['value_sum']} (in USD)" in shown
 
 
 @pytest.mark.parametrize("command", ["preview", "plan", "explain"])
