@@ -60,8 +60,9 @@ ui: $(INSTALLED) ## the Dagster UI on ./demo, which `make demo` makes
 docs: $(INSTALLED) ## write docs/tables.md from ./demo, which `make demo` makes
 	$(BIN)/python -m eventpipe.serving.reference $(DEMO)/analytics.duckdb > docs/tables.md
 
+# In the order of the folders: those of `unit`, which take no time, come last and fill both cores to the end.
 test: $(INSTALLED) ## the tests, warnings as errors
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(INSTALLED) ## the long random histories that `make test` leaves out
 	$(BIN)/pytest -n 2 --dist loadfile -m soak $(ARGS)

@@ -100,6 +100,7 @@ class Refresh:
         self._stages: list[runs.Stage] = []
         self._counts = runs.Counts()
         self._dbt = dbt or Dbt(project)
+        self._database: duckdb.DuckDBPyConnection | None = None
         self._judge = Judge()
         self.nodes: dict[str, Node] = {}
         """What became of the models and tests that this run has run, by their dbt id."""
@@ -115,6 +116,7 @@ class Refresh:
             opening.callback(self._lease.release)
             opening.enter_context(self._lease.keep_alive())
             opening.enter_context(self._judge)
+            opening.callback(self._close_database)
             self.as_of = self.request.as_of or self._clock()
             with self._lease.begin() as connection:
                 self._run = runs.start(
@@ -182,6 +184,8 @@ class Refresh:
             if self.project.audit.expectations and not plan.is_empty:
                 self._judge.start()  # it gets ready while the engine works
             self._ran(self._dbt.run("tag:resolve"))
+            # What was dropped makes room in the file for what the models write: a rebuild would double it.
+            connection.execute("checkpoint")
             reach("resolve.done")
         return plan
 
@@ -288,6 +292,7 @@ class Refresh:
             if server is not None:
                 keep_run_ids(connection, self.project.analytics)
             rows = prepare(connection)
+        self._close_database()
         uploader = None if server is None else self._uploader(server)
         changed_ids: list[dict[str, str]] = []
         with assembled(self.project, rows, self.request.run_id, partial(self._observed, changed_ids)) as tables:
@@ -368,8 +373,13 @@ class Refresh:
 
     @contextmanager
     def warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The working database, for the length of the block; its faults are raised as `StageFailed`."""
-        connection = connect(self.project)
+        """The working database, for the length of the block; its faults are raised as `StageFailed`.
+
+        From the first block until the publish it stays open: what the engine has read once it need not read again.
+        """
+        if self._database is None:
+            self._database = connect(self.project)
+        connection = self._database.cursor()
         try:
             yield connection
         except duckdb.Error as error:
@@ -379,6 +389,11 @@ class Refresh:
             ) from error
         finally:
             connection.close()
+
+    def _close_database(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[_Stage]:

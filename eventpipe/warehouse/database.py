@@ -26,7 +26,7 @@ def connect(project: Project) -> duckdb.DuckDBPyConnection:
     for setting in (
         "TimeZone = 'UTC'",
         "preserve_insertion_order = false",
-        # What a run changes is written into the file once, when it is closed, not with every model that is done.
+        # What a run changes is written into the file when the run says so, not with every model that is done.
         "checkpoint_threshold = '1GB'",
         f"memory_limit = {literal(engine.memory)}",
         f"temp_directory = {literal(str(project.state / 'warehouse.tmp'))}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from eventpipe.audit.suites import library
+from eventpipe.project.audit_rules import AuditRules
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
 from eventpipe.warehouse.dbt import Dbt
@@ -34,12 +36,14 @@ class ParsedOnce(Dbt):
 
 
 class Shop:
-    """A project and its runs."""
+    """A project and its runs. Great Expectations has its say only where a test is about that (`expects`): it costs each run
+    a second, and changes no table.
+    """
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, *, expects: bool = False) -> None:
+        self.project = project if expects else replace(project, audit=_without_expectations(project.audit))
         self.dbt = ParsedOnce(project)
-        if project.audit.expectations:
+        if expects:
             library()  # so that its import is paid once here, not by a process of each run
 
     def refresh(self, as_of: datetime | None = None, *, full_refresh: bool = False) -> Refresh:
@@ -62,6 +66,10 @@ class Shop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
+
+
+def _without_expectations(rules: AuditRules) -> AuditRules:
+    return rules.model_copy(update={"expectations": ()})
 
 
 def rows(tables: Tables, name: str, *columns: str) -> list[tuple[object, ...]]:

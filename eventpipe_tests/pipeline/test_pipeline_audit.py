@@ -95,7 +95,7 @@ class Audited:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    shop = Shop(worlds.project(tmp_path_factory.mktemp("audited")))
+    shop = Shop(worlds.project(tmp_path_factory.mktemp("audited")), expects=True)
     put(shop, worlds.exports(Random(51), worlds=8, reports=30))
     shop.put("web", "2026-01-03", "bad.jsonl", b"{}\n\n{\n")
     # One order on two contacts, so that there is a conflict to be damaged.
@@ -189,7 +189,7 @@ def run_damaged(shop: Shop, before: str, damage: str) -> None:
             refresh.publish,
         ):
             if stage.__name__ == before:
-                with connect(shop.project) as connection:
+                with refresh.warehouse() as connection:
                     connection.execute(damage)
             stage()
 

@@ -34,7 +34,7 @@ def shop(
     """A project whose expectations.yml says this and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "expectations.yml").write_text(json.dumps({"expectations": list(expectations), **rules}))
-    return Shop(builders.project(folder, events=events))
+    return Shop(builders.project(folder, events=events), expects=True)
 
 
 def order(**fields: object) -> dict[str, object]:
@@ -236,11 +236,11 @@ def test_warnings_tell_what_to_look_at(held: Held) -> None:
 def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, list[dict[str, list[Finding]]]]:
     """A project with the rules that `init` writes, run, run again, and with another definition: what was found."""
     root = tmp_path_factory.mktemp("good")
-    made = Shop(builders.project(root, events=[ORDER]))
+    made = Shop(builders.project(root, events=[ORDER]), expects=True)
     made.put("web", "2026-01-05", "a.jsonl", builders.lines(*[order() for _ in range(5)], order(occurred_at="never")))
     findings = []
     for definition in (ORDER, ORDER, OBSERVED):
-        made = Shop(builders.project(root, events=[definition]))
+        made = Shop(builders.project(root, events=[definition]), expects=True)
         made.run(AS_OF)
         findings.append(found(made))
     return made, findings
