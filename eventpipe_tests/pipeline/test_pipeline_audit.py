@@ -175,6 +175,9 @@ def test_a_working_database_that_is_deleted_or_damaged_is_rebuilt(audited: Audit
     assert_same(shop.tables(), tables)
     shop.project.warehouse.unlink()
     assert_same(shop.run(AS_OF), tables, by=("rebuilt", "before"))
+    made = shop.project.warehouse.stat().st_size
+    shop.run(AS_OF, full_refresh=True)
+    assert shop.project.warehouse.stat().st_size < 1.6 * made, "old and new tables lie beside each other"
 
 
 def run_damaged(shop: Shop, before: str, damage: str) -> None:

@@ -9,8 +9,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from eventpipe_tests.pipeline import worlds
@@ -133,6 +135,8 @@ class Told:
     after: Tables
     rebuilt: Tables
     """After the second run, with a source taken out of the configuration."""
+    undescribed: list[tuple[str, str | None]]
+    """Tables and columns that say nothing of themselves after the second run."""
 
     def rows(self, world: str, table: str, *columns: str, before: bool = False) -> list[tuple[Any, ...]]:
         """A world's rows of a table, as sorted tuples of these columns."""
@@ -156,9 +160,24 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     put(shop, then)
     after = shop.run(SECOND_RUN)
     assert_agrees(after, worlds.oracle(then, SECOND_RUN))
+    undescribed = nameless(shop.project.analytics)
     without = {name: profile for name, profile in shop.project.profiles.items() if name != "crm"}
     rebuilt = Shop(replace(shop.project, profiles=without)).run(SECOND_RUN, full_refresh=True)
-    return Told(before, after, rebuilt)
+    return Told(before, after, rebuilt, undescribed)
+
+
+def nameless(published: Path) -> list[tuple[str, str | None]]:
+    with duckdb.connect(str(published), read_only=True) as connection:
+        return connection.execute("""
+            select table_name, column_name from duckdb_columns() where schema_name = 'main' and not internal and comment is null
+            union all select table_name, null from duckdb_tables() where schema_name = 'main' and comment is null
+            union all
+            select view_name, null from duckdb_views() where schema_name = 'main' and comment is null and not internal
+        """).fetchall()
+
+
+def test_tables_that_a_run_added_to_are_described_all_the_same(told: Told) -> None:
+    assert told.undescribed == []
 
 
 def test_a_rebuild_gives_the_same_also_of_a_source_that_is_configured_no_more(told: Told) -> None:
