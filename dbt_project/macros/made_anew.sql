@@ -1,7 +1,7 @@
 {#-
     How tables and views that each run makes anew take the place of the old ones: by one statement, which the engine does
     whole or not at all. dbt's own way, for databases that have no such statement, makes a new one, renames both and drops
-    the old one, which costs each of some thirty models longer than making it does where little is new.
+    the old one, which costs each of some twenty models longer than making it does where little is new.
 -#}
 
 {% materialization table, adapter="duckdb" %}
