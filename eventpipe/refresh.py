@@ -379,16 +379,14 @@ class Refresh:
         """
         if self._database is None:
             self._database = connect(self.project)
-        connection = self._database.cursor()
         try:
-            yield connection
+            with self._database.cursor() as connection:
+                yield connection
         except duckdb.Error as error:
             raise StageFailed(
                 f"The working database refused a step: {_paragraph(error)} The published tables are untouched; "
                 "correct the cause and run again."
             ) from error
-        finally:
-            connection.close()
 
     def _close_database(self) -> None:
         if self._database is not None:

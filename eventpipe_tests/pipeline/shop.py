@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from eventpipe.audit.suites import library
-from eventpipe.project.audit_rules import AuditRules
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
 from eventpipe.warehouse.dbt import Dbt
@@ -41,9 +40,11 @@ class Shop:
     """
 
     def __init__(self, project: Project, *, expects: bool = False) -> None:
-        self.project = project if expects else replace(project, audit=_without_expectations(project.audit))
+        self.project = (
+            project if expects else replace(project, audit=project.audit.model_copy(update={"expectations": ()}))
+        )
         self.dbt = ParsedOnce(project)
-        if expects:
+        if self.project.audit.expectations:
             library()  # so that its import is paid once here, not by a process of each run
 
     def refresh(self, as_of: datetime | None = None, *, full_refresh: bool = False) -> Refresh:
@@ -66,10 +67,6 @@ class Shop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
-
-
-def _without_expectations(rules: AuditRules) -> AuditRules:
-    return rules.model_copy(update={"expectations": ()})
 
 
 def rows(tables: Tables, name: str, *columns: str) -> list[tuple[object, ...]]:

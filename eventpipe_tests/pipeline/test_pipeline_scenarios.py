@@ -160,13 +160,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     put(shop, then)
     after = shop.run(SECOND_RUN)
     assert_agrees(after, worlds.oracle(then, SECOND_RUN))
-    undescribed = nameless(shop.project.analytics)
+    undescribed = undescribed_in(shop.project.analytics)
     without = {name: profile for name, profile in shop.project.profiles.items() if name != "crm"}
     rebuilt = Shop(replace(shop.project, profiles=without)).run(SECOND_RUN, full_refresh=True)
     return Told(before, after, rebuilt, undescribed)
 
 
-def nameless(published: Path) -> list[tuple[str, str | None]]:
+def undescribed_in(published: Path) -> list[tuple[str, str | None]]:
     with duckdb.connect(str(published), read_only=True) as connection:
         return connection.execute("""
             select table_name, column_name from duckdb_columns() where schema_name = 'main' and not internal and comment is null
