@@ -22,6 +22,7 @@ POINTS: Final = (
     "lake.written",  # an export's rows are there under a temporary name
     "lake.renamed",  # ... under their own name, but no manifest names them
     "lake.committed",  # the manifest names them; the rows that they replace are still there
+    "lake.removed",  # a pruned export's manifest is gone, its rows are still there
     "plan.emptying",  # a rebuild has begun to drop tables
     "resolve.done",
     "identify.done",

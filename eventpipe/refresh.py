@@ -144,8 +144,8 @@ class Refresh:
 
     @property
     def _lands_the_past(self) -> bool:
-        """Whether what the run lands is no news: with `fire` too, which asks for the past anyway."""
-        return self.request.again or self.request.kind == "backfill"
+        """Whether what the run lands, or takes out, is no news: with `fire` too, which asks for the past anyway."""
+        return self.request.again or self.request.kind != "run"
 
     @property
     def stages(self) -> tuple[runs.Stage, ...]:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -23,6 +23,7 @@ from eventpipe.defs.session import RunSession, always, ignore
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.intake.exports import Selection
 from eventpipe.intake.land import Landed
+from eventpipe.ops.runs import RunKind
 from eventpipe.project.folder import Project
 from eventpipe.refresh import RunRequest
 from eventpipe.warehouse.dbt import Dbt
@@ -58,7 +59,7 @@ _SCHEMA: Final = {
         description="Let the past of automations fire too, and what a backfill takes in. Nobody is asked about the number.",
     ),
     "kind": dg.Field(
-        dg.Enum("RunKind", [dg.EnumValue("run"), dg.EnumValue("backfill")]),
+        dg.Enum("RunKind", [dg.EnumValue(kind) for kind in get_args(RunKind)]),
         default_value="run",
         description="How the run is recorded.",
     ),

@@ -73,6 +73,7 @@ class Selection:
 
 
 ALL_DATES = Selection()
+NO_DATES = Selection(date.max, date.min)
 
 
 def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterator[Export]:

@@ -152,6 +152,15 @@ class Lake:
         if before is not None and before.data not in (None, manifest.data):
             (folder / str(before.data)).unlink(missing_ok=True)
 
+    def remove(self, manifest: Manifest) -> None:
+        """Forget an export: its manifest first, so that no rows are missing at any moment."""
+        folder = self.folder(manifest.key)
+        self._manifest_path(manifest.key).unlink()
+        _sync(folder)
+        reach("lake.removed")
+        if manifest.data is not None:
+            (folder / manifest.data).unlink(missing_ok=True)
+
     @staticmethod
     def _put(path: Path, content: str) -> None:
         temporary = path.with_suffix(".json.tmp")

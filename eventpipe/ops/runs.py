@@ -21,7 +21,7 @@ from eventpipe.ops.store import OpsStore
 if TYPE_CHECKING:
     import polars as pl
 
-RunKind = Literal["run", "backfill"]
+RunKind = Literal["run", "backfill", "prune", "erase"]
 RunStatus = Literal["running", "published", "partial", "failed", "held"]
 _LONGEST_ERROR = 2000  # characters
 
@@ -166,7 +166,7 @@ class PublishedColumn:
 PUBLISHED_COLUMNS = (
     PublishedColumn("workspace_id", "text", "Workspace of the project."),
     PublishedColumn("run_id", "text", "Key: the id of the run."),
-    PublishedColumn("run_kind", "text", "run, or backfill."),
+    PublishedColumn("run_kind", "text", "run, backfill, prune or erase."),
     PublishedColumn(
         "run_status",
         "text",

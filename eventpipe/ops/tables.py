@@ -48,7 +48,7 @@ runs = Table(
     Column("error", Text),
     Column("eventpipe_version", Text, nullable=False),
     Column("full_refresh", Boolean, nullable=False),
-    CheckConstraint("kind in ('run', 'backfill')", name="kind"),
+    CheckConstraint("kind in ('run', 'backfill', 'prune', 'erase')", name="kind"),
     CheckConstraint("status in ('running', 'published', 'partial', 'failed', 'held')", name="status"),
     Index("ix_runs_started_at", "started_at"),
 )

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from eventpipe.audit.suites import library
+from eventpipe.cli.launch import taken_out
+from eventpipe.ops.runs import RunKind
+from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
 from eventpipe.warehouse.dbt import Dbt
@@ -55,6 +58,14 @@ class Shop:
     def run(self, as_of: datetime | None = None, *, full_refresh: bool = False) -> Tables:
         """A whole run, and what it published."""
         with self.refresh(as_of, full_refresh=full_refresh) as refresh:
+            refresh.everything()
+        return self.tables()
+
+    def take_out(self, kind: RunKind) -> Tables:
+        """The run after something was taken out of the lake, and what it published."""
+        with OpsStore.open(self.project.ops) as store:
+            request = taken_out(kind, store)
+        with Refresh(self.project, request, now, dbt=self.dbt) as refresh:
             refresh.everything()
         return self.tables()
 
