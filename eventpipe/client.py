@@ -182,6 +182,19 @@ def identifiers_sql(key: ContactKey) -> str:
     return f"select * from contact_identifiers where {_is(key)} order by {order}"
 
 
+def contact_ids_sql(key: ContactKey) -> str:
+    """The query for every id that a contact was ever published under."""
+    return (
+        f"select contact_id from contacts where {_is(key)}"
+        f" union select alias_id as contact_id from contact_aliases where {_is(key)}"
+    )
+
+
+def events_sql(key: ContactKey) -> str:
+    """The query for the ids of a contact's events."""
+    return f"select event_id from events where {_is(key)}"
+
+
 def _is(key: ContactKey) -> str:
     return f"workspace_id = {literal(key.workspace_id)} and contact_id = {literal(key.contact_id)}"
 

@@ -34,6 +34,11 @@ POINTS: Final = (
     "publish.written",  # the new tables lie beside the published ones
     "publish.renamed",  # ... in their place, but the run is not recorded as published
 )
+ERASURE_POINTS: Final = (
+    "erase.recorded",  # nobody of that name lands any more, and everything of them is still there
+    "erase.taken_out",  # they are in no file but the published tables
+    "erase.published",  # they are in no table, but bytes of them may be in free room of files
+)
 SERVER_POINTS: Final = (
     "publish.sent",  # the server has all rows, and no commit
     "publish.committed",  # readers of the server see them, but the file beside the project is still the old one
@@ -57,12 +62,12 @@ def _act(point: str, asked: str) -> None:
     wanted, _, how = asked.partition(":")
     action, _, number = how.partition(":")
     if (
-        wanted not in (*POINTS, *SERVER_POINTS)
+        wanted not in (*POINTS, *ERASURE_POINTS, *SERVER_POINTS)
         or action not in ("raise", "kill", "full")
         or not (number or "1").isdecimal()
     ):
         raise UsageError(
-            f"{VARIABLE}={asked}: give <point>:raise|kill|full[:n], a point out of {', '.join((*POINTS, *SERVER_POINTS))}"
+            f"{VARIABLE}={asked}: give <point>:raise|kill|full[:n], a point out of {', '.join((*POINTS, *ERASURE_POINTS, *SERVER_POINTS))}"
         )
     if point != wanted:
         return

@@ -33,7 +33,17 @@ from eventpipe.identity.resolve import Resolved, resolve
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
 from eventpipe.intake.land import Landed, land_exports
-from eventpipe.ops import automations, checks, contact_id_changes, definitions, holds, memberships, quiet, runs
+from eventpipe.ops import (
+    automations,
+    checks,
+    contact_id_changes,
+    definitions,
+    erasures,
+    holds,
+    memberships,
+    quiet,
+    runs,
+)
 from eventpipe.ops import lease as leases
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
@@ -118,6 +128,7 @@ class Refresh:
             opening.enter_context(self._judge)
             opening.callback(self._close_database)
             self.as_of = self.request.as_of or self._clock()
+            self._refuse_half_erased()
             with self._lease.begin() as connection:
                 self._run = runs.start(
                     connection,
@@ -142,6 +153,16 @@ class Refresh:
         finally:
             self._stack.close()
 
+    def _refuse_half_erased(self) -> None:
+        """Nothing may be decided about somebody of whom a part is left."""
+        with self._store.read() as ops:
+            begun = [each for each in erasures.listed(ops, unfinished=True) if each.person is not None]
+        if begun and self.request.kind != "erase":
+            raise EventpipeError(
+                f"The erasure of a person that was asked for at {begun[0].requested_at:%Y-%m-%d %H:%M} UTC has not ended: some of what"
+                " they did may be there still. Nothing was done. Call `eventpipe erase --resume`, and run again."
+            )
+
     @property
     def _lands_the_past(self) -> bool:
         """Whether what the run lands, or takes out, is no news: with `fire` too, which asks for the past anyway."""
@@ -158,10 +179,13 @@ class Refresh:
     def land(self, on_landed: Callable[[Landed], None] = lambda _: None) -> list[Landed]:
         """Intake: new and changed exports into the lake."""
         with self._stage("land") as stage:
+            with self._store.read() as ops:
+                tombstones = erasures.tombstones_of(ops)
             landed = land_exports(
                 self.project,
                 self.request.selection,
                 self._clock(),
+                tombstones=tombstones,
                 only_settled=self.request.only_settled,
                 again=self.request.again,
                 quieten=quiet.marker(self._lease, self._clock) if self._lands_the_past else None,

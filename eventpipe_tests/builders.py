@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from eventpipe.erasure.tombstones import NOBODY
 from eventpipe.intake.exports import Selection
 from eventpipe.intake.lake import Lake, Manifest, parquet, write_no_rows
 from eventpipe.intake.land import Landed, land_exports
@@ -88,7 +89,7 @@ def export(
 
 def land(project: Project, *, now: datetime = NOW, **options: Any) -> dict[str, Landed]:
     """Lands what is new; the outcome of each export by its file's name."""
-    return {each.key.file: each for each in land_exports(project, Selection(), now, **options)}
+    return {each.key.file: each for each in land_exports(project, Selection(), now, **{"tombstones": NOBODY} | options)}
 
 
 def ledger(project: Project) -> dict[str, Manifest]:

@@ -25,6 +25,7 @@ from eventpipe.cli.writer import say_that_we_wait, writing
 from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from eventpipe.erasure.tombstones import Tombstones
     from eventpipe.intake.land import Landed
     from eventpipe.ops.backfills import Backfill, Backfills
     from eventpipe.ops.quiet import Quieten
@@ -59,6 +60,7 @@ def backfill(
     from eventpipe.cli.launch import launch
     from eventpipe.cli.report import RunReport
     from eventpipe.intake.exports import Selection
+    from eventpipe.ops import erasures
     from eventpipe.ops.backfills import Backfills
     from eventpipe.ops.quiet import marker
     from eventpipe.refresh import RunRequest
@@ -70,7 +72,9 @@ def backfill(
         skipped = current.done
         if skipped:
             _say_skipped(current)
-        landed = list(_land_again(opened, backfills, current, marker(lease, now)))
+        with lease.store.read() as connection:
+            tombstones = erasures.tombstones_of(connection)
+        landed = list(_land_again(opened, backfills, current, tombstones, marker(lease, now)))
     if not landed and not skipped:
         err().print(f"No export lies in {opened.exports} for {first} to {last}.", soft_wrap=True)
     outcome = launch(opened, request, lambda _: None, confirm, debug=debug)
@@ -102,7 +106,9 @@ def chunks(days: Sequence[date], size: int = CHUNK_DAYS) -> Iterator[tuple[date,
         yield tuple(stretch)
 
 
-def _land_again(project: Project, backfills: Backfills, current: Backfill, quieten: Quieten) -> Iterator[Landed]:
+def _land_again(
+    project: Project, backfills: Backfills, current: Backfill, tombstones: Tombstones, quieten: Quieten
+) -> Iterator[Landed]:
     from eventpipe.cli.progress import LandingProgress, count_exports
     from eventpipe.intake.exports import Selection
     from eventpipe.intake.land import land_exports
@@ -112,7 +118,9 @@ def _land_again(project: Project, backfills: Backfills, current: Backfill, quiet
     with LandingProgress(total) as progress:
         for days in stretches:
             chosen = Selection(days[0], days[-1])
-            yield from land_exports(project, chosen, now(), again=True, quieten=quieten, on_landed=progress.landed)
+            yield from land_exports(
+                project, chosen, now(), tombstones=tombstones, again=True, quieten=quieten, on_landed=progress.landed
+            )
             backfills.mark_done(current.backfill_id, *days)
 
 

@@ -122,13 +122,16 @@ def replay(
     from eventpipe.cli.writer import say_that_we_wait, writing
     from eventpipe.intake.replay import Wanted
     from eventpipe.intake.replay import replay as replayed
+    from eventpipe.ops import erasures
     from eventpipe.ops.quiet import marker
     from eventpipe.refresh import RunRequest
 
     say_that_we_wait(opened)
     request = RunRequest(new_run_id())
     with writing(opened, f"{request.run_id} (replay)") as lease:
-        done = replayed(opened, Wanted(reason, event, since), now(), quieten=marker(lease, now))
+        with lease.store.read() as connection:
+            tombstones = erasures.tombstones_of(connection)
+        done = replayed(opened, Wanted(reason, event, since), now(), tombstones=tombstones, quieten=marker(lease, now))
     changed = any(each.changed for each in done)
     outcome = launch(opened, request, lambda _: None, debug=debug) if changed else None
     report = RunReport.of(opened, request.run_id, outcome.landed) if outcome is not None else None

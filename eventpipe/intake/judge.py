@@ -113,9 +113,9 @@ class Judge:
             connection.close()
         return done | self.judged_together(batches, BATCHES) if len(batches) > 1 else done
 
-    def judged_again(self, manifest: Manifest, kept: Path, others: str) -> tuple[Path, Manifest]:
-        """Rejected lines of a landed export judged anew, without its file: their rows under a temporary name in the lake,
-        and the manifest of the export with them, not committed.
+    def judged_again(self, manifest: Manifest, kept: Path, others: str) -> tuple[Manifest, Path]:
+        """Rejected lines of a landed export judged anew, without its file: the manifest of the export with them, and their
+        rows under a temporary name in the lake, not committed.
 
         `kept` is a Parquet file of the lines (line, index, raw), `others` the relation of the export's other rows. Errors:
         `ExportRefused` where the source is configured for another format now, `EventpipeError`.
@@ -137,7 +137,7 @@ class Judge:
             raise _failed(manifest.key, error) from error
         finally:
             connection.close()
-        return rows, replace(
+        again = replace(
             manifest,
             lines=seen.accepted + seen.rejected + manifest.blank,
             accepted=seen.accepted,
@@ -145,6 +145,7 @@ class Judge:
             judged_by=self._judged_by[manifest.source],
             loaded_at=self._now.isoformat(),
         )
+        return again, rows
 
     def refused(self, export: Export, refusal: ExportRefused) -> Manifest:
         """The manifest of an export that was refused whole."""

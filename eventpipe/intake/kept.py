@@ -1,7 +1,7 @@
 """Rejected lines as the lake keeps them, read again (spec 5, "Undoable").
 
 What a rejected row holds in `raw` is all that a definition can ask about, so judging it anew needs no export. Not here:
-lines of which the lake has the beginning only, or bytes that are no text; no definition lets them in.
+lines of which the lake has the beginning only or nothing, or bytes that are no text; no definition lets them in.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from eventpipe.intake import records
 from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
+from eventpipe.intake.erased import ERASED
 from eventpipe.intake.formats import FRAMES, dialect_of, format_of, json_records
 from eventpipe.intake.framing import FRAME, LineCount
 from eventpipe.intake.lake import Manifest, parquet
@@ -25,7 +26,7 @@ from eventpipe.intake.sent import Sent
 from eventpipe.project.settings import LimitSettings
 from eventpipe.project.sources import SourceProfile
 
-NOT_WHOLE = ("line.too_long", "encoding.invalid")
+NOT_WHOLE = ("line.too_long", "encoding.invalid", ERASED)
 """Reasons of lines whose text the lake does not have."""
 
 _ROWS = 10_000

@@ -12,6 +12,8 @@ from typing import Literal
 
 import duckdb
 
+from eventpipe.erasure.tombstones import Tombstones
+from eventpipe.intake.erased import Forgetting
 from eventpipe.intake.exports import Export, ExportKey, Selection, changed, find, settled
 from eventpipe.intake.judge import Judge, newly_accepted
 from eventpipe.intake.lake import Lake, Manifest, parquet
@@ -37,12 +39,14 @@ def land_exports(
     selection: Selection,
     now: datetime,
     *,
+    tombstones: Tombstones,
     only_settled: bool = False,
     again: bool = False,
     quieten: Quieten | None = None,
     on_landed: Callable[[Landed], None] = lambda _: None,
 ) -> list[Landed]:
-    """Land what is new or changed in the selected dates; with `again`, judge everything there anew.
+    """Land what is new or changed in the selected dates; with `again`, judge everything there anew. `tombstones` are of who was
+    erased.
 
     An export that is gone from the exports folder stays in the lake. The exports are independent of each other: a
     refused one is recorded and costs no other. Each is committed by itself, so an interrupted call is resumed by the
@@ -52,7 +56,7 @@ def land_exports(
     lake.root.mkdir(parents=True, exist_ok=True)
     lake.sweep()
     lake.keep_rules({name: profile.merge_rules for name, profile in project.profiles.items()})
-    lander = Lander(project, lake, now)
+    lander = Lander(project, lake, now, tombstones)
     results: list[Landed] = []
     ready: list[Export] = []
     for export in find(project.exports, frozenset(project.profiles), selection):
@@ -78,9 +82,10 @@ def land_exports(
 class Lander:
     """Has exports judged and commits them to the lake."""
 
-    def __init__(self, project: Project, lake: Lake, now: datetime) -> None:
+    def __init__(self, project: Project, lake: Lake, now: datetime, tombstones: Tombstones) -> None:
         self._lake = lake
         self._judge = Judge(project, lake, now)
+        self._forgetting = Forgetting(project, tombstones)
 
     def land(self, exports: Sequence[Export], *, again: bool, quieten: Quieten | None = None) -> list[Landed]:
         """Exports of one source into the lake, each by itself, if it is new there or changed, or `again`. `quieten` is told
@@ -125,6 +130,8 @@ class Lander:
                 # What was read of it is no whole file, or nothing was: that says nothing of what it holds.
                 return Landed(export.key, "waiting", known)
             manifest, rows = self._judge.refused(export, refusal), None
+        if rows is not None:
+            manifest, rows = self._forgetting.applied(manifest, rows)
         if quieten is not None and rows is not None and (quiet := self._quiet(known, manifest, rows)) is not None:
             quieten(quiet)
         self._lake.commit(manifest, rows)

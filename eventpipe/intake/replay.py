@@ -16,7 +16,9 @@ from pathlib import Path
 
 import duckdb
 
+from eventpipe.erasure.tombstones import Tombstones
 from eventpipe.intake.contract import LAKE_COLUMNS
+from eventpipe.intake.erased import Forgetting
 from eventpipe.intake.judge import Judge, newly_accepted
 from eventpipe.intake.kept import NOT_WHOLE
 from eventpipe.intake.lake import Lake, Manifest, file_stem, parquet
@@ -63,16 +65,18 @@ def replay(
     now: datetime,
     on_export: Callable[[Replayed], None] = lambda _: None,
     *,
+    tombstones: Tombstones,
     quieten: Quieten | None = None,
 ) -> list[Replayed]:
-    """Judge the wanted lines again, export by export; each is committed by itself. `quieten` is told first of the lines
-    that are accepted now."""
+    """Judge the wanted lines again, export by export; each is committed by itself. `tombstones` are of who was erased;
+    `quieten` is told first of the lines that are accepted now."""
     lake = Lake(project.lake)
     lake.sweep()
     judge = Judge(project, lake, now)
+    forgetting = Forgetting(project, tombstones)
     results = []
     for manifest, rows, lines in _candidates(project, lake, wanted):
-        done = _replayed(lake, judge, wanted, manifest, rows, lines, quieten)
+        done = _replayed(lake, judge, forgetting, wanted, manifest, rows, lines, quieten)
         on_export(done)
         results.append(done)
     return results
@@ -96,7 +100,14 @@ def _candidates(project: Project, lake: Lake, wanted: Wanted) -> Iterator[tuple[
 
 
 def _replayed(
-    lake: Lake, judge: Judge, wanted: Wanted, manifest: Manifest, rows: Path, lines: int, quieten: Quieten | None
+    lake: Lake,
+    judge: Judge,
+    forgetting: Forgetting,
+    wanted: Wanted,
+    manifest: Manifest,
+    rows: Path,
+    lines: int,
+    quieten: Quieten | None,
 ) -> Replayed:
     stem, columns = file_stem(manifest.file), ", ".join(LAKE_COLUMNS)
     kept, merged = rows.with_name(f"{stem}.kept.parquet.tmp"), rows.with_name(f"{stem}.replay.parquet.tmp")
@@ -111,7 +122,7 @@ def _replayed(
                 " (format parquet)"
             )
             try:
-                fresh, judged = judge.judged_again(manifest, kept, others)
+                judged, fresh = forgetting.applied(*judge.judged_again(manifest, kept, others))
             except ExportRefused:  # today's configuration reads no such file
                 return Replayed(manifest, False, lines, 0)
             again = f"(select {columns} from {parquet([fresh])})"

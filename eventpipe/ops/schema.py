@@ -17,7 +17,7 @@ from eventpipe.ops.tables import metadata, run_lease
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 VERSION_TABLE = "ops_schema_version"
 
 _version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))

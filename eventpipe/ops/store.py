@@ -12,8 +12,9 @@ from typing import Self
 from sqlalchemy import Connection, Engine, inspect
 
 from eventpipe.ops import schema
-from eventpipe.ops.engines import READ_ONLY, engine_for, place_of, schema_of
-from eventpipe.ops.faults import explained
+from eventpipe.ops.engines import POSTGRES_SCHEMA, READ_ONLY, engine_for, place_of, schema_of
+from eventpipe.ops.faults import OpsStoreError, explained
+from eventpipe.ops.tables import metadata
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 
@@ -72,6 +73,27 @@ class OpsStore:
             connection.begin(),
         ):
             yield connection
+
+    def compact(self) -> None:
+        """Writes every table anew, so that what was deleted is in no file of the database any more.
+
+        Raises OpsStoreError where another process reads for longer than the store waits.
+        """
+        with explained(self.place), self._engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            if self._engine.dialect.name == "sqlite":
+                driver.execute("vacuum")
+                busy, *_ = driver.execute("pragma wal_checkpoint(truncate)").fetchone()
+                if busy:
+                    raise OpsStoreError(
+                        f"The ops store {self.place} was written anew, but its journal still holds what was deleted: another "
+                        "process reads it. End that, and start again."
+                    )
+                return
+            driver.autocommit = True
+            for table in metadata.sorted_tables:
+                driver.execute(f"vacuum (full, analyze) {POSTGRES_SCHEMA}.{table.name}")
 
     def close(self) -> None:
         """Closes its connections."""

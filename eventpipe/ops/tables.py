@@ -321,3 +321,32 @@ endpoints = Table(
     Column("disabled_at", UtcDateTime),
     Column("last_error", Text),
 )
+
+# One row per person who was erased, or is being. `work` is who it is about, as JSON, and null once all is done; `receipt`
+# what was removed, in numbers. Written by eventpipe.ops.erasures.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", Text, primary_key=True),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("work", JSON),
+    Column("receipt", JSON, nullable=False),
+)
+
+# What must not come back: keyed hashes of identifiers, of words that name them, of events. Written by eventpipe.ops.erasures.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("erasure_id", Text, nullable=False),
+)
+
+# The key of those hashes: one row, made by the first erasure. Written by eventpipe.ops.erasures.
+tombstone_key = Table(
+    "tombstone_key",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+    CheckConstraint("number = 1", name="number"),
+)

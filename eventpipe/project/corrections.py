@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -85,10 +85,37 @@ def add_correction(root: Path, key: Literal["block", "unlink"], entry: str | tup
         return False
     after = _with_entry(text, key, json.dumps(entry, ensure_ascii=False))
     _parsed(after)
-    temporary = path.with_name(f".{FILE}.tmp")
-    temporary.write_text(after, encoding="utf-8")
-    temporary.replace(path)
+    _write(path, after)
     return True
+
+
+def remove_corrections(root: Path, is_gone: Callable[[list[str]], list[bool]]) -> int:
+    """Takes entries out of the file: those of which an identifier, as written, `is_gone`. How many there were.
+
+    Lines of other entries and comments stay as they are. Raises ConfigurationError when the file is wrong.
+    """
+    path = root / FILE
+    if not path.exists():
+        return 0
+    text = path.read_text(encoding="utf-8")
+    corrections = _parsed(text)
+    blocked = is_gone(list(corrections.block))
+    sides = is_gone([side for pair in corrections.unlink for side in pair])
+    gone = {"block": blocked, "unlink": [any(sides[place : place + 2]) for place in range(0, len(sides), 2)]}
+    for key, places in gone.items():
+        for place in reversed([place for place, is_out in enumerate(places) if is_out]):
+            text = _without_entry(text, key, place)
+    count = sum(map(sum, gone.values()))
+    if count:
+        _parsed(text)
+        _write(path, text)
+    return count
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{FILE}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _parsed(text: str) -> Corrections:
@@ -125,6 +152,25 @@ def _with_entry(text: str, key: str, entry: str) -> str:
         return text[:closing].rstrip() + (", " if listed.value else "") + entry + text[closing:]
     end = _end_of_line(text, listed.value[-1].end_mark.index)
     return f"{text[:end]}\n{' ' * listed.start_mark.column}- {entry}{text[end:] or chr(10)}"
+
+
+def _without_entry(text: str, key: str, place: int) -> str:
+    """The file's text without an entry of the list `key`; the list's name goes with its last one."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(root, yaml.MappingNode)
+    name, listed = next((name, value) for name, value in root.value if name.value == key)
+    if len(listed.value) == 1:
+        first, last = name.start_mark.index, listed.value[0].end_mark.index
+        if listed.flow_style:
+            last = listed.end_mark.index
+        return text[:first] + text[_end_of_line(text, last) + 1 :]
+    entry = listed.value[place]
+    if listed.flow_style:
+        others = [each for each in listed.value if each is not entry]
+        items = ", ".join(text[each.start_mark.index : each.end_mark.index] for each in others)
+        return f"{text[: listed.start_mark.index]}[{items}]{text[listed.end_mark.index :]}"
+    first = text.rfind("\n", 0, entry.start_mark.index) + 1
+    return text[:first] + text[_end_of_line(text, entry.end_mark.index) + 1 :]
 
 
 def _end_of_line(text: str, index: int) -> int:

@@ -171,13 +171,14 @@ def test_the_command_ends_with_1_when_a_promise_is_broken(
 
 
 def test_exports_that_are_not_published_yet_are_no_broken_promise(project: Project) -> None:
+    from eventpipe.erasure.tombstones import NOBODY
     from eventpipe.intake.exports import Selection
     from eventpipe.intake.land import land_exports
 
     file = project.exports / "redo" / "2026-01-04" / "more.jsonl"
     file.parent.mkdir(parents=True)
     file.write_text("\n")
-    land_exports(replace(project), Selection(), now())
+    land_exports(replace(project), Selection(), now(), tombstones=NOBODY)
     ended = eventpipe("doctor", "--project", project.root, "--json").good()
     assert [each["state"] for each in ended.json["promises"]] == ["kept", "unchecked", "kept"]
     assert ended.json["promises"][1]["checks"][0]["numbers"] == {"exports": 1}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from eventpipe.erasure.tombstones import NOBODY
 from eventpipe.intake import land as landing
 from eventpipe.intake import stream
 from eventpipe.intake.exports import Selection, strangers
@@ -120,7 +121,9 @@ def test_only_the_selected_landing_dates_are_read(tmp_path: Path) -> None:
     made = project(tmp_path)
     for number in range(4):
         export(made, CONTENT, name=f"{number}.jsonl", day=DAY + timedelta(days=number))
-    chosen = landing.land_exports(made, Selection(DAY + timedelta(days=1), DAY + timedelta(days=2)), NOW)
+    chosen = landing.land_exports(
+        made, Selection(DAY + timedelta(days=1), DAY + timedelta(days=2)), NOW, tombstones=NOBODY
+    )
     assert [each.key.file for each in chosen] == ["1.jsonl", "2.jsonl"]
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
+from eventpipe.erasure.tombstones import NOBODY
 from eventpipe.intake.replay import Replayed, Wanted, replay
 from eventpipe.project.folder import Project
 from eventpipe_tests.builders import NOW, event, export, lake_rows, land, ledger, lines, project
@@ -174,7 +175,7 @@ def redefined(made: Project, kind: str, events: Sequence[Mapping[str, Any]]) -> 
 
 
 def replayed(made: Project, **wanted: Any) -> list[Replayed]:
-    return replay(made, Wanted(**wanted), NOW)
+    return replay(made, Wanted(**wanted), NOW, tombstones=NOBODY)
 
 
 def figures(made: Project) -> tuple[int, int, int, int]:

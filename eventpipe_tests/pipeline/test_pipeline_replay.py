@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from eventpipe.erasure.tombstones import NOBODY
 from eventpipe.intake.replay import Replayed, Wanted, replay
 from eventpipe_tests import builders
 from eventpipe_tests.pipeline.published import assert_same
@@ -101,7 +102,7 @@ def _redo(random: Random, number: int) -> dict[str, object]:
 
 
 def replayed(made: Shop, **wanted: Any) -> list[Replayed]:
-    return replay(made.project, Wanted(**wanted), NOW)
+    return replay(made.project, Wanted(**wanted), NOW, tombstones=NOBODY)
 
 
 def test_replay_equals_the_right_definition_from_the_start_and_a_second_one_changes_nothing(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Server:
 
     def set_up(self, connection: Connection) -> None:
         """Makes a transaction that was begun one of the owner of the tables, with the settings of a publish."""
-        if connection.execute(_IS_WRITERS, {"writer": WRITER, "schema": self.schema}).scalar():
+        if self.is_writers(connection):
             connection.execute(text(f"set local role {WRITER}"))
         for setting, value in (
             ("timezone", "UTC"),
@@ -134,6 +134,10 @@ class Server:
             connection.execute(text(f"set local {setting} = {literal(value)}"))
         connection.execute(_NOTICES_A_DEAD_CLIENT)
         connection.execute(_TAKES_ITS_TIME)
+
+    def is_writers(self, connection: Connection) -> bool:
+        """Whether the tables are the writer's, and this user may act as it."""
+        return bool(connection.execute(_IS_WRITERS, {"writer": WRITER, "schema": self.schema}).scalar())
 
     def _engine(self) -> Engine:
         try:

@@ -1,0 +1,172 @@
+"""`eventpipe erase`: a person is forgotten, everywhere and for good."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eventpipe.cli.options import (
+    DebugOption,
+    JsonOption,
+    ProjectOption,
+    TypeOption,
+    new_run_id,
+    now,
+    open_project,
+)
+from eventpipe.cli.terminal import inert, out, print_json, table
+from eventpipe.cli.values import moment
+from eventpipe.errors import UsageError
+from eventpipe.ops.place import is_made
+
+if TYPE_CHECKING:
+    from eventpipe.erasure.person import Person
+    from eventpipe.ops.erasures import Erasure
+    from eventpipe.project.folder import Project
+
+_TOLD = {
+    "exports": "exports in the lake written anew",
+    "accepted_lines": "accepted lines",
+    "rejected_lines": "rejected lines",
+    "events_of_others": "events of others that lost an identifier",
+    "decisions": "decisions of automations, which name nobody now",
+    "triggers": "triggers, which name nobody and carry nothing now",
+    "deliveries": "deliveries",
+    "delivered_to_files": "triggers in files that were delivered to",
+    "memberships": "entries and exits of segments",
+    "contact_id_changes": "changes of contact ids",
+    "corrections": "entries of identity.yml",
+}
+
+
+def erase(
+    identifier: Annotated[
+        str | None, typer.Argument(metavar="IDENTIFIER", help="An identifier of any type, or a contact_id.")
+    ] = None,
+    type: TypeOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish what was begun and did not end.")] = False,
+    receipts: Annotated[bool, typer.Option("--receipts", help="Show what earlier erasures removed.")] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Erase a person: lake, rejected lines, tables, history, deliveries. Nothing brings them back, nor fires because of it.
+
+    Shows who it is, asks, and gives a receipt. The files in the exports folder are yours: those that still name the person are
+    listed, and what they hold of them does not land again.
+    """
+    if sum((identifier is not None, resume, receipts)) != 1:
+        raise UsageError("Give an identifier, or --resume, or --receipts.")
+    opened = open_project(project)
+    if receipts:
+        _show_receipts(_listed(opened), json)
+        return
+    person = None
+    if identifier is not None:
+        if not (yes or sys.stdin.isatty()):
+            raise UsageError("erase shows who it would erase and asks. Without a terminal, add --yes.")
+        person = _person(opened, identifier, type)
+        if not json:
+            _show(person)
+        if not yes:
+            typer.confirm("Erase them? Nothing brings them back.", abort=True, err=True)
+    done = _erased(opened, person, debug=debug)
+    if json:
+        print_json({"erasures": [_receipt(each) for each in done]})
+    elif not done:
+        out().print("No erasure was begun that has not ended.")
+    for erasure in () if json else done:
+        _tell(erasure)
+
+
+def _person(project: Project, identifier: str, type: str | None) -> Person:
+    from eventpipe.client import UnknownContact
+    from eventpipe.erasure.person import Person
+    from eventpipe.serving.reading import reading
+
+    with reading(project) as store, store.snapshot():
+        try:
+            return Person.found(store, project, identifier, type)
+        except UnknownContact as error:
+            if type is not None:
+                raise
+            raise UnknownContact(
+                f"{error} To erase it from rejected lines and keep it from landing all the same, say with --type what it is."
+            ) from None
+
+
+def _erased(project: Project, person: Person | None, *, debug: bool) -> list[Erasure]:
+    from eventpipe.cli.launch import launch, taken_out
+    from eventpipe.cli.writer import say_that_we_wait, writing_alone
+    from eventpipe.erasure.erase import erase as erased
+    from eventpipe.ops.store import OpsStore
+
+    def publish() -> None:
+        with OpsStore.open(project.ops) as store:
+            request = taken_out("erase", store)
+        launch(project, request, lambda _: None, debug=debug)
+
+    say_that_we_wait(project)
+    holder = f"{new_run_id()} (erase)"
+    return erased(project, person, alone=lambda: writing_alone(project, holder), publish=publish, now=now)
+
+
+def _listed(project: Project) -> list[Erasure]:
+    from eventpipe.ops import erasures
+    from eventpipe.ops.store import OpsStore
+
+    if not is_made(project.ops):  # looking makes nothing
+        return []
+    with OpsStore.open(project.ops) as store, store.read() as connection:
+        return erasures.listed(connection)
+
+
+def _show(person: Person) -> None:
+    who = ", ".join(f"{type} {value}" for type, value in person.identifiers)
+    if person.contact_ids:
+        out().print(inert(f"One contact with {len(person.event_ids):,} events, known by {who}."), soft_wrap=True)
+    else:
+        out().print(inert(f"No contact is known by {who}: rejected lines may name it."), soft_wrap=True)
+
+
+def _tell(erasure: Erasure) -> None:
+    receipt = dict(erasure.receipt)
+    out().print(f"Erasure {erasure.erasure_id}, asked for at {moment(erasure.requested_at)} UTC, is done. Removed:")
+    rows = [(told, f"{receipt[name]:,}") for name, told in _TOLD.items() if receipt.get(name)]
+    out().print(table(("", ""), rows, right=(1,)))
+    if exports := receipt.get("still_in_exports"):
+        out().print(
+            "These files in the exports folder still name the person; delete their lines there:", soft_wrap=True
+        )
+        for each in exports:
+            out().print(inert(f"    {each}"), soft_wrap=True)
+    if files := receipt.get("named_in"):
+        out().print(inert(f"So do these definitions, which only you may change: {', '.join(files)}."), soft_wrap=True)
+
+
+def _receipt(erasure: Erasure) -> dict[str, Any]:
+    return {
+        "erasure_id": erasure.erasure_id,
+        "requested_at": erasure.requested_at,
+        "ended_at": erasure.ended_at,
+        "receipt": dict(erasure.receipt),
+    }
+
+
+def _show_receipts(done: list[Erasure], json: bool) -> None:
+    if json:
+        print_json({"erasures": [_receipt(each) for each in done]})
+    elif not done:
+        out().print("Nobody was erased.")
+    else:
+        rows = []
+        for each in done:
+            removed = Counter({name: each.receipt.get(name, 0) for name in _TOLD})
+            lines = removed["accepted_lines"] + removed["rejected_lines"]
+            ended = "has not ended: --resume" if each.ended_at is None else moment(each.ended_at)
+            rows.append((each.erasure_id, moment(each.requested_at), ended, f"{lines:,}"))
+        out().print(table(("erasure", "asked for (UTC)", "ended (UTC)", "lines"), rows, right=(3,), whole=(0,)))

@@ -1,0 +1,213 @@
+"""Lines of erased people: they take their place in an export, and say nothing (spec 5, promise 6).
+
+A line is an erased person's when its strongest usable identifier that says who somebody is was theirs (as events are
+attributed, spec 2), when it has none and any of its identifiers was theirs, or when it was one of their events. A rejected
+line is theirs when it names them at all. Such a line is rejected as `identifier.erased`: of it the lake has where it stood.
+An event of somebody else keeps all but the identifier that was theirs.
+
+The same rule rewrites what the lake holds and judges what lands later, so nothing brings an erased person back.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from eventpipe.erasure.tombstones import Tombstones
+from eventpipe.identity.rules import Rules
+from eventpipe.intake.contract import LAKE_COLUMNS
+from eventpipe.intake.lake import Manifest, file_stem, parquet
+from eventpipe.project.folder import Project
+from eventpipe.project.vocabulary import DEFAULT_IDENTIFIERS
+from eventpipe.sql import literal
+
+ERASED = "identifier.erased"
+"""The reason of an erased person's line."""
+
+_PLACE = ("line", "index", "workspace_id", "source", "landed_on", "file")
+_INSTEAD = {
+    "status": "'rejected'",
+    "reasons": f"[{literal(ERASED)}]",
+    "raw": "''",
+    "raw_is_base64": "false",
+    "deletion": "'unchanged'",
+    "coercions": "0",
+}
+_BATCH = 50_000
+_SETS = pl.Schema(
+    {
+        "workspace_id": pl.String(),
+        "identifiers": pl.String(),
+        "is_theirs": pl.Boolean(),
+        "kept": pl.String(),
+        "dead": pl.List(pl.String()),
+    }
+)
+_LINES = pl.Schema({"line": pl.Int64(), "index": pl.Int64()})
+
+
+@dataclass(frozen=True)
+class ErasedRows:
+    """Rows without the lines of erased people: their file, and how many lines became theirs, accepted or rejected before; of
+    how many events of others an identifier was taken."""
+
+    path: Path
+    accepted: int
+    rejected: int
+    stripped: int
+    digest: str
+
+    def of(self, manifest: Manifest) -> Manifest:
+        """The manifest of the export with these rows."""
+        version = hashlib.sha256(f"{manifest.data} {self.digest}".encode()).hexdigest()[:12]
+        return replace(
+            manifest,
+            accepted=manifest.accepted - self.accepted,
+            rejected=manifest.rejected + self.accepted,
+            data=f"{file_stem(manifest.file)}.{version}.parquet",
+        )
+
+
+class Forgetting:
+    """What the lines of a project's exports are held against."""
+
+    def __init__(self, project: Project, tombstones: Tombstones) -> None:
+        self._tombstones = tombstones
+        self._memory = project.settings.engine.memory
+        if tombstones:
+            rules = Rules.of(project)
+            self._known = {each.name for each in rules.types if each.known}
+            self._blocked = {each.strip().lower() for each in rules.blocked}
+
+    def rewritten(self, rows: Path) -> ErasedRows | None:
+        """The rows of an export beside them, under a temporary name; None where nobody in them was erased."""
+        if not self._tombstones:
+            return None
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"set TimeZone = 'UTC'; set preserve_insertion_order = false; set memory_limit = {literal(self._memory)}"
+            )
+            relation = parquet([rows])
+            sets, lines = self._sets(connection, relation), self._rejected(connection, relation)
+            if sets.is_empty() and lines.is_empty():
+                return None
+            connection.register("sets", sets.to_arrow())
+            connection.register("named", lines.to_arrow())
+            connection.register("their_events", self._events(connection, relation).to_arrow())
+            connection.execute(f"create view judged as {_judged(relation)}")
+            accepted, rejected, stripped, digest = _one(
+                connection,
+                """
+                select count(*) filter (is_theirs and status = 'accepted'), count(*) filter (is_theirs and status = 'rejected'),
+                    count(*) filter (not is_theirs),
+                    md5(string_agg(concat_ws(' ', line, index, is_theirs, kept), ',' order by line, index))
+                from judged where is_theirs or is_stripped""",
+            )
+            target = rows.with_name(f"{rows.name}.erased.tmp")
+            columns = ", ".join(f"{_column(name)} as {name}" for name in LAKE_COLUMNS)
+            try:
+                connection.execute(
+                    f"copy (select {columns} from judged) to {literal(str(target))} (format parquet, compression zstd)"
+                )
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+        return ErasedRows(target, accepted, rejected, stripped, digest)
+
+    def applied(self, manifest: Manifest, rows: Path) -> tuple[Manifest, Path]:
+        """Rows that were just judged, in a temporary file, and their manifest: both without erased people."""
+        try:
+            erased = self.rewritten(rows)
+        except BaseException:
+            rows.unlink(missing_ok=True)
+            raise
+        if erased is None:
+            return manifest, rows
+        erased.path.replace(rows)
+        return erased.of(manifest), rows
+
+    def _sets(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
+        """The identifier sets that hold something of an erased person."""
+        found = []
+        query = f"select distinct workspace_id, identifiers from {relation} where identifiers is not null"
+        for workspace, text in _rows(connection, query):
+            pairs = [(str(type), str(value)) for type, value in json.loads(text)]
+            dead = [pair for pair in pairs if self._tombstones.has_identifier(workspace, *pair)]
+            if dead:
+                kept = [pair for pair in pairs if pair not in dead]
+                left = json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
+                found.append((workspace, text, self._owner(pairs) in (None, *dead), left, [value for _, value in dead]))
+        return pl.DataFrame(found, schema=_SETS, orient="row")
+
+    def _owner(self, pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
+        """The strongest usable identifier that says who somebody is."""
+        usable = (pair for pair in pairs if pair[0] in self._known and pair[1].lower() not in self._blocked)
+        return next(usable, None)
+
+    def _rejected(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
+        """Rejected lines whose text names an erased person."""
+        found = []
+        query = f"select line, index, workspace_id, raw, raw_is_base64 from {relation} where status = 'rejected' and raw <> ''"
+        for line, index, workspace, raw, is_base64 in _rows(connection, query):
+            text = base64.b64decode(raw).decode("utf-8", "replace") if is_base64 else raw
+            if self._tombstones.names(workspace, text):
+                found.append((line, index))
+        return pl.DataFrame(found, schema=_LINES, orient="row")
+
+    def _events(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
+        """Events that were an erased person's for another reason than their strongest identifier."""
+        query = (
+            f"select distinct workspace_id, event_id from {relation}"
+            " semi join (from sets where not is_theirs) using (workspace_id, identifiers) where event_id is not null"
+        )
+        found = [
+            event_id
+            for workspace, event_id in _rows(connection, query)
+            if self._tombstones.has_event(workspace, event_id)
+        ]
+        return pl.DataFrame({"event_id": found}, schema={"event_id": pl.String()})
+
+
+def _judged(relation: str) -> str:
+    # A rejected line keeps its text whole or not at all.
+    theirs = (
+        "sets.identifiers is not null and (sets.is_theirs or status = 'rejected' or their_events.event_id is not null)"
+    )
+    return f"""
+        select lines.*, {theirs} or named.line is not null as is_theirs,
+            sets.identifiers is not null as is_stripped, sets.kept, sets.dead
+        from {relation} as lines
+        left join sets
+            on lines.workspace_id = sets.workspace_id and lines.identifiers = sets.identifiers
+        left join their_events on lines.event_id = their_events.event_id
+        left join named on lines.line = named.line and lines.index is not distinct from named.index"""
+
+
+def _column(name: str) -> str:
+    if name in _PLACE:
+        return name
+    mine = name
+    if name == "identifiers":
+        mine = "case when is_stripped then kept else identifiers end"
+    elif name in DEFAULT_IDENTIFIERS:
+        mine = f"case when not coalesce(is_stripped and list_contains(dead, {name}), false) then {name} end"
+    return f"case when is_theirs then {_INSTEAD.get(name, 'null')} else {mine} end"
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[str, ...]]:
+    result = connection.execute(query)
+    while rows := result.fetchmany(_BATCH):
+        yield from rows
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, int, int, str]:
+    found: tuple[int, int, int, str] | None = connection.execute(query).fetchone()
+    assert found is not None
+    return found

@@ -1,0 +1,215 @@
+"""Erasures: who is being erased, what must not come back, and what the ops store itself has to forget (spec 5, promise 6).
+
+What was decided about an erased person stays a fact without a person: counts of decisions and triggers are what they were,
+under ids that lead nowhere. Writing takes the caller's transaction and a lease.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import polars as pl
+from sqlalchemy import Column, Connection, Row, Table, Update, delete, insert, null, select, update
+
+from eventpipe.erasure.person import Person
+from eventpipe.erasure.tombstones import NOBODY, Tombstones, new_key
+from eventpipe.ops.automations import OPEN
+from eventpipe.ops.lease import Lease
+from eventpipe.ops.tables import (
+    automation_triggers,
+    contact_id_changes,
+    deliveries,
+    delivery_attempts,
+    erasures,
+    segment_changes,
+    tombstone_key,
+    tombstones,
+    trigger_decisions,
+)
+
+_CHUNK: Final = 900
+"""Values of one statement: SQLite as it was long built takes no more than 999."""
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One person's erasure. `person` is None once everything is done; `receipt` is what was removed so far."""
+
+    erasure_id: str
+    requested_at: datetime
+    ended_at: datetime | None
+    person: Person | None
+    receipt: Mapping[str, Any]
+
+
+def tombstones_of(connection: Connection) -> Tombstones:
+    """What must not come back; empty, and without a key, where nobody was erased."""
+    key: bytes | None = connection.execute(select(tombstone_key.c.key)).scalar()
+    if key is None:
+        return NOBODY
+    return Tombstones(key, frozenset(connection.execute(select(tombstones.c.digest)).scalars()))
+
+
+def begin(connection: Connection, lease: Lease, person: Person, *, now: datetime) -> Erasure:
+    """Records that somebody is to be erased, with the tombstones: from now on nothing of them lands. Raises Fenced."""
+    lease.check(connection)
+    known = tombstones_of(connection)
+    if not known.key:
+        known = Tombstones(new_key())
+        connection.execute(insert(tombstone_key).values(number=1, key=known.key))
+    erasure = Erasure(uuid4().hex, now, None, person, {})
+    connection.execute(
+        insert(erasures).values(
+            erasure_id=erasure.erasure_id, requested_at=now, ended_at=None, work=person.as_dict(), receipt={}
+        )
+    )
+    world = person.workspace_id
+    digests = {known.of_event(world, each) for each in person.event_ids}
+    for type, value in person.identifiers:
+        digests |= {known.of_identifier(world, type, value), *known.of_words(world, type, value)}
+    for some in _chunks(sorted(digests - known.digests)):
+        connection.execute(insert(tombstones), [{"digest": each, "erasure_id": erasure.erasure_id} for each in some])
+    return erasure
+
+
+def listed(connection: Connection, *, unfinished: bool = False) -> list[Erasure]:
+    """All erasures, or those that have not ended, in the order in which they were asked for."""
+    query = select(erasures).order_by(erasures.c.requested_at, erasures.c.erasure_id)
+    if unfinished:
+        query = query.where(erasures.c.ended_at.is_(None))
+    return [
+        Erasure(
+            row.erasure_id,
+            row.requested_at,
+            row.ended_at,
+            None if row.work is None else Person.of(row.work),
+            row.receipt,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def note(connection: Connection, lease: Lease, erasure_id: str, counts: Mapping[str, Any]) -> None:
+    """Adds to what an erasure has removed: numbers are added up, the rest is replaced. Raises Fenced."""
+    lease.check(connection)
+    stored: dict[str, Any] = connection.execute(
+        select(erasures.c.receipt).where(erasures.c.erasure_id == erasure_id)
+    ).scalar_one()
+    added = {name: stored.get(name, 0) + value if isinstance(value, int) else value for name, value in counts.items()}
+    connection.execute(update(erasures).where(erasures.c.erasure_id == erasure_id).values(receipt={**stored, **added}))
+
+
+def let_go(connection: Connection, lease: Lease, erasure_ids: Collection[str]) -> None:
+    """Forgets whom erasures are about: all that is left to do is to make room. Raises Fenced."""
+    lease.check(connection)
+    connection.execute(update(erasures).where(erasures.c.erasure_id.in_(erasure_ids)).values(work=null()))
+
+
+def end(connection: Connection, lease: Lease, erasure_ids: Collection[str], *, now: datetime) -> None:
+    """Records that erasures are done. Raises Fenced."""
+    lease.check(connection)
+    connection.execute(update(erasures).where(erasures.c.erasure_id.in_(erasure_ids)).values(ended_at=now))
+
+
+def forget(connection: Connection, lease: Lease, person: Person) -> dict[str, int]:
+    """Takes somebody out of what was observed: deliveries and memberships go, decisions and triggers lose whom they were about.
+    How many of each there were. Raises Fenced.
+    """
+    lease.check(connection)
+    stones = tombstones_of(connection)
+    decisions = trigger_decisions.c
+    # An event may have come to the contact by itself, and what was decided about it before still has the other id.
+    decided = {
+        (row.automation, row.occasion): row
+        for column, values in ((decisions.contact_id, person.contact_ids), (decisions.event_id, person.event_ids))
+        for row in _found(connection, trigger_decisions, column, values)
+    }
+    fired = {
+        row.trigger_id: row
+        for row in _found(connection, automation_triggers, automation_triggers.c.contact_id, person.contact_ids)
+    }
+    told = [row.trigger_id for row in decided.values() if row.trigger_id is not None]
+    fired |= {
+        row.trigger_id: row for row in _found(connection, automation_triggers, automation_triggers.c.trigger_id, told)
+    }
+    _removed(connection, delivery_attempts, delivery_attempts.c.trigger_id, fired)
+    counts = {
+        "deliveries": _removed(connection, deliveries, deliveries.c.trigger_id, fired),
+        "decisions": len(decided),
+        "triggers": len(fired),
+        "contact_id_changes": _removed(
+            connection, contact_id_changes, contact_id_changes.c.from_contact_id, person.contact_ids
+        )
+        + _removed(connection, contact_id_changes, contact_id_changes.c.into_contact_id, person.contact_ids),
+        "memberships": _leave_segments(connection, person),
+    }
+    for row in decided.values():
+        connection.execute(_rewritten(trigger_decisions, row, _decision(row, stones)))
+    for row in fired.values():
+        connection.execute(_rewritten(automation_triggers, row, _trigger(row, stones)))
+    return counts
+
+
+def _found(connection: Connection, table: Table, column: Column[str], values: Collection[str]) -> Iterator[Row[Any]]:
+    for some in _chunks(values):
+        yield from connection.execute(select(table).where(column.in_(some))).all()
+
+
+def _removed(connection: Connection, table: Table, column: Column[str], values: Collection[str]) -> int:
+    return sum(connection.execute(delete(table).where(column.in_(some))).rowcount for some in _chunks(values))
+
+
+def _decision(row: Row[Any], stones: Tombstones) -> dict[str, Any]:
+    """A decision without a person; one that was still to be made is made."""
+    made = {"status": "skipped", "reason": "erased"} if row.status in OPEN else {}
+    return {
+        **_nobody(row, stones),
+        "event_id": None,
+        "detail": None,
+        "trigger_id": None if row.trigger_id is None else stones.pseudonym(row.trigger_id),
+        **made,
+    }
+
+
+def _trigger(row: Row[Any], stones: Tombstones) -> dict[str, Any]:
+    return {**_nobody(row, stones), "trigger_id": stones.pseudonym(row.trigger_id), "payload": "{}"}
+
+
+def _nobody(row: Row[Any], stones: Tombstones) -> dict[str, Any]:
+    return {"contact_id": stones.pseudonym(row.contact_id), "occasion": stones.pseudonym(row.occasion)}
+
+
+def _rewritten(table: Table, row: Row[Any], values: Mapping[str, Any]) -> Update:
+    key = [column == getattr(row, column.name) for column in table.primary_key]
+    return update(table).where(*key).values(**values)
+
+
+def _leave_segments(connection: Connection, person: Person) -> int:
+    """Takes somebody out of the journal of memberships; how many entries there were."""
+    ids, count = list(person.contact_ids), 0
+    if not ids:
+        return 0
+    table = segment_changes.c
+    theirs = pl.col("contact_id").is_in(ids) | pl.col("into_contact_id").is_in(ids).fill_null(value=False)
+    for run_id, segment in connection.execute(select(table.run_id, table.segment)).all():
+        its = (table.run_id == run_id, table.segment == segment)
+        packed: bytes = connection.execute(select(table.contacts).where(*its)).scalar_one()
+        frame = pl.read_parquet(io.BytesIO(packed))
+        kept = frame.filter(~theirs)
+        if kept.height < frame.height:
+            count += frame.height - kept.height
+            buffer = io.BytesIO()
+            kept.write_parquet(buffer, compression="zstd")
+            connection.execute(update(segment_changes).where(*its).values(contacts=buffer.getvalue()))
+    return count
+
+
+def _chunks(values: Collection[str]) -> Iterator[list[str]]:
+    listed = list(values)
+    for start in range(0, len(listed), _CHUNK):
+        yield listed[start : start + _CHUNK]
