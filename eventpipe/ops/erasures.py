@@ -68,13 +68,18 @@ def begin(connection: Connection, lease: Lease, person: Person, *, now: datetime
             erasure_id=erasure.erasure_id, requested_at=now, ended_at=None, work=person.as_dict(), receipt={}
         )
     )
-    world = person.workspace_id
-    digests = {known.of_event(world, each) for each in person.event_ids}
-    for type, value in person.identifiers:
-        digests |= {known.of_identifier(world, type, value), *known.of_words(world, type, value)}
-    for some in _chunks(sorted(digests - known.digests)):
+    for some in _chunks(sorted(digests(known, person) - known.digests)):
         connection.execute(insert(tombstones), [{"digest": each, "erasure_id": erasure.erasure_id} for each in some])
     return erasure
+
+
+def digests(key: Tombstones, person: Person) -> frozenset[str]:
+    """Everything that is not to come back of a person, hashed."""
+    world = person.workspace_id
+    found = {key.of_event(world, each) for each in person.event_ids}
+    for type, value in person.identifiers:
+        found |= {key.of_identifier(world, type, value), *key.of_words(world, type, value)}
+    return frozenset(found)
 
 
 def listed(connection: Connection, *, unfinished: bool = False) -> list[Erasure]:

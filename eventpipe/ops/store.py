@@ -80,20 +80,27 @@ class OpsStore:
         Raises OpsStoreError where another process reads for longer than the store waits.
         """
         with explained(self.place), self._engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert driver is not None
             if self._engine.dialect.name == "sqlite":
-                driver.execute("vacuum")
-                busy, *_ = driver.execute("pragma wal_checkpoint(truncate)").fetchone()
-                if busy:
-                    raise OpsStoreError(
-                        f"The ops store {self.place} was written anew, but its journal still holds what was deleted: another "
-                        "process reads it. End that, and start again."
-                    )
+                self._compact_file(connection)
                 return
-            driver.autocommit = True
-            for table in metadata.sorted_tables:
-                driver.execute(f"vacuum (full, analyze) {POSTGRES_SCHEMA}.{table.name}")
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction may rewrite a table so
+            alone.exec_driver_sql(f"set lock_timeout = {int(BUSY_TIMEOUT.total_seconds() * 1000)}")
+            try:
+                for table in metadata.sorted_tables:
+                    alone.exec_driver_sql(f"vacuum (full, analyze) {POSTGRES_SCHEMA}.{table.name}")
+            finally:
+                alone.exec_driver_sql("reset lock_timeout")
+
+    def _compact_file(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("vacuum")
+        is_busy, *_ = driver.execute("pragma wal_checkpoint(truncate)").fetchone()
+        if is_busy:
+            raise OpsStoreError(
+                f"The ops store {self.place} was written anew, but its journal still holds what was deleted: another process "
+                "reads it. End that, and start again."
+            )
 
     def close(self) -> None:
         """Closes its connections."""

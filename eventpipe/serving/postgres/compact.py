@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import inspect
 
-from eventpipe.serving.postgres.faults import database_errors, explained
-from eventpipe.serving.postgres.server import WRITER, Server, milliseconds, named, run
+from eventpipe.errors import StageFailed
+from eventpipe.serving.postgres.faults import database_errors
+from eventpipe.serving.postgres.server import WRITER, Server, milliseconds, named, reason, run
 
 
 def compact(server: Server) -> None:
     """Rewrites every table of the server's schema, one after the other. Who reads a table meanwhile waits for it.
 
-    Errors: `PublishBlocked` where a reader holds a table for longer than `serving.lock_timeout`, `ServerUnreachable`, else
-    `StageFailed`. What was rewritten stays so.
+    Errors: `ServerUnreachable`, `StageFailed` where a reader holds a table for longer than `serving.lock_timeout`. What was
+    rewritten stays so.
     """
     with server.connect() as connection:
         try:
@@ -27,4 +28,8 @@ def compact(server: Server) -> None:
             for table in tables:
                 run(alone, f"vacuum (full, analyze) {named(server.schema, table)}")
         except database_errors() as error:
-            raise explained(server, error) from error
+            raise StageFailed(
+                f"No row of the tables at {server.place} is of who was erased, but not all of their files could be written anew: "
+                f"{reason(error)}. End what holds a table up, or wait longer (serving.lock_timeout), and call "
+                "`eventpipe erase --resume`."
+            ) from error
