@@ -128,7 +128,9 @@ class Refresh:
             opening.enter_context(self._judge)
             opening.callback(self._close_database)
             self.as_of = self.request.as_of or self._clock()
-            self._refuse_half_erased()
+            if self.request.kind != "erase":
+                with self._store.read() as ops:
+                    erasures.refuse_while_unfinished(ops)
             with self._lease.begin() as connection:
                 self._run = runs.start(
                     connection,
@@ -152,16 +154,6 @@ class Refresh:
                 self._end(status, None if error is None else _paragraph(error))
         finally:
             self._stack.close()
-
-    def _refuse_half_erased(self) -> None:
-        """Nothing may be decided about somebody of whom a part is left."""
-        with self._store.read() as ops:
-            begun = [each for each in erasures.listed(ops, unfinished=True) if each.person is not None]
-        if begun and self.request.kind != "erase":
-            raise EventpipeError(
-                f"The erasure of a person that was asked for at {begun[0].requested_at:%Y-%m-%d %H:%M} UTC has not ended: some of what"
-                " they did may be there still. Nothing was done. Call `eventpipe erase --resume`, and run again."
-            )
 
     @property
     def _lands_the_past(self) -> bool:

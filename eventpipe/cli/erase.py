@@ -63,7 +63,7 @@ def erase(
         raise UsageError("Give an identifier, or --resume, or --receipts.")
     opened = open_project(project)
     if receipts:
-        _show_receipts(_listed(opened), json)
+        _show_receipts(recorded(opened), json)
         return
     person = None
     if identifier is not None:
@@ -115,7 +115,8 @@ def _erased(project: Project, person: Person | None, *, debug: bool) -> list[Era
     return erased(project, person, alone=lambda: writing_alone(project, holder), publish=publish, now=now)
 
 
-def _listed(project: Project) -> list[Erasure]:
+def recorded(project: Project) -> list[Erasure]:
+    """All erasures of the project, those that have not ended too."""
     from eventpipe.ops import erasures
     from eventpipe.ops.store import OpsStore
 

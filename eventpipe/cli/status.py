@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eventpipe.cli.delivery_state import delivery_state
+from eventpipe.cli.erase import recorded
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
+from eventpipe.cli.values import moment
 from eventpipe.cli.writer import current_writer, is_gone
 from eventpipe.ops.place import is_made
 
@@ -110,6 +112,7 @@ def status(
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
     delivery = delivery_state(opened)
+    erasing = [each.requested_at for each in recorded(opened) if each.ended_at is None]
     unread = strangers(opened.exports, sources)
     if json:
         print_json(
@@ -125,12 +128,16 @@ def status(
                 "published": None if published is None else asdict(published),
                 "unread_folders": unread,
                 "deliveries": None if delivery is None else delivery.as_dict(),
+                "unfinished_erasures": erasing,
             }
         )
         return
     console = out()
     console.print(inert(f"Project {opened.root}, workspace {opened.settings.workspace}"), soft_wrap=True)
     console.print(inert(_who_writes(tenure)), soft_wrap=True)
+    for each in erasing:
+        told = f"The erasure of a person, asked for at {moment(each)} UTC, has not ended: eventpipe erase --resume."
+        console.print(told, style="red", soft_wrap=True)
     _show_runs(runs)
     audit.show()
     if delivery is not None:

@@ -61,13 +61,8 @@ def writing(project: Project, holder: str) -> Iterator[Lease]:
 @contextmanager
 def writing_alone(project: Project, holder: str) -> Iterator[Lease]:
     """The same, while nobody delivers either."""
-    from eventpipe.ops import lease as leases
+    from eventpipe.delivery.deliver import delivering
     from eventpipe.refresh import LEASE_WAIT
 
-    with writing(project, holder) as lease:
-        delivering = leases.acquire(lease.store, holder, now=now, wait=LEASE_WAIT, name=leases.DELIVERY)
-        try:
-            with delivering.keep_alive():
-                yield lease
-        finally:
-            delivering.release()
+    with writing(project, holder) as lease, delivering(lease.store, now, LEASE_WAIT):
+        yield lease

@@ -29,6 +29,7 @@ from eventpipe.delivery.targets import Endpoint, TargetRefused, endpoint
 from eventpipe.delivery.webhooks import Answer, WebhookClient
 from eventpipe.failpoints import reach
 from eventpipe.ops import deliveries as ops
+from eventpipe.ops import erasures
 from eventpipe.ops import lease as leases
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.store import OpsStore
@@ -90,11 +91,12 @@ def destinations(project: Project) -> dict[str, Destination]:
 
 
 def deliver(project: Project, store: OpsStore, clock: Clock, *, chance: random.Random | None = None) -> Delivered:
-    """Send what is due now. Errors: `LeaseHeld` while another process delivers."""
+    """Send what is due now. Errors: `LeaseHeld` while another process delivers, `EventpipeError` while an erasure has not ended."""
     targets = destinations(project)
     done = Delivered()
     with delivering(store, clock) as lease:
         with lease.begin() as connection:
+            erasures.refuse_while_unfinished(connection)
             ops.assign(connection, lease, {name: (each.key, each.title) for name, each in targets.items()})
         work = _Work(project, store, lease, clock, chance or random.Random(), targets, done)
         try:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 _KEY_BYTES: Final = 32
+_BLOCK_BYTES: Final = 64  # of SHA-256
 # A shorter id is also a quantity, a price, somebody else's order number.
 _SHORTEST_WORD: Final = 8
 _WORD: Final = re.compile(r"""[^\s"'<>,;:(){}\[\]|\\=&/?]+""")
@@ -59,16 +60,27 @@ class Tombstones:
         word = _digits(value) if type == "phone" else value.casefold()
         return [self._digest(workspace, "word", word)] if type == "phone" or len(word) >= _SHORTEST_WORD else []
 
+    def of_identifier_sql(self, workspace: str, type: str, value: str) -> str:
+        """`of_identifier` as the engine computes it, of three SQL expressions: HMAC by its definition (RFC 2104)."""
+        block = self.key.ljust(_BLOCK_BYTES, b"\0")
+        inner, outer = (_blob(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+        text = f"concat_ws(chr(0), {workspace}, 'identifier', {type}, {value})"
+        return f"sha256({outer} || unhex(sha256({inner} || encode({text}))))"
+
     def pseudonym(self, id: str) -> str:
         """What stands for an id where a fact about an erased person is kept."""
         return f"erased:{self._digest('pseudonym', id)[:32]}"
 
     def _digest(self, *parts: str) -> str:
-        return hmac.digest(self.key, "\0".join(parts).encode("utf-8", "surrogatepass"), sha256).hex()
+        return hmac.digest(self.key, "\0".join(parts).encode(), sha256).hex()
 
 
 NOBODY: Final = Tombstones(b"")
 """Where nobody was erased."""
+
+
+def _blob(content: bytes) -> str:
+    return "'" + "".join(f"\\x{byte:02X}" for byte in content) + "'::blob"
 
 
 def _words(text: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -135,15 +136,28 @@ class Forgetting:
 
     def _sets(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
         """The identifier sets that hold something of an erased person."""
+        pair = "unnest(from_json(identifiers, '[[\"VARCHAR\"]]')) as pair"
+        held = f"from {relation} where identifiers is not null"
+        digest = self._tombstones.of_identifier_sql("workspace_id", "pair[1]", "pair[2]")
+        connection.register("digests", pl.DataFrame({"digest": [*self._tombstones.digests]}).to_arrow())
+        connection.execute(
+            # Each identifier once: the engine would rather ask for all of them first.
+            f"create temp table dead as with each as materialized (select distinct workspace_id, {pair} {held})"
+            f" select * from each where {digest} in (from digests)"
+        )
+        if not _one(connection, "select count(*) from dead")[0]:
+            return pl.DataFrame(schema=_SETS)
         found = []
-        query = f"select distinct workspace_id, identifiers from {relation} where identifiers is not null"
-        for workspace, text in _rows(connection, query):
+        query = (
+            f"select workspace_id, identifiers, list(pair) from (select distinct workspace_id, identifiers, {pair} {held})"
+            " semi join dead using (workspace_id, pair) group by all"
+        )
+        for workspace, text, theirs in _rows(connection, query):
             pairs = [(str(type), str(value)) for type, value in json.loads(text)]
-            dead = [pair for pair in pairs if self._tombstones.has_identifier(workspace, *pair)]
-            if dead:
-                kept = [pair for pair in pairs if pair not in dead]
-                left = json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
-                found.append((workspace, text, self._owner(pairs) in (None, *dead), left, [value for _, value in dead]))
+            dead = [(type, value) for type, value in theirs]
+            kept = [pair for pair in pairs if pair not in dead]
+            left = json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
+            found.append((workspace, text, self._owner(pairs) in (None, *dead), left, [value for _, value in dead]))
         return pl.DataFrame(found, schema=_SETS, orient="row")
 
     def _owner(self, pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
@@ -201,13 +215,13 @@ def _column(name: str) -> str:
     return f"case when is_theirs then {_INSTEAD.get(name, 'null')} else {mine} end"
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[str, ...]]:
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
     result = connection.execute(query)
     while rows := result.fetchmany(_BATCH):
         yield from rows
 
 
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, int, int, str]:
-    found: tuple[int, int, int, str] | None = connection.execute(query).fetchone()
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    found: tuple[Any, ...] | None = connection.execute(query).fetchone()
     assert found is not None
     return found

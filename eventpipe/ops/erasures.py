@@ -18,6 +18,7 @@ from sqlalchemy import Column, Connection, Row, Table, Update, delete, insert, n
 
 from eventpipe.erasure.person import Person
 from eventpipe.erasure.tombstones import NOBODY, Tombstones, new_key
+from eventpipe.errors import EventpipeError
 from eventpipe.ops.automations import OPEN
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.tables import (
@@ -97,6 +98,16 @@ def listed(connection: Connection, *, unfinished: bool = False) -> list[Erasure]
         )
         for row in connection.execute(query)
     ]
+
+
+def refuse_while_unfinished(connection: Connection) -> None:
+    """Nothing may be decided about somebody of whom a part is left, or sent. Raises EventpipeError."""
+    begun = next((each for each in listed(connection, unfinished=True) if each.person is not None), None)
+    if begun is not None:
+        raise EventpipeError(
+            f"The erasure of a person that was asked for at {begun.requested_at:%Y-%m-%d %H:%M:%S} UTC has not ended: some of what "
+            "they did may still be there. Nothing was done. Call `eventpipe erase --resume`, and start again."
+        )
 
 
 def note(connection: Connection, lease: Lease, erasure_id: str, counts: Mapping[str, Any]) -> None:

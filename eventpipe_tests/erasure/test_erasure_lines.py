@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventpipe.erasure.person import Person
 from eventpipe.erasure.tombstones import NOBODY, Tombstones, new_key
@@ -181,6 +184,15 @@ def test_replay_leaves_them_alone_and_lets_nothing_of_them_in(tmp_path: Path) ->
     assert [is_erased(row) for row in rows] == [True, True, False]
     (manifest,) = Lake(made.lake).manifests()
     assert (manifest.accepted, manifest.rejected) == (1, 2)
+
+
+@given(st.text().filter(lambda text: "\0" not in text), st.text().filter(lambda text: "\0" not in text))
+def test_the_engine_makes_the_same_hashes(type: str, value: str) -> None:
+    tombstones = Tombstones(KEY)
+    with duckdb.connect() as connection:
+        query = f"select {tombstones.of_identifier_sql('$1', '$2', '$3')}"
+        found = connection.execute(query, ["default", type, value]).fetchone()
+    assert found == (tombstones.of_identifier("default", type, value),)
 
 
 def test_hashes_say_nothing_to_who_has_not_the_key() -> None:

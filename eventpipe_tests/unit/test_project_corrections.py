@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventpipe.errors import ConfigurationError
-from eventpipe.project.corrections import Corrections, add_correction, read_corrections
+from eventpipe.project.corrections import Corrections, add_correction, read_corrections, remove_corrections
 from eventpipe_tests import builders
 
 
@@ -72,6 +72,30 @@ def test_adding_keeps_what_is_there(tmp_path: Path, text: str | None) -> None:
     )
     for comment in ("# ours", "# the till", "# pairs"):
         assert (comment in (text or "")) <= (comment in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            "# ours\nblock:\n  - x   # the till\n  - gone\n\n# pairs\nunlink:\n  - [a, b]\n  - [gone, c]\n",
+            "# ours\nblock:\n  - x   # the till\n\n# pairs\nunlink:\n  - [a, b]\n",
+        ),
+        ("block: [gone, x]  # the till\nunlink: [[a, gone]]\n", "block: [x]  # the till\n"),
+        ("block:\n- gone # whose\nunlink:\n- - gone\n  - b\n- [c, d]", "unlink:\n- [c, d]"),
+        ("block: [gone, gone]\n", ""),
+        ("block: [x]\n", "block: [x]\n"),
+    ],
+)
+def test_removing_leaves_the_rest_as_it_was_written(tmp_path: Path, text: str, left: str) -> None:
+    before = corrections(tmp_path, text)
+    count = remove_corrections(tmp_path, lambda entries: [entry == "gone" for entry in entries])
+    assert count == before.block.count("gone") + sum("gone" in pair for pair in before.unlink)
+    assert (tmp_path / "identity.yml").read_text(encoding="utf-8") == left
+
+
+def test_without_the_file_nothing_is_removed(tmp_path: Path) -> None:
+    assert remove_corrections(tmp_path, lambda _: []) == 0
 
 
 def test_a_wrong_file_is_not_added_to(tmp_path: Path) -> None:
