@@ -126,8 +126,8 @@ class Client:
 
 
 def find_contact(store: Store, project: Project, identifier: str, type: str | None = None) -> ContactKey:
-    """The contact that is known by `identifier`: one of its identifiers, as intake would normalise it, or its
-    id.
+    """The contact that is known by `identifier`: one of its identifiers, as intake would normalise it, or an
+    id that it has or had.
 
     Raises UnknownContact when nobody or more than one contact is, UsageError for a type that is not declared.
     """
@@ -147,6 +147,9 @@ def find_contact(store: Store, project: Project, identifier: str, type: str | No
         union
         select workspace_id, contact_id, type, value
         from contacts join wanted on type = {literal(CONTACT_ID)} and contact_id = value
+        union
+        select workspace_id, contact_id, type, value
+        from contact_aliases join wanted on type = {literal(CONTACT_ID)} and alias_id = value
         order by 1, 2, 3, 4
         """
     ).fetch(_ALL)

@@ -42,6 +42,7 @@ from eventpipe.ops import (
     holds,
     memberships,
     quiet,
+    removals,
     runs,
 )
 from eventpipe.ops import lease as leases
@@ -128,9 +129,9 @@ class Refresh:
             opening.enter_context(self._judge)
             opening.callback(self._close_database)
             self.as_of = self.request.as_of or self._clock()
-            if self.request.kind != "erase":
+            if self.request.kind in ("run", "backfill"):
                 with self._store.read() as ops:
-                    erasures.refuse_while_unfinished(ops)
+                    removals.refuse_while_unfinished(ops)
             with self._lease.begin() as connection:
                 self._run = runs.start(
                     connection,

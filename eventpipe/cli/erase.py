@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,9 +19,9 @@ from eventpipe.cli.options import (
     now,
     open_project,
 )
-from eventpipe.cli.terminal import inert, out, print_json, table
+from eventpipe.cli.terminal import err, inert, out, print_json, table
 from eventpipe.cli.values import moment
-from eventpipe.errors import UsageError
+from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.ops.place import is_made
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ _TOLD = {
 
 
 def erase(
-    identifier: Annotated[
-        str | None, typer.Argument(metavar="IDENTIFIER", help="An identifier of any type, or a contact_id.")
+    identifiers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IDENTIFIER...", help="Of each person an identifier of any type, or a contact_id."),
     ] = None,
     type: TypeOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -54,27 +57,28 @@ def erase(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Erase a person: lake, rejected lines, tables, history, deliveries. Nothing brings them back, nor fires because of it.
+    """Erase people: lake, rejected lines, tables, history, deliveries. Nothing brings them back, nor fires because of it.
 
-    Shows who it is, asks, and gives a receipt. The files in the exports folder are yours: those that still name the person are
-    listed, and what they hold of them does not land again.
+    Shows who it is, asks, and gives a receipt. Several at once cost one rebuild of the tables. The files in the exports folder
+    are yours: those that still name them are listed, and what they hold of them does not land again.
     """
-    if sum((identifier is not None, resume, receipts)) != 1:
-        raise UsageError("Give an identifier, or --resume, or --receipts.")
+    if sum((bool(identifiers), resume, receipts)) != 1:
+        raise UsageError("Give identifiers, or --resume, or --receipts.")
     opened = open_project(project)
     if receipts:
         _show_receipts(recorded(opened), json)
         return
-    person = None
-    if identifier is not None:
+    find: Callable[[], list[Person]] | None = None
+    if identifiers:
         if not (yes or sys.stdin.isatty()):
             raise UsageError("erase shows who it would erase and asks. Without a terminal, add --yes.")
-        person = _person(opened, identifier, type)
-        if not json:
+        people = _people(opened, identifiers, type)
+        for person in () if json and yes else people:
             _show(person)
         if not yes:
-            typer.confirm("Erase them? Nothing brings them back.", abort=True, err=True)
-    done = _erased(opened, person, debug=debug)
+            typer.confirm("Erase? Nothing brings back what is erased.", abort=True, err=True)
+        find = partial(_the_same, opened, identifiers, type, people)
+    done = _erased(opened, find, debug=debug)
     if json:
         print_json({"erasures": [_receipt(each) for each in done]})
     elif not done:
@@ -83,23 +87,38 @@ def erase(
         _tell(erasure)
 
 
-def _person(project: Project, identifier: str, type: str | None) -> Person:
+def _people(project: Project, identifiers: list[str], type: str | None) -> list[Person]:
+    """Who they stand for, each person once."""
     from eventpipe.client import UnknownContact
+    from eventpipe.erasure.carried import LakeLines
     from eventpipe.erasure.person import Person
     from eventpipe.serving.reading import reading
 
+    carried = LakeLines(project).sets_with
     with reading(project) as store, store.snapshot():
         try:
-            return Person.found(store, project, identifier, type)
+            found = [Person.found(store, project, carried, each, type) for each in identifiers]
         except UnknownContact as error:
             if type is not None:
                 raise
             raise UnknownContact(
                 f"{error} To erase it from rejected lines and keep it from landing all the same, say with --type what it is."
             ) from None
+    return list(dict.fromkeys(found))
 
 
-def _erased(project: Project, person: Person | None, *, debug: bool) -> list[Erasure]:
+def _the_same(project: Project, identifiers: list[str], type: str | None, shown: list[Person]) -> list[Person]:
+    """Who they stand for now that nobody else writes. Raises EventpipeError where that is not who was shown."""
+    people = _people(project, identifiers, type)
+    if people != shown:
+        raise EventpipeError(
+            "What belongs to the person changed while this waited for a run to end. Nothing was done. Start again, and look at who "
+            "it is now."
+        )
+    return people
+
+
+def _erased(project: Project, find: Callable[[], list[Person]] | None, *, debug: bool) -> list[Erasure]:
     from eventpipe.cli.launch import launch, taken_out
     from eventpipe.cli.writer import say_that_we_wait, writing_alone
     from eventpipe.erasure.erase import erase as erased
@@ -112,7 +131,7 @@ def _erased(project: Project, person: Person | None, *, debug: bool) -> list[Era
 
     say_that_we_wait(project)
     holder = f"{new_run_id()} (erase)"
-    return erased(project, person, alone=lambda: writing_alone(project, holder), publish=publish, now=now)
+    return erased(project, find, alone=lambda: writing_alone(project, holder), publish=publish, now=now)
 
 
 def recorded(project: Project) -> list[Erasure]:
@@ -127,31 +146,34 @@ def recorded(project: Project) -> list[Erasure]:
 
 
 def _show(person: Person) -> None:
-    who = ", ".join(f"{type} {value}" for type, value in person.identifiers)
+    """On stderr: what is asked about."""
+    who = ", ".join(f"{type} {value}" for type, value in person.identifiers) or "nothing of its own"
     if person.contact_ids:
-        out().print(inert(f"One contact with {len(person.event_ids):,} events, known by {who}."), soft_wrap=True)
+        err().print(inert(f"One contact with {len(person.event_ids):,} events, known by {who}."), soft_wrap=True)
     else:
-        out().print(inert(f"No contact is known by {who}: rejected lines may name it."), soft_wrap=True)
+        err().print(inert(f"No contact is known by {who}: deleted or rejected lines may have it."), soft_wrap=True)
 
 
 def _tell(erasure: Erasure) -> None:
     receipt = dict(erasure.receipt)
-    out().print(f"Erasure {erasure.erasure_id}, asked for at {moment(erasure.requested_at)} UTC, is done. Removed:")
+    out().print(f"Erasure {erasure.removal_id}, asked for at {moment(erasure.requested_at)} UTC, is done.")
     rows = [(told, f"{receipt[name]:,}") for name, told in _TOLD.items() if receipt.get(name)]
-    out().print(table(("", ""), rows, right=(1,)))
+    if rows:
+        out().print("Removed:")
+        out().print(table(("", ""), rows, right=(1,)))
+    else:
+        out().print("Nothing was there to be removed. What names it later will not land either.", soft_wrap=True)
     if exports := receipt.get("still_in_exports"):
-        out().print(
-            "These files in the exports folder still name the person; delete their lines there:", soft_wrap=True
-        )
+        out().print("These files in the exports folder still name them; delete those lines there:", soft_wrap=True)
         for each in exports:
             out().print(inert(f"    {each}"), soft_wrap=True)
     if files := receipt.get("named_in"):
-        out().print(inert(f"So do these definitions, which only you may change: {', '.join(files)}."), soft_wrap=True)
+        out().print(inert(f"So do these, which are yours to change: {', '.join(files)}."), soft_wrap=True)
 
 
 def _receipt(erasure: Erasure) -> dict[str, Any]:
     return {
-        "erasure_id": erasure.erasure_id,
+        "erasure_id": erasure.removal_id,
         "requested_at": erasure.requested_at,
         "ended_at": erasure.ended_at,
         "receipt": dict(erasure.receipt),
@@ -169,5 +191,5 @@ def _show_receipts(done: list[Erasure], json: bool) -> None:
             removed = Counter({name: each.receipt.get(name, 0) for name in _TOLD})
             lines = removed["accepted_lines"] + removed["rejected_lines"]
             ended = "has not ended: --resume" if each.ended_at is None else moment(each.ended_at)
-            rows.append((each.erasure_id, moment(each.requested_at), ended, f"{lines:,}"))
+            rows.append((each.removal_id, moment(each.requested_at), ended, f"{lines:,}"))
         out().print(table(("erasure", "asked for (UTC)", "ended (UTC)", "lines"), rows, right=(3,), whole=(0,)))

@@ -16,14 +16,19 @@ from eventpipe.cli.options import (
     JsonOption,
     ProjectOption,
     new_run_id,
+    now,
     open_project,
 )
 from eventpipe.cli.terminal import err, out, print_json, table
 from eventpipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from eventpipe.cli.report import RunReport
     from eventpipe.intake.lake import Manifest
     from eventpipe.intake.prune import Gone
+    from eventpipe.project.folder import Project
 
 Row = dict[str, Any]
 
@@ -38,6 +43,7 @@ def prune(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish what was begun and did not end.")] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -48,40 +54,71 @@ def prune(
     """
     if first is not None and last is not None and first > last:
         raise UsageError(f"There is no day from {first} to {last}: give the earlier date as --from.")
-    if not (dry_run or yes or sys.stdin.isatty()):
+    if not (dry_run or yes or resume or sys.stdin.isatty()):
         raise UsageError("prune shows what it would take out and asks. Without a terminal, add --yes, or --dry-run.")
     opened = open_project(project)
 
     from eventpipe.intake.exports import Selection
     from eventpipe.intake.prune import gone
-    from eventpipe.intake.prune import prune as pruned
 
-    found = gone(opened, Selection(first, last), source)
-    if not json:
-        _show(found)
-    elif dry_run or not found.manifests:
-        print_json({"gone": _by_source(found), "pruned": 0, "run": None})
-    if dry_run or not found.manifests:
-        return
-    if not yes:
-        err().print("Their rows leave every table. Only the files, put back, would bring them again.", soft_wrap=True)
-        typer.confirm("Take them out?", abort=True, err=True)
+    found = None if resume else gone(opened, Selection(first, last), source)
+    if found is not None:
+        if not (json and (yes or dry_run)):
+            _show(found, err() if json else out())
+        if dry_run or not found.manifests:
+            if json:
+                print_json({"gone": _by_source(found), "pruned": 0, "run": None})
+            return
+        if not yes:
+            err().print("Their rows leave every table. Only the files, put back, bring them again.", soft_wrap=True)
+            typer.confirm("Take them out?", abort=True, err=True)
+    count, report = _pruned(opened, found, debug=debug)
+    if json:
+        told = [] if found is None else _by_source(found)
+        print_json({"gone": told, "pruned": count, "run": None if report is None else report.as_dict()})
+    elif report is None:
+        out().print("No prune was begun that has not ended.")
+    else:
+        out().print(f"Took {count:,} exports out of the lake.", soft_wrap=True)
+        report.show()
 
+
+def _pruned(project: Project, found: Gone | None, *, debug: bool) -> tuple[int, RunReport | None]:
+    """Takes exports out, and finishes every prune that was begun. How many were taken out, and the run; None where there was
+    nothing to do.
+
+    It is recorded first: until the tables are without the exports no other run begins, which would take that for news.
+    """
     from eventpipe.cli.launch import launch, taken_out
     from eventpipe.cli.report import RunReport
     from eventpipe.cli.writer import say_that_we_wait, writing
+    from eventpipe.intake.lake import Lake
+    from eventpipe.intake.prune import prune as pruned
+    from eventpipe.ops import removals
+    from eventpipe.serving.unpublished import refuse_unpublished
 
-    say_that_we_wait(opened)
-    with writing(opened, f"{new_run_id()} (prune)") as lease:
-        count = pruned(opened, found.manifests)
+    say_that_we_wait(project)
+    count, holder = 0, f"{new_run_id()} (prune)"
+    with writing(project, holder) as lease:
+        if found is not None:
+            with lease.store.read() as connection:
+                removals.refuse_while_unfinished(connection)
+            refuse_unpublished(project)
+            with lease.begin() as connection:
+                removals.begin(connection, lease, "prune", [str(each.key) for each in found.manifests], now=now())
+        with lease.store.read() as connection:
+            unfinished = removals.listed(connection, "prune", unfinished=True)
+        wanted = {key for each in unfinished for key in each.work}
+        count = pruned(project, [each for each in Lake(project.lake).manifests() if str(each.key) in wanted])
+        begun = [each.removal_id for each in unfinished]
         request = taken_out("prune", lease.store)
-    outcome = launch(opened, request, lambda _: None, debug=debug)
-    report = RunReport.of(opened, request.run_id, outcome.landed)
-    if json:
-        print_json({"gone": _by_source(found), "pruned": count, "run": report.as_dict()})
-        return
-    out().print(f"Took {count:,} exports out of the lake.", soft_wrap=True)
-    report.show()
+    if not begun:
+        return 0, None
+    outcome = launch(project, request, lambda _: None, debug=debug)
+    with writing(project, holder) as lease, lease.begin() as connection:
+        removals.let_go(connection, lease, begun)
+        removals.end(connection, lease, begun, now=now())
+    return count, RunReport.of(project, request.run_id, outcome.landed)
 
 
 def _by_source(found: Gone) -> list[Row]:
@@ -104,9 +141,11 @@ def _row(source: str, landed: int, manifests: Iterable[Manifest]) -> Row:
     }
 
 
-def _show(found: Gone) -> None:
+def _show(found: Gone, console: Console) -> None:
     if not found.manifests:
-        out().print("Every landed export still lies in the exports folder: there is nothing to prune.", soft_wrap=True)
+        console.print(
+            "Of what was asked for every export still lies in its folder: there is nothing to prune.", soft_wrap=True
+        )
         return
     rows = [
         (
@@ -118,4 +157,4 @@ def _show(found: Gone) -> None:
         )
         for row in _by_source(found)
     ]
-    out().print(table(("source", "exports gone", "landed on", "accepted", "rejected"), rows, right=(1, 3, 4)))
+    console.print(table(("source", "exports gone", "landed on", "accepted", "rejected"), rows, right=(1, 3, 4)))

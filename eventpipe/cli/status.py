@@ -136,7 +136,7 @@ def status(
     console.print(inert(f"Project {opened.root}, workspace {opened.settings.workspace}"), soft_wrap=True)
     console.print(inert(_who_writes(tenure)), soft_wrap=True)
     for each in erasing:
-        told = f"The erasure of a person, asked for at {moment(each)} UTC, has not ended: eventpipe erase --resume."
+        told = f"An erasure, asked for at {moment(each)} UTC, has not ended: eventpipe erase --resume."
         console.print(told, style="red", soft_wrap=True)
     _show_runs(runs)
     audit.show()

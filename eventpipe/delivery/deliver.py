@@ -29,8 +29,8 @@ from eventpipe.delivery.targets import Endpoint, TargetRefused, endpoint
 from eventpipe.delivery.webhooks import Answer, WebhookClient
 from eventpipe.failpoints import reach
 from eventpipe.ops import deliveries as ops
-from eventpipe.ops import erasures
 from eventpipe.ops import lease as leases
+from eventpipe.ops import removals
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
@@ -91,12 +91,12 @@ def destinations(project: Project) -> dict[str, Destination]:
 
 
 def deliver(project: Project, store: OpsStore, clock: Clock, *, chance: random.Random | None = None) -> Delivered:
-    """Send what is due now. Errors: `LeaseHeld` while another process delivers, `EventpipeError` while an erasure has not ended."""
+    """Send what is due now. Errors: `LeaseHeld` while another process delivers, `EventpipeError` while a removal has not ended."""
     targets = destinations(project)
     done = Delivered()
     with delivering(store, clock) as lease:
         with lease.begin() as connection:
-            erasures.refuse_while_unfinished(connection)
+            removals.refuse_while_unfinished(connection)
             ops.assign(connection, lease, {name: (each.key, each.title) for name, each in targets.items()})
         work = _Work(project, store, lease, clock, chance or random.Random(), targets, done)
         try:

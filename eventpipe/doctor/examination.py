@@ -31,6 +31,7 @@ from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
 from eventpipe.serving.file import as_of_published, open_published
 from eventpipe.serving.reading import reading
+from eventpipe.serving.unpublished import unpublished
 
 _ALL = 1_000_000
 
@@ -76,11 +77,11 @@ def _elsewhere(project: Project, published: duckdb.DuckDBPyConnection) -> Iterat
 
 def _why_not(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) -> Promise | None:
     """Why promise 2 cannot be checked now, as its result; None when it can."""
-    unpublished = _unpublished(published, manifests)
-    if not unpublished:
+    behind = unpublished(published, manifests)
+    if not behind:
         return None
-    detail = f"The lake changed after the last publish ({unpublished} exports). Start `eventpipe run`, ask again."
-    check = Check("rebuilt tables = published tables", "unchecked", {"exports": unpublished}, detail)
+    detail = f"The lake changed after the last publish ({behind} exports). Start `eventpipe run`, ask again."
+    check = Check("rebuilt tables = published tables", "unchecked", {"exports": behind}, detail)
     return Promise(2, "Same answer", (check,))
 
 
@@ -106,13 +107,6 @@ def _is_alive(pid: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _unpublished(published: duckdb.DuckDBPyConnection, manifests: list[Manifest]) -> int:
-    """How many exports the lake and the published ledger tell differently."""
-    ledger = set(published.execute("select source, landed_on, file, sha256, status, loaded_at from ledger").fetchall())
-    lake = {(each.source, each.landed_on, each.file, each.sha256, each.status, each.loaded_at) for each in manifests}
-    return len({row[:3] for row in ledger ^ lake})
 
 
 @contextmanager

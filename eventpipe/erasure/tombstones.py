@@ -7,16 +7,19 @@ import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import Final
 
 _KEY_BYTES: Final = 32
 _BLOCK_BYTES: Final = 64  # of SHA-256
-# A shorter id is also a quantity, a price, somebody else's order number.
-_SHORTEST_WORD: Final = 8
-_WORD: Final = re.compile(r"""[^\s"'<>,;:(){}\[\]|\\=&/?]+""")
+SHORTEST_WORD: Final = 8
+"""Characters of an id that is looked for in texts: a shorter one is also a quantity, a price, somebody else's order number."""
+
+# Of an address what stands around the sign; how far it reaches to either side, punctuation does not say.
+_ADDRESS: Final = re.compile(r"""([^\s"<>(),:;@\[\]\\]{1,64})@([\w.-]+)""")
+_WORDS: Final = (re.compile(r"""[^\s"'<>,;:(){}\[\]|\\=&/?]+"""), re.compile(r"[\w-]+"), re.compile(r"[\w.:-]+"))
 _NUMBER: Final = re.compile(r"\+?\d[\d .()/-]{5,}\d")
-_SPELLED: Final = (("\\u0040", "@"), ("%40", "@"), ("\\u002b", "+"), ("%2b", "+"), ("\\/", "/"))
+_ESCAPED: Final = re.compile(r"\\u([0-9a-f]{4})|\\(.)|%([0-9a-f]{2})")
 
 
 def new_key() -> bytes:
@@ -34,31 +37,23 @@ class Tombstones:
     def __bool__(self) -> bool:
         return bool(self.digests)
 
-    def has_identifier(self, workspace: str, type: str, value: str) -> bool:
-        """Whether an identifier, as intake normalises it, is an erased person's."""
-        return self.of_identifier(workspace, type, value) in self.digests
-
-    def has_event(self, workspace: str, event_id: str) -> bool:
-        """Whether an event was an erased person's."""
-        return self.of_event(workspace, event_id) in self.digests
-
-    def names(self, workspace: str, text: str) -> bool:
-        """Whether a text that nobody could read as an event names an erased person. Recognised are addresses, phone numbers with
-        their country, and ids of at least eight characters."""
-        return any(self._digest(workspace, "word", each) in self.digests for each in _words(text))
+    def names(self, text: str) -> bool:
+        """Whether a text that nobody could read as an event names an erased person, of any workspace. Recognised are addresses, phone
+        numbers with their country, and ids of at least eight characters."""
+        return any(self._digest("word", each) in self.digests for each in _words(text))
 
     def of_identifier(self, workspace: str, type: str, value: str) -> str:
         """The hash of an identifier."""
         return self._digest(workspace, "identifier", type, value)
 
     def of_event(self, workspace: str, event_id: str) -> str:
-        """The hash of an event's id."""
-        return self._digest(workspace, "event", event_id)
+        """The hash of an event's id, which is a hash itself: every event that lands is asked for, so a quick one under the key."""
+        return md5(self._event_key + f"{workspace}\0{event_id}".encode(), usedforsecurity=False).hexdigest()
 
-    def of_words(self, workspace: str, type: str, value: str) -> list[str]:
+    def of_words(self, type: str, value: str) -> list[str]:
         """The hashes of an identifier as it may stand in a text."""
         word = _digits(value) if type == "phone" else value.casefold()
-        return [self._digest(workspace, "word", word)] if type == "phone" or len(word) >= _SHORTEST_WORD else []
+        return [self._digest("word", word)] if type == "phone" or len(word) >= SHORTEST_WORD else []
 
     def of_identifier_sql(self, workspace: str, type: str, value: str) -> str:
         """`of_identifier` as the engine computes it, of three SQL expressions: HMAC by its definition (RFC 2104)."""
@@ -66,6 +61,14 @@ class Tombstones:
         inner, outer = (_blob(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
         text = f"concat_ws(chr(0), {workspace}, 'identifier', {type}, {value})"
         return f"sha256({outer} || unhex(sha256({inner} || encode({text}))))"
+
+    def of_event_sql(self, workspace: str, event_id: str) -> str:
+        """`of_event` as the engine computes it, of two SQL expressions."""
+        return f"md5({_blob(self._event_key)} || encode(concat_ws(chr(0), {workspace}, {event_id})))"
+
+    @property
+    def _event_key(self) -> bytes:
+        return hmac.digest(self.key, b"event", sha256)
 
     def pseudonym(self, id: str) -> str:
         """What stands for an id where a fact about an erased person is kept."""
@@ -84,15 +87,22 @@ def _blob(content: bytes) -> str:
 
 
 def _words(text: str) -> Iterator[str]:
-    folded = text.casefold()
-    for spelled, meant in _SPELLED:
-        folded = folded.replace(spelled, meant)
-    for word in _WORD.findall(folded):
-        if len(word) >= _SHORTEST_WORD:
-            yield word
-            yield word.strip(".")
+    folded = _ESCAPED.sub(_meant, text.casefold())
+    for pattern in _WORDS:
+        yield from (word.strip(".") for word in pattern.findall(folded) if len(word) >= SHORTEST_WORD)
+    for local, domain in _ADDRESS.findall(folded):
+        starts = (place for place in range(len(local)) if not place or not local[place - 1].isalnum())
+        yield from (f"{local[start:]}@{domain.strip('.-')}" for start in starts)
     for number in _NUMBER.findall(folded):
         yield _digits(number)
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    """What an escape of JSON or of an address on the web stands for; of letters (a new line, a tabulator) a blank."""
+    code, letter, octet = escaped.groups()
+    if code or octet:
+        return chr(int(code or octet, 16)).casefold()
+    return " " if letter.isalnum() else str(letter)
 
 
 def _digits(text: str) -> str:

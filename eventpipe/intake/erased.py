@@ -1,9 +1,9 @@
 """Lines of erased people: they take their place in an export, and say nothing (spec 5, promise 6).
 
 A line is an erased person's when its strongest usable identifier that says who somebody is was theirs (as events are
-attributed, spec 2), when it has none and any of its identifiers was theirs, or when it was one of their events. A rejected
+attributed, spec 2), when it has none and any of its identifiers was theirs, or when it reports one of their events. A rejected
 line is theirs when it names them at all. Such a line is rejected as `identifier.erased`: of it the lake has where it stood.
-An event of somebody else keeps all but the identifier that was theirs.
+An event of somebody else keeps all but the identifier that was theirs, and where it says that once more it says `[erased]`.
 
 The same rule rewrites what the lake holds and judges what lands later, so nothing brings an erased person back.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +51,11 @@ _SETS = pl.Schema(
         "kept": pl.String(),
         "dead": pl.List(pl.String()),
     }
+)
+_DOCUMENTS = ("properties", "extra", "traits")
+_RESTATED = pl.Schema({"line": pl.Int64(), "index": pl.Int64()} | {name: pl.String() for name in _DOCUMENTS})
+_JOIN_RESTATED = (
+    "left join restated on judged.line = restated.line and judged.index is not distinct from restated.index"
 )
 _LINES = pl.Schema({"line": pl.Int64(), "index": pl.Int64()})
 
@@ -96,13 +102,18 @@ class Forgetting:
                 f"set TimeZone = 'UTC'; set preserve_insertion_order = false; set memory_limit = {literal(self._memory)}"
             )
             relation = parquet([rows])
-            sets, lines = self._sets(connection, relation), self._rejected(connection, relation)
-            if sets.is_empty() and lines.is_empty():
+            connection.register("digests", pl.DataFrame({"digest": [*self._tombstones.digests]}).to_arrow())
+            found = {
+                "sets": self._sets(connection, relation),
+                "named": self._rejected(connection, relation),
+                "their_events": self._events(connection, relation),
+            }
+            if all(each.is_empty() for each in found.values()):
                 return None
-            connection.register("sets", sets.to_arrow())
-            connection.register("named", lines.to_arrow())
-            connection.register("their_events", self._events(connection, relation).to_arrow())
+            for name, frame in found.items():
+                connection.register(name, frame.to_arrow())
             connection.execute(f"create view judged as {_judged(relation)}")
+            connection.register("restated", self._restated(connection).to_arrow())
             accepted, rejected, stripped, digest = _one(
                 connection,
                 """
@@ -115,7 +126,7 @@ class Forgetting:
             columns = ", ".join(f"{_column(name)} as {name}" for name in LAKE_COLUMNS)
             try:
                 connection.execute(
-                    f"copy (select {columns} from judged) to {literal(str(target))} (format parquet, compression zstd)"
+                    f"copy (select {columns} from judged {_JOIN_RESTATED}) to {literal(str(target))} (format parquet, compression zstd)"
                 )
             except BaseException:
                 target.unlink(missing_ok=True)
@@ -139,7 +150,6 @@ class Forgetting:
         pair = "unnest(from_json(identifiers, '[[\"VARCHAR\"]]')) as pair"
         held = f"from {relation} where identifiers is not null"
         digest = self._tombstones.of_identifier_sql("workspace_id", "pair[1]", "pair[2]")
-        connection.register("digests", pl.DataFrame({"digest": [*self._tombstones.digests]}).to_arrow())
         connection.execute(
             # Each identifier once: the engine would rather ask for all of them first.
             f"create temp table dead as with each as materialized (select distinct workspace_id, {pair} {held})"
@@ -168,25 +178,40 @@ class Forgetting:
     def _rejected(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
         """Rejected lines whose text names an erased person."""
         found = []
-        query = f"select line, index, workspace_id, raw, raw_is_base64 from {relation} where status = 'rejected' and raw <> ''"
-        for line, index, workspace, raw, is_base64 in _rows(connection, query):
+        query = f"select line, index, raw, raw_is_base64 from {relation} where status = 'rejected' and raw <> ''"
+        for line, index, raw, is_base64 in _rows(connection, query):
             text = base64.b64decode(raw).decode("utf-8", "replace") if is_base64 else raw
-            if self._tombstones.names(workspace, text):
+            if self._tombstones.names(text):
                 found.append((line, index))
         return pl.DataFrame(found, schema=_LINES, orient="row")
 
     def _events(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
-        """Events that were an erased person's for another reason than their strongest identifier."""
+        """Erased people's events, whoever reports them."""
+        digest = self._tombstones.of_event_sql("workspace_id", "event_id")
+        return connection.execute(
+            f"select distinct event_id from {relation} where event_id is not null and {digest} in (from digests)"
+        ).pl()
+
+    def _restated(self, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+        """What events of others say beside their identifiers, without what was an erased person's."""
+        found = []
         query = (
-            f"select distinct workspace_id, event_id from {relation}"
-            " semi join (from sets where not is_theirs) using (workspace_id, identifiers) where event_id is not null"
+            f"select line, index, dead, {', '.join(_DOCUMENTS)} from judged where is_stripped and not is_theirs"
+            f" and coalesce({', '.join(_DOCUMENTS)}) is not null"
         )
-        found = [
-            event_id
-            for workspace, event_id in _rows(connection, query)
-            if self._tombstones.has_event(workspace, event_id)
-        ]
-        return pl.DataFrame({"event_id": found}, schema={"event_id": pl.String()})
+        for line, index, dead, *documents in _rows(connection, query):
+            said = [None if each is None else _without(each, dead) for each in documents]
+            if said != documents:
+                found.append((line, index, *said))
+        return pl.DataFrame(found, schema=_RESTATED, orient="row")
+
+
+def _without(document: str, values: list[str]) -> str:
+    """A JSON document with another text in place of these; names of fields stay, and numbers as they are written."""
+    for value in values:
+        for spelled in {json.dumps(value, ensure_ascii=False), json.dumps(value)}:
+            document = re.sub(rf"{re.escape(spelled)}(?!\s*:)", '"[erased]"', document, flags=re.IGNORECASE)
+    return document
 
 
 def _judged(relation: str) -> str:
@@ -206,12 +231,16 @@ def _judged(relation: str) -> str:
 
 def _column(name: str) -> str:
     if name in _PLACE:
-        return name
-    mine = name
+        return f"judged.{name}"
+    mine = f"judged.{name}"
     if name == "identifiers":
-        mine = "case when is_stripped then kept else identifiers end"
+        mine = "case when is_stripped then kept else judged.identifiers end"
+    elif name in _DOCUMENTS:
+        mine = f"case when restated.line is not null then restated.{name}::json else judged.{name} end"
     elif name in DEFAULT_IDENTIFIERS:
-        mine = f"case when not coalesce(is_stripped and list_contains(dead, {name}), false) then {name} end"
+        mine = (
+            f"case when not coalesce(is_stripped and list_contains(dead, judged.{name}), false) then judged.{name} end"
+        )
     return f"case when is_theirs then {_INSTEAD.get(name, 'null')} else {mine} end"
 
 

@@ -27,7 +27,8 @@ class Gone:
 def gone(project: Project, selection: Selection, source: str | None = None) -> Gone:
     """Those of the selected landing dates, and of one source where it is named.
 
-    Errors: `UsageError` where the folder of exports is missing, or the lake knows no such source.
+    Errors: `UsageError` where the folder of exports is missing or empty of what is looked for, and it is not one source that is
+    asked for; or where the lake knows no such source.
     """
     if not project.exports.is_dir():
         raise UsageError(
@@ -40,7 +41,12 @@ def gone(project: Project, selection: Selection, source: str | None = None) -> G
         landed[each.source] = landed.get(each.source, 0) + 1
     if source is not None and not landed:
         raise UsageError(f"Nothing of a source {source!r} has landed: `eventpipe status` names the sources.")
-    there = {export.key for export in find(project.exports, frozenset(landed), selection)}
+    there = {export.key for export in find(project.exports, frozenset(landed), ALL_DATES)}
+    if source is None and (empty := sorted(landed.keys() - {key.source for key in there})):
+        raise UsageError(
+            f"Nothing of {', '.join(empty)} lies in {project.exports} any more. That is how a folder looks that is not mounted: where "
+            "the exports were deleted, say so with --source, for one source at a time."
+        )
     chosen = [each for each in manifests if selection.takes(each.landed_on) and each.key not in there]
     return Gone(tuple(chosen), landed)
 

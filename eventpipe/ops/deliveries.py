@@ -73,6 +73,14 @@ class EndpointState:
     last_error: str | None = None
 
 
+def delivered_folders(connection: Connection) -> list[str]:
+    """The folders that were ever delivered to, as their automations named them."""
+    titles: list[str] = list(
+        connection.execute(select(endpoints.c.title).where(endpoints.c.title.startswith("file "))).scalars()
+    )
+    return [title.removeprefix("file ") for title in titles]
+
+
 def assign(connection: Connection, lease: Lease, targets: Mapping[str, tuple[str, str]]) -> None:
     """Gives what is pending of each automation to its target of today: (endpoint, title). Raises Fenced."""
     lease.check(connection)

@@ -7,18 +7,17 @@ under ids that lead nowhere. Writing takes the caller's transaction and a lease.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import uuid4
 
 import polars as pl
-from sqlalchemy import Column, Connection, Row, Table, Update, delete, insert, null, select, update
+from sqlalchemy import Column, Connection, Row, Table, Update, delete, insert, select, update
 
 from eventpipe.erasure.person import Person
 from eventpipe.erasure.tombstones import NOBODY, Tombstones, new_key
-from eventpipe.errors import EventpipeError
+from eventpipe.ops import removals
 from eventpipe.ops.automations import OPEN
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.tables import (
@@ -26,7 +25,6 @@ from eventpipe.ops.tables import (
     contact_id_changes,
     deliveries,
     delivery_attempts,
-    erasures,
     segment_changes,
     tombstone_key,
     tombstones,
@@ -39,12 +37,12 @@ _CHUNK: Final = 900
 
 @dataclass(frozen=True)
 class Erasure:
-    """One person's erasure. `person` is None once everything is done; `receipt` is what was removed so far."""
+    """The erasure of one person or several. `people` is empty once nothing of them is left; `receipt` is what was removed so far."""
 
-    erasure_id: str
+    removal_id: str
     requested_at: datetime
     ended_at: datetime | None
-    person: Person | None
+    people: tuple[Person, ...]
     receipt: Mapping[str, Any]
 
 
@@ -56,22 +54,17 @@ def tombstones_of(connection: Connection) -> Tombstones:
     return Tombstones(key, frozenset(connection.execute(select(tombstones.c.digest)).scalars()))
 
 
-def begin(connection: Connection, lease: Lease, person: Person, *, now: datetime) -> Erasure:
-    """Records that somebody is to be erased, with the tombstones: from now on nothing of them lands. Raises Fenced."""
+def begin(connection: Connection, lease: Lease, people: Sequence[Person], *, now: datetime) -> None:
+    """Records that people are to be erased, with the tombstones: from now on nothing of them lands. Raises Fenced."""
     lease.check(connection)
     known = tombstones_of(connection)
     if not known.key:
         known = Tombstones(new_key())
         connection.execute(insert(tombstone_key).values(number=1, key=known.key))
-    erasure = Erasure(uuid4().hex, now, None, person, {})
-    connection.execute(
-        insert(erasures).values(
-            erasure_id=erasure.erasure_id, requested_at=now, ended_at=None, work=person.as_dict(), receipt={}
-        )
-    )
-    for some in _chunks(sorted(digests(known, person) - known.digests)):
-        connection.execute(insert(tombstones), [{"digest": each, "erasure_id": erasure.erasure_id} for each in some])
-    return erasure
+    removal_id = removals.begin(connection, lease, "erase", [each.as_dict() for each in people], now=now)
+    new: frozenset[str] = frozenset().union(*(digests(known, each) for each in people)) - known.digests
+    for some in _chunks(sorted(new)):
+        connection.execute(insert(tombstones), [{"digest": each, "removal_id": removal_id} for each in some])
 
 
 def digests(key: Tombstones, person: Person) -> frozenset[str]:
@@ -79,57 +72,22 @@ def digests(key: Tombstones, person: Person) -> frozenset[str]:
     world = person.workspace_id
     found = {key.of_event(world, each) for each in person.event_ids}
     for type, value in person.identifiers:
-        found |= {key.of_identifier(world, type, value), *key.of_words(world, type, value)}
+        found |= {key.of_identifier(world, type, value), *key.of_words(type, value)}
     return frozenset(found)
 
 
 def listed(connection: Connection, *, unfinished: bool = False) -> list[Erasure]:
     """All erasures, or those that have not ended, in the order in which they were asked for."""
-    query = select(erasures).order_by(erasures.c.requested_at, erasures.c.erasure_id)
-    if unfinished:
-        query = query.where(erasures.c.ended_at.is_(None))
     return [
         Erasure(
-            row.erasure_id,
-            row.requested_at,
-            row.ended_at,
-            None if row.work is None else Person.of(row.work),
-            row.receipt,
+            each.removal_id,
+            each.requested_at,
+            each.ended_at,
+            tuple(Person.of(person) for person in each.work or ()),
+            each.receipt,
         )
-        for row in connection.execute(query)
+        for each in removals.listed(connection, "erase", unfinished=unfinished)
     ]
-
-
-def refuse_while_unfinished(connection: Connection) -> None:
-    """Nothing may be decided about somebody of whom a part is left, or sent. Raises EventpipeError."""
-    begun = next((each for each in listed(connection, unfinished=True) if each.person is not None), None)
-    if begun is not None:
-        raise EventpipeError(
-            f"The erasure of a person that was asked for at {begun.requested_at:%Y-%m-%d %H:%M:%S} UTC has not ended: some of what "
-            "they did may still be there. Nothing was done. Call `eventpipe erase --resume`, and start again."
-        )
-
-
-def note(connection: Connection, lease: Lease, erasure_id: str, counts: Mapping[str, Any]) -> None:
-    """Adds to what an erasure has removed: numbers are added up, the rest is replaced. Raises Fenced."""
-    lease.check(connection)
-    stored: dict[str, Any] = connection.execute(
-        select(erasures.c.receipt).where(erasures.c.erasure_id == erasure_id)
-    ).scalar_one()
-    added = {name: stored.get(name, 0) + value if isinstance(value, int) else value for name, value in counts.items()}
-    connection.execute(update(erasures).where(erasures.c.erasure_id == erasure_id).values(receipt={**stored, **added}))
-
-
-def let_go(connection: Connection, lease: Lease, erasure_ids: Collection[str]) -> None:
-    """Forgets whom erasures are about: all that is left to do is to make room. Raises Fenced."""
-    lease.check(connection)
-    connection.execute(update(erasures).where(erasures.c.erasure_id.in_(erasure_ids)).values(work=null()))
-
-
-def end(connection: Connection, lease: Lease, erasure_ids: Collection[str], *, now: datetime) -> None:
-    """Records that erasures are done. Raises Fenced."""
-    lease.check(connection)
-    connection.execute(update(erasures).where(erasures.c.erasure_id.in_(erasure_ids)).values(ended_at=now))
 
 
 def forget(connection: Connection, lease: Lease, person: Person) -> dict[str, int]:
@@ -139,19 +97,17 @@ def forget(connection: Connection, lease: Lease, person: Person) -> dict[str, in
     lease.check(connection)
     stones = tombstones_of(connection)
     decisions = trigger_decisions.c
-    # An event may have come to the contact by itself, and what was decided about it before still has the other id.
+    # An event may have come to the contact by itself: what waits for it under another id waits for this person. What fired
+    # under that id fired for somebody else.
     decided = {
         (row.automation, row.occasion): row
         for column, values in ((decisions.contact_id, person.contact_ids), (decisions.event_id, person.event_ids))
         for row in _found(connection, trigger_decisions, column, values)
+        if row.contact_id in person.contact_ids or row.status in OPEN
     }
     fired = {
         row.trigger_id: row
         for row in _found(connection, automation_triggers, automation_triggers.c.contact_id, person.contact_ids)
-    }
-    told = [row.trigger_id for row in decided.values() if row.trigger_id is not None]
-    fired |= {
-        row.trigger_id: row for row in _found(connection, automation_triggers, automation_triggers.c.trigger_id, told)
     }
     _removed(connection, delivery_attempts, delivery_attempts.c.trigger_id, fired)
     counts = {

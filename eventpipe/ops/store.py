@@ -99,7 +99,7 @@ class OpsStore:
         if is_busy:
             raise OpsStoreError(
                 f"The ops store {self.place} was written anew, but its journal still holds what was deleted: another process "
-                "reads it. End that, and start again."
+                "reads it. End that, and call `eventpipe erase --resume`."
             )
 
     def close(self) -> None:

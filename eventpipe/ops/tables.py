@@ -322,16 +322,18 @@ endpoints = Table(
     Column("last_error", Text),
 )
 
-# One row per person who was erased, or is being. `work` is who it is about, as JSON, and null once all is done; `receipt`
-# what was removed, in numbers. Written by eventpipe.ops.erasures.
-erasures = Table(
-    "erasures",
+# One row per removal: exports that were pruned, people who were erased. `work` is what it is about, as JSON, and null once
+# nothing of it is in any table; `receipt` what was removed, in numbers. Written by eventpipe.ops.removals.
+removals = Table(
+    "removals",
     metadata,
-    Column("erasure_id", Text, primary_key=True),
+    Column("removal_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    Column("work", JSON),
+    Column("work", JSON(none_as_null=True)),
     Column("receipt", JSON, nullable=False),
+    CheckConstraint("kind in ('prune', 'erase')", name="kind"),
 )
 
 # What must not come back: keyed hashes of identifiers, of words that name them, of events. Written by eventpipe.ops.erasures.
@@ -339,7 +341,7 @@ tombstones = Table(
     "tombstones",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("erasure_id", Text, nullable=False),
+    Column("removal_id", Text, nullable=False),
 )
 
 # The key of those hashes: one row, made by the first erasure. Written by eventpipe.ops.erasures.

@@ -27,8 +27,13 @@ def test_what_would_go_is_shown_and_asked_for_before_it_goes(own_shop: Shop, cal
     assert (redo["source"], redo["exports"], redo["first_landed_on"]) == ("redo", landed["gone"], day.name)
     assert redo["accepted"] > 0
 
-    done = eventpipe("prune", "--yes", "--json", "--project", root).good().json
-    assert (done["gone"], done["pruned"]) == (told["gone"], landed["gone"])
+    cut = eventpipe("prune", "--yes", "--project", root, EVENTPIPE_FAIL_AT="lake.removed:kill")
+    assert cut.code < 0
+    held = eventpipe("run", "--project", root)
+    assert held.code == 1
+    assert "eventpipe prune --resume" in held.err
+    done = eventpipe("prune", "--resume", "--json", "--project", root).good().json
+    assert done["pruned"] == landed["gone"] - 1, "one was taken out before"
     assert done["run"]["kind"] == "prune"
     left = own_shop.report["tables"]["event_versions"] - redo["accepted"]
     assert done["run"]["tables"]["event_versions"] == left

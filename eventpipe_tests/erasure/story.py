@@ -12,6 +12,7 @@ import duckdb
 from eventpipe.cli.options import now
 from eventpipe.cli.writer import writing_alone
 from eventpipe.delivery.deliver import deliver
+from eventpipe.erasure.carried import LakeLines
 from eventpipe.erasure.erase import erase
 from eventpipe.erasure.person import Person
 from eventpipe.ops import memberships
@@ -91,16 +92,16 @@ def asked(folder: Path, **settings: Any) -> Shop:
     return made
 
 
-def her(made: Shop) -> Person:
+def who(made: Shop, identifier: str = MAIL, type: str | None = None) -> Person:
     with reading(made.project) as store, store.snapshot():
-        return Person.found(store, made.project, MAIL)
+        return Person.found(store, made.project, LakeLines(made.project).sets_with, identifier, type)
 
 
-def erased(made: Shop, person: Person | None) -> list[Erasure]:
+def erased(made: Shop, *people: Person) -> list[Erasure]:
     """All steps in this process."""
     return erase(
         made.project,
-        person,
+        (lambda: people) if people else None,
         alone=lambda: writing_alone(made.project, "the erasure"),
         publish=lambda: Shop(load_project(made.project.root, {})).take_out("erase"),
         now=now,

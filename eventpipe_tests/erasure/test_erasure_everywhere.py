@@ -31,8 +31,8 @@ from eventpipe_tests.erasure.story import (
     asked,
     erased,
     found,
-    her,
     shop,
+    who,
 )
 from eventpipe_tests.pipeline.published import Tables, assert_same
 from eventpipe_tests.pipeline.shop import Shop
@@ -66,7 +66,7 @@ class Before:
 
     def __init__(self, folder: Path) -> None:
         self.shop = asked(folder)
-        self.person = her(self.shop)
+        self.person = who(self.shop)
         self.decisions = decisions(self.shop)
 
     def copy(self, folder: Path) -> Shop:
@@ -136,7 +136,7 @@ def test_what_was_decided_is_still_counted_and_names_nobody(before: Before, afte
 def test_the_receipt_tells_what_was_removed_and_not_of_whom(after: After) -> None:
     receipt = dict(after.erasure.receipt)
     assert after.erasure.ended_at is not None
-    assert after.erasure.person is None
+    assert after.erasure.people == ()
     assert receipt.pop("still_in_exports") == ["web/2026-01-05/events.jsonl"]
     assert receipt == {
         "exports": 1,
@@ -187,18 +187,18 @@ def test_an_erasure_that_is_cut_short_is_finished_and_no_other_run_begins_before
     for fail_at in ("lake.written:raise", "lake.committed:raise", *(f"{point}:raise" for point in ERASURE_POINTS[1:])):
         with pytest.raises(FailPointReached):
             _cut(monkeypatch, made, fail_at)
-    [done] = erased(made, None)
+    [done] = erased(made)
     assert found(made, *before.person.contact_ids) == {}
     assert_same(made.tables(), after.shop.tables(), by=("cut short", "in one go"))
     assert outcomes(decisions(made)) == outcomes(after.decisions)
     assert _without_places(done) == _without_places(after.erasure)
-    assert erased(made, None) == []
+    assert erased(made) == []
 
 
 def _cut(monkeypatch: pytest.MonkeyPatch, made: Shop, fail_at: str, *, asks: bool = False) -> None:
     monkeypatch.setenv(VARIABLE, fail_at)
     try:
-        erased(made, her(made) if asks else None)
+        erased(made, *([who(made)] if asks else []))
     finally:
         monkeypatch.delenv(VARIABLE)
 

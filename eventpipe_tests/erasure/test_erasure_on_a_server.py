@@ -12,7 +12,7 @@ import pytest
 from eventpipe.errors import StageFailed
 from eventpipe.ops import erasures
 from eventpipe.ops.store import OpsStore
-from eventpipe_tests.erasure.story import CANARIES, asked, erased, found, her
+from eventpipe_tests.erasure.story import CANARIES, asked, erased, found, who
 from eventpipe_tests.pipeline.shop import Shop
 from eventpipe_tests.postgres import Postgres
 
@@ -69,7 +69,7 @@ def made(database: str, tmp_path: Path) -> Shop:
 
 
 def test_nothing_of_her_is_left_there_either(made: Shop, server: Postgres, database: str) -> None:
-    person = her(made)
+    person = who(made)
     before = named_in_rows(database, *person.contact_ids)
     assert {"eventpipe.events", "eventpipe.rejected_events", "eventpipe_ops.automation_triggers"} <= before.keys()
     assert server.cluster is None or "eventpipe.events" in named_in_files(server, database)
@@ -78,8 +78,8 @@ def test_nothing_of_her_is_left_there_either(made: Shop, server: Postgres, datab
     assert named_in_rows(database, *person.contact_ids) == {}, "the tables are rid of her, their files are not yet"
     with OpsStore.open(made.project.ops) as store, store.read() as connection:
         [waiting] = erasures.listed(connection, unfinished=True)
-    assert waiting.person is None
-    [done] = erased(made, None)
+    assert waiting.people == ()
+    [done] = erased(made)
     assert done.ended_at is not None
     assert named_in_rows(database, *person.contact_ids) == {}
     assert named_in_files(server, database, *person.contact_ids) == {}

@@ -43,8 +43,8 @@ def found(made: Shop, selection: Selection = ALL_DATES, source: str | None = Non
     return [str(each.key) for each in gone(made.project, selection, source).manifests]
 
 
-def pruned(made: Shop) -> int:
-    return prune(made.project, gone(made.project, ALL_DATES).manifests)
+def pruned(made: Shop, source: str | None = None) -> int:
+    return prune(made.project, gone(made.project, ALL_DATES, source).manifests)
 
 
 def test_pruned_equals_never_landed(tmp_path: Path) -> None:
@@ -117,12 +117,12 @@ def test_a_killed_prune_leaves_no_rows_behind(tmp_path: Path, monkeypatch: pytes
     shutil.rmtree(made.project.exports / "web" / "2026-01-05")
     monkeypatch.setenv(VARIABLE, "lake.removed:raise")
     with pytest.raises(FailPointReached):
-        pruned(made)
+        pruned(made, "web")
     monkeypatch.delenv(VARIABLE)
-    assert found(made) == [key_of("pages.jsonl")]
+    assert found(made, source="web") == [key_of("pages.jsonl")]
     assert len(made.run(AS_OF)["events"].records()) == 2
     assert len([*made.project.lake.glob("*/*/*.parquet")]) == 1
-    assert pruned(made) == 1
+    assert pruned(made, "web") == 1
     assert not made.take_out("prune")["events"].records()
 
 
@@ -133,9 +133,11 @@ def test_only_what_is_asked_for_and_still_gone_is_taken_out(tmp_path: Path) -> N
     contents = {path: path.read_bytes() for path in made.project.exports.rglob("*.jsonl")}
     for path in contents:
         path.unlink()
-    assert found(made, Selection(date(2026, 1, 6))) == [key_of("more.jsonl", "2026-01-06")]
+    assert found(made, Selection(date(2026, 1, 6)), "web") == [key_of("more.jsonl", "2026-01-06")]
     assert len(found(made, source="web")) == 3
-    chosen = gone(made.project, ALL_DATES).manifests
+    with pytest.raises(UsageError, match="say so with --source"):
+        gone(made.project, ALL_DATES)
+    chosen = gone(made.project, ALL_DATES, "web").manifests
     back, *_ = contents
     back.write_bytes(contents[back])
     assert prune(made.project, chosen) == 2

@@ -1,4 +1,4 @@
-"""Erasures, and what must not come back."""
+"""Removals, and what must not come back."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Creates the tables of erasures."""
+    """Creates the tables of removals."""
     instant = sa.DateTime(timezone=True)
     op.create_table(
-        "erasures",
-        sa.Column("erasure_id", sa.Text, nullable=False),
+        "removals",
+        sa.Column("removal_id", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
         sa.Column("requested_at", instant, nullable=False),
         sa.Column("ended_at", instant),
         sa.Column("work", sa.JSON),
         sa.Column("receipt", sa.JSON, nullable=False),
-        sa.PrimaryKeyConstraint("erasure_id", name="pk_erasures"),
+        sa.PrimaryKeyConstraint("removal_id", name="pk_removals"),
+        sa.CheckConstraint("kind in ('prune', 'erase')", name=op.f("ck_removals_kind")),
     )
     op.create_table(
         "tombstones",
         sa.Column("digest", sa.Text, nullable=False),
-        sa.Column("erasure_id", sa.Text, nullable=False),
+        sa.Column("removal_id", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_tombstones"),
     )
     op.create_table(
@@ -42,4 +44,4 @@ def downgrade() -> None:
     """Removes them: an older eventpipe would let erased people back in, so their exports must be gone before."""
     op.drop_table("tombstone_key")
     op.drop_table("tombstones")
-    op.drop_table("erasures")
+    op.drop_table("removals")
