@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def erase(
         raise UsageError("Give identifiers, or --resume, or --receipts.")
     opened = open_project(project)
     if receipts:
-        _show_receipts(recorded(opened), json)
+        _show_receipts(_recorded(opened), json)
         return
     find: Callable[[], list[Person]] | None = None
     if identifiers:
@@ -123,19 +124,20 @@ def _erased(project: Project, find: Callable[[], list[Person]] | None, *, debug:
     from eventpipe.cli.writer import say_that_we_wait, writing_alone
     from eventpipe.erasure.erase import erase as erased
     from eventpipe.ops.store import OpsStore
+    from eventpipe.project.folder import load_project
 
     def publish() -> None:
         with OpsStore.open(project.ops) as store:
             request = taken_out("erase", store)
-        launch(project, request, lambda _: None, debug=debug)
+        changed = load_project(project.root, os.environ)  # identity.yml is another one now
+        launch(changed, request, lambda _: None, debug=debug)
 
     say_that_we_wait(project)
     holder = f"{new_run_id()} (erase)"
     return erased(project, find, alone=lambda: writing_alone(project, holder), publish=publish, now=now)
 
 
-def recorded(project: Project) -> list[Erasure]:
-    """All erasures of the project, those that have not ended too."""
+def _recorded(project: Project) -> list[Erasure]:
     from eventpipe.ops import erasures
     from eventpipe.ops.store import OpsStore
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eventpipe.cli.delivery_state import delivery_state
-from eventpipe.cli.erase import recorded
 from eventpipe.cli.options import DebugOption, JsonOption, ProjectOption, open_project
 from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import moment
@@ -112,7 +111,7 @@ def status(
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
     delivery = delivery_state(opened)
-    erasing = [each.requested_at for each in recorded(opened) if each.ended_at is None]
+    unfinished = _unfinished(opened)
     unread = strangers(opened.exports, sources)
     if json:
         print_json(
@@ -128,15 +127,17 @@ def status(
                 "published": None if published is None else asdict(published),
                 "unread_folders": unread,
                 "deliveries": None if delivery is None else delivery.as_dict(),
-                "unfinished_erasures": erasing,
+                "unfinished_removals": unfinished,
             }
         )
         return
     console = out()
     console.print(inert(f"Project {opened.root}, workspace {opened.settings.workspace}"), soft_wrap=True)
     console.print(inert(_who_writes(tenure)), soft_wrap=True)
-    for each in erasing:
-        told = f"An erasure, asked for at {moment(each)} UTC, has not ended: eventpipe erase --resume."
+    for each in unfinished:
+        told = (
+            f"What `eventpipe {each['kind']}` began at {moment(each['requested_at'])} UTC has not ended: add --resume."
+        )
         console.print(told, style="red", soft_wrap=True)
     _show_runs(runs)
     audit.show()
@@ -181,6 +182,18 @@ def _runs(project: Project, limit: int) -> list[Run]:
 
     with OpsStore.open(project.ops) as store:
         return runs.recent(store, limit)
+
+
+def _unfinished(project: Project) -> list[dict[str, Any]]:
+    """What was begun to be taken out for good and has not ended."""
+    if not is_made(project.ops):
+        return []
+    from eventpipe.ops import removals
+    from eventpipe.ops.store import OpsStore
+
+    with OpsStore.open(project.ops) as store, store.read() as connection:
+        found = [each for kind in ("prune", "erase") for each in removals.listed(connection, kind, unfinished=True)]
+    return [{"kind": each.kind, "requested_at": each.requested_at} for each in found]
 
 
 def _audit(project: Project) -> LastAudit:

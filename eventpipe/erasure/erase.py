@@ -18,18 +18,22 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
+from eventpipe.erasure.carried import LakeLines
 from eventpipe.erasure.person import Person
 from eventpipe.erasure.tombstones import SHORTEST_WORD
 from eventpipe.failpoints import reach
+from eventpipe.identity.explain import Identifier, is_shared
 from eventpipe.identity.meant import meant
+from eventpipe.identity.rules import Rules
 from eventpipe.intake.erased import Forgetting
 from eventpipe.intake.lake import Lake
 from eventpipe.ops import erasures, removals
 from eventpipe.ops.deliveries import delivered_folders
 from eventpipe.ops.erasures import Erasure
 from eventpipe.ops.lease import Lease
-from eventpipe.project.corrections import remove_corrections
+from eventpipe.project.corrections import add_correction, remove_corrections
 from eventpipe.project.folder import Project
+from eventpipe.serving.file import open_published
 from eventpipe.serving.postgres.server import Server
 from eventpipe.serving.unpublished import refuse_unpublished
 
@@ -58,6 +62,7 @@ def erase(
                 removals.refuse_while_unfinished(connection)
             refuse_unpublished(project)
             people = find()
+            _keep_shared(project, people)
             with lease.begin() as connection:
                 erasures.begin(connection, lease, people, now=now())
             reach("erase.recorded")
@@ -74,6 +79,18 @@ def erase(
         _make_room(project, lease, ids, now)
         with lease.store.read() as connection:
             return [each for each in erasures.listed(connection) if each.removal_id in ids]
+
+
+def _keep_shared(project: Project, people: Sequence[Person]) -> None:
+    """What is shared by too many to tie anybody stays shared, though they become fewer: writes it into identity.yml."""
+    lines, rules = LakeLines(project), Rules.of(project)
+    with open_published(project) as published:
+        for person in people:
+            found = lines.sets_with(person.workspace_id, person.identifiers)
+            for kind, value in sorted({each for one in found for each in one} - {*person.identifiers, *rules.shared}):
+                beside = Identifier(person.workspace_id, kind, value, None)
+                if is_shared(published, rules, beside, (kind, value)):
+                    add_correction(project.root, "shared", f"{kind}:{value}")
 
 
 def _unfinished(lease: Lease) -> list[Erasure]:

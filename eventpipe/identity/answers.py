@@ -44,7 +44,7 @@ def solved(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Answers:
         most=[each.limit for each in rules.types],
         shared_above=rules.shared_above,
     )
-    solution = solve(codes.sets, limits, codes.unlinked)
+    solution = solve(codes.sets, limits, codes.unlinked, codes.shared)
     merges, conflicts = solution.merges, solution.conflicts
     row, row_of_set, sets = codes.row_of_node, codes.row_of_set, codes.sets
     pointed_at = np.zeros(len(row), dtype=bool)

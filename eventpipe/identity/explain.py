@@ -102,7 +102,7 @@ def explain(connection: duckdb.DuckDBPyConnection, rules: Rules, one: Identifier
         if identifier.contact_id is None
     ]
     if not reasons:
-        reasons = [Step(side, side, None, None, "shared") for side in sides if _is_shared(connection, rules, one, side)]
+        reasons = [Step(side, side, None, None, "shared") for side in sides if is_shared(connection, rules, one, side)]
     if not reasons:
         reasons = _refusals(connection, one, other) or _common(connection, rules, one, other)
     return Explanation(one, other, "apart", reasons=tuple(reasons or [Step(*sides, None, None, "nothing ties them")]))
@@ -224,8 +224,10 @@ def _holders(
     return {(kind, value): contact for kind, value, contact in rows}
 
 
-def _is_shared(connection: duckdb.DuckDBPyConnection, rules: Rules, one: Identifier, side: tuple[str, str]) -> bool:
-    """Seen with more identifiers of one stronger type than may be."""
+def is_shared(connection: duckdb.DuckDBPyConnection, rules: Rules, one: Identifier, side: tuple[str, str]) -> bool:
+    """Seen with more identifiers of one stronger type than may be, or said to be shared."""
+    if side in rules.shared:
+        return True
     names = [each.name for each in rules.types]
     stronger = literals(names[: names.index(side[0])] if side[0] in names else ())
     if not stronger:
@@ -304,7 +306,7 @@ def _common(connection: duckdb.DuckDBPyConnection, rules: Rules, one: Identifier
     return [
         Step(side, side, None, None, "shared" if side in holders else "blocked")
         for side in sorted(both)
-        if side not in holders or _is_shared(connection, rules, one, side)
+        if side not in holders or is_shared(connection, rules, one, side)
     ]
 
 

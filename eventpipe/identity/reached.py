@@ -42,6 +42,7 @@ class Numbered:
     row_of_set: Codes
     row_of_node: Codes
     unlinked: Pairs
+    shared: Codes
 
 
 def reach(connection: duckdb.DuckDBPyConnection, rules: Rules) -> None:
@@ -133,7 +134,8 @@ def numbered(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Numbered:
     place -= np.int32(1)
     one, other = _columns(connection, _unlinked_sql(rules))
     unlinked = np.stack([_inverse(row_of_node)[one], _inverse(row_of_node)[other]], axis=1)
-    return Numbered(Sets(place, node, strength), row_of_set, row_of_node, unlinked)
+    (shared,) = _columns(connection, _shared_sql(rules))
+    return Numbered(Sets(place, node, strength), row_of_set, row_of_node, unlinked, _inverse(row_of_node)[shared])
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> list[NDArray[Any]]:
@@ -146,6 +148,16 @@ def _inverse(rows: Codes) -> Codes:
     positions = np.zeros(int(rows.max()) + 1 if len(rows) else 0, dtype=np.int32)
     positions[rows] = np.arange(len(rows), dtype=np.int32)
     return positions
+
+
+def _shared_sql(rules: Rules) -> str:
+    """Rows of `nodes` that link nobody whatever they are seen with, in every workspace."""
+    strengths = {each.name: place for place, each in enumerate(rules.types)}
+    values = ", ".join(f"({strengths[kind]}, {literal(value)})" for kind, value in rules.shared)
+    return f"""
+        select nodes.rowid::integer as node
+        from nodes join (from (values {values or "(null, null)"}) as given (strength, identifier_value))
+            using (strength, identifier_value)"""
 
 
 def _unlinked_sql(rules: Rules) -> str:

@@ -11,13 +11,14 @@ from eventpipe.project.identifiers import IdentifierType
 
 @dataclass(frozen=True)
 class Rules:
-    """`types` strongest first; `blocked` are the project's own values; the two sides of an `unlinked` pair must not be
-    one contact's.
+    """`types` strongest first; `blocked` are the project's own values; `shared` are (type, value) that link nobody, however few
+    they are seen with; the two sides of an `unlinked` pair must not be one contact's.
     """
 
     types: tuple[IdentifierType, ...]
     blocked: tuple[str, ...] = ()
     shared_above: int = 10
+    shared: Meant = ()
     unlinked: tuple[tuple[Meant, Meant], ...] = ()
 
     @classmethod
@@ -31,5 +32,6 @@ class Rules:
             # As written and as an event would have it: a phone number is blocked however it is spelled.
             blocked=tuple(dict.fromkeys([*blocked, *(value for each in meant(project, blocked) for _, value in each)])),
             shared_above=identity.shared_above,
+            shared=tuple(dict.fromkeys(pair for each in meant(project, corrections.shared) for pair in each)),
             unlinked=tuple(zip(sides[::2], sides[1::2], strict=True)),
         )

@@ -25,6 +25,7 @@ from eventpipe.identity.limits import MADE, Pairs, in_conflict, walk
 from eventpipe.identity.merges import Merges, merges
 
 OWN_CONTACT: Final = -1
+_NONE: Final = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ class Solution:
     conflicts: Conflicts
 
 
-def solve(sets: Sets, limits: Limits, unlinked: Pairs) -> Solution:
-    """Resolve `sets`; `unlinked` are pairs of nodes that must not become one contact's."""
+def solve(sets: Sets, limits: Limits, unlinked: Pairs, shared_anyway: Codes = _NONE) -> Solution:
+    """Resolve `sets`; `unlinked` are pairs of nodes that must not become one contact's, `shared_anyway` nodes that tie nobody,
+    however few they are seen with."""
     count = len(sets.strength)
     ties = _ties(sets)
     component = _components(count, ties)
     shared = _shared(sets, limits.shared_above)
+    shared[shared_anyway] = True
     root = component.copy()
     if shared.any():
         ties = ties.where(~(shared[ties.left] | shared[ties.right]))

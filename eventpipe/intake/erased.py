@@ -216,11 +216,9 @@ def _without(document: str, values: list[str]) -> str:
 
 def _judged(relation: str) -> str:
     # A rejected line keeps its text whole or not at all.
-    theirs = (
-        "sets.identifiers is not null and (sets.is_theirs or status = 'rejected' or their_events.event_id is not null)"
-    )
+    theirs = "sets.identifiers is not null and (sets.is_theirs or status = 'rejected')"
     return f"""
-        select lines.*, {theirs} or named.line is not null as is_theirs,
+        select lines.*, {theirs} or their_events.event_id is not null or named.line is not null as is_theirs,
             sets.identifiers is not null as is_stripped, sets.kept, sets.dead
         from {relation} as lines
         left join sets

@@ -2,8 +2,10 @@
 
     block:                                     # values that link nobody and make no contact, whatever their type
       - qa@myshop.com
+    shared:                                    # values that link nobody, as those that many people were seen with
+      - anonymous_id:kiosk-1                   # the type may stand before an identifier
     unlink:                                    # pairs that are never one contact
-      - [jane@myshop.com, customer_id:c42]     # the type may stand before an identifier
+      - [jane@myshop.com, customer_id:c42]
 
 The command line adds to the file as it is written: comments and layout stay.
 """
@@ -52,6 +54,7 @@ class Corrections(Section):
     """The whole of identity.yml, as written."""
 
     block: tuple[Identifier, ...] = ()
+    shared: tuple[Identifier, ...] = ()
     unlink: tuple[Pair, ...] = ()
 
 
@@ -73,7 +76,7 @@ def split_type(text: str, types: Iterable[str]) -> tuple[str | None, str]:
     return (before.strip(), after) if colon and before.strip() in types else (None, text)
 
 
-def add_correction(root: Path, key: Literal["block", "unlink"], entry: str | tuple[str, str]) -> bool:
+def add_correction(root: Path, key: Literal["block", "shared", "unlink"], entry: str | tuple[str, str]) -> bool:
     """Adds an entry to the file, which is made if it is missing; False when it is in it already.
 
     Raises ConfigurationError when the file is wrong, before or after.
@@ -99,9 +102,9 @@ def remove_corrections(root: Path, is_gone: Callable[[list[str]], list[bool]]) -
         return 0
     text = path.read_text(encoding="utf-8")
     corrections = _parsed(text)
-    blocked = is_gone(list(corrections.block))
+    single = {key: is_gone(list(getattr(corrections, key))) for key in ("block", "shared")}
     sides = is_gone([side for pair in corrections.unlink for side in pair])
-    gone = {"block": blocked, "unlink": [any(sides[place : place + 2]) for place in range(0, len(sides), 2)]}
+    gone = {**single, "unlink": [any(sides[place : place + 2]) for place in range(0, len(sides), 2)]}
     for key, places in gone.items():
         for place in reversed([place for place, is_out in enumerate(places) if is_out]):
             text = _without_entry(text, key, place)

@@ -54,8 +54,8 @@ def test_status_tells_of_an_erasure_that_has_not_ended_and_nothing_else_goes_on(
     root = own_shop.root
     given = ("erase", "nobody@x.example", "--type", "email", "--yes", "--project", root)
     assert eventpipe(*given, EVENTPIPE_FAIL_AT="erase.recorded:kill").code < 0
-    assert "eventpipe erase --resume" in call("status", "--project", root).good().out
-    assert len(call("status", "--json", "--project", root).good().json["unfinished_erasures"]) == 1
+    assert "`eventpipe erase` began" in call("status", "--project", root).good().out
+    assert len(call("status", "--json", "--project", root).good().json["unfinished_removals"]) == 1
     for command in ("run", "deliver"):
         held = eventpipe(command, "--project", root)
         assert held.code == 1

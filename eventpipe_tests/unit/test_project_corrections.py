@@ -84,13 +84,16 @@ def test_adding_keeps_what_is_there(tmp_path: Path, text: str | None) -> None:
         ("block: [gone, x]  # the till\nunlink: [[a, gone]]\n", "block: [x]  # the till\n"),
         ("block:\n- gone # whose\nunlink:\n- - gone\n  - b\n- [c, d]", "unlink:\n- [c, d]"),
         ("block: [gone, gone]\n", ""),
+        ("shared:\n- gone\n- kiosk\n", "shared:\n- kiosk\n"),
         ("block: [x]\n", "block: [x]\n"),
     ],
 )
 def test_removing_leaves_the_rest_as_it_was_written(tmp_path: Path, text: str, left: str) -> None:
     before = corrections(tmp_path, text)
     count = remove_corrections(tmp_path, lambda entries: [entry == "gone" for entry in entries])
-    assert count == before.block.count("gone") + sum("gone" in pair for pair in before.unlink)
+    assert count == before.block.count("gone") + before.shared.count("gone") + sum(
+        "gone" in pair for pair in before.unlink
+    )
     assert (tmp_path / "identity.yml").read_text(encoding="utf-8") == left
 
 
