@@ -192,7 +192,7 @@ def _unfinished(project: Project) -> list[dict[str, Any]]:
     from eventpipe.ops.store import OpsStore
 
     with OpsStore.open(project.ops) as store, store.read() as connection:
-        found = [each for kind in ("prune", "erase") for each in removals.listed(connection, kind, unfinished=True)]
+        found = [each for kind in removals.KINDS for each in removals.listed(connection, kind, unfinished=True)]
     return [{"kind": each.kind, "requested_at": each.requested_at} for each in found]
 
 

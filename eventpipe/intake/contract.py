@@ -34,9 +34,10 @@ LAKE_COLUMNS = (
     "definition_version"
 ).split()
 """One row per non-blank line. `identifiers` is the event's usable identifier set as JSON, strongest first;
-`order_key` what `dedupe_on` found; `flags` what was accepted with a remark, `coerced:<property>` too; `violations` what
-an observing definition would have rejected; `property_types` the names of the top-level properties, 0x1E, and their JSON
-types as DuckDB calls them, both separated by 0x1F; event columns are null where a rejected line gave none."""
+`order_key` what `dedupe_on` found, null of a refund, which is an event of its own; `flags` what was accepted with a remark,
+`coerced:<property>` too; `violations` what an observing definition would have rejected; `property_types` the names of the
+top-level properties, 0x1E, and their JSON types as DuckDB calls them, both separated by 0x1F; event columns are null where a
+rejected line gave none."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ select
     identifiers,
     dedupe_key,
     order_id,
-    cast(case when reasons is null then {plan.order_key()} end as varchar) as order_key,
+    cast(case when reasons is null and coalesce(value, 0) >= 0 then {plan.order_key()} end as varchar) as order_key,
     case when reasons is null then goal_type end as goal_type,
     case when goal_type is not null or sent_goal_name is not null then goal_name end as goal_name,
     value,

@@ -134,7 +134,8 @@ class DefinitionSql:
                 return None
             place = next((p for p in self._places[number] if p.declared.name == on), None)
             texts = [] if place is None else [normalise.trimmed(place.text)]
-            field = (on if on in DEDUPE_FIELDS else None) if place is None else place.declared.maps_to
+            # A source may fill the field by its own mapping, whatever the definition says of the property.
+            field = (None if place is None else place.declared.maps_to) or (on if on in DEDUPE_FIELDS else None)
             if field is not None:
                 texts.append(f"cast({_column(field)} as varchar)")
             return f"coalesce({', '.join(map(normalise.key, texts))})" if texts else None

@@ -31,7 +31,7 @@ _LOOK_ALIKE = (
     r"\x{FB00}-\x{FB06}\x{FF00}-\x{FFEF}\x{1D400}-\x{1D7FF}]"
 )
 # Text that stands for no key, in lower case: what languages print for nothing, and for an object without a look into it.
-_NO_KEYS = ("null", "none", "undefined", "nan", "[object object]", "{}", "[]")
+_NO_KEYS = ("null", "none", "undefined", "true", "false", "nan", "[object object]", "{}", "[]")
 _PHONE_FUNCTION = "eventpipe_phone"
 
 

@@ -17,8 +17,10 @@ _EMPTY = r'null|"(\s|\\[tnr])*"|\[\s*\]'
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}
 
-_PIPELINES_FILE = re.compile(
-    r"\.(track|identify|page|screen|alias|group)\.[a-z.]+$|_(track|identifie|page|screen|aliase)s_"
+# <destination>.<action>.<n>.track.csv, and before that <workspace>_tracks_<n>.csv; either part before may be named like the other.
+_PIPELINES_FILES = (
+    re.compile(r"\.(track|identify|page|screen|alias|group)\.[a-z.]+$"),
+    re.compile(r".*_(track|identifie|page|screen|aliase)s_\d+(?:\.|$)"),
 )
 
 
@@ -116,6 +118,14 @@ def _deleted_at(document: Document) -> str:
     return deletion(Document.has(["deleted_at"]), document.text(["deleted_at"]))
 
 
+def _beside(first: str, second: str) -> str:
+    """Two JSON objects as one, each field of the second in place of the first's; one of them where there is no other."""
+    return (
+        f"case when {first} is null then {second} when {second} is null or not {is_object(first)} then {first}"
+        f" else json_merge_patch({first}, {second}) end"
+    )
+
+
 def _redo(document: Document, _file: str) -> Sent:
     names = ("id", "email", "phoneNumber", "firstName", "lastName", "location", "customFields")
     customer = {name: document.json(("customer", name)) for name in names if name in ("location", "customFields")}
@@ -143,14 +153,11 @@ def _redo(document: Document, _file: str) -> Sent:
         value=document.json(("value",)),
         currency=_first(document, "valueCurrency", "value_currency"),
         properties=_without_unset(_without(properties, "$extra")),
-        extra=(
-            f"coalesce(json_extract({properties}, '$.\"$extra\"'), {_first_object(document, '$extra')},"
-            f" {_named([('cart_context', document.json(('cart_context',)))])})"
+        extra=_beside(
+            _beside(f"nullif(json_extract({properties}, '$.\"$extra\"'), 'null')", _first_object(document, "$extra")),
+            _named([("cart_context", document.json(("cart_context",)))]),
         ),
-        traits=(
-            f"case when {fields} is null then {traits} when {traits} is null or not {is_object(fields)} then {fields}"
-            f" else json_merge_patch({fields}, {traits}) end"
-        ),
+        traits=_beside(fields, traits),
     )
 
 
@@ -171,8 +178,8 @@ def _notifuse(document: Document, _file: str) -> Sent:
 
 
 def _customerio(document: Document, file: str) -> Sent:
-    named = _PIPELINES_FILE.search(file)
-    from_file = next((part for part in named.groups() if part), "track") if named else "track"
+    named = next((found for pattern in _PIPELINES_FILES if (found := pattern.search(file))), None)
+    from_file = named[1] if named else "track"
     from_file = {"identifie": "identify", "aliase": "alias"}.get(from_file, from_file)
     # v2 says type: person beside the action; v1 says type: event.
     called = f"coalesce({document.text(('action',))}, {document.text(('type',))}, {literal(from_file)})"

@@ -39,7 +39,7 @@ class SecondLook:
         return f"exists (from {_EXCEEDED} as e where e.line = {line} and e.index is not distinct from {index})"
 
     def properties(self, document: str) -> str:
-        """The JSON object `document`, of repeated keys the first."""
+        """The JSON object `document`, of repeated keys the first; what is no object as it is."""
         if not self.repeated_keys:
             return document
         entries = f"map_entries(from_json({document}, '\"MAP(VARCHAR, JSON)\"'))"
@@ -52,7 +52,8 @@ class SecondLook:
         )
         in_order = f"list_sort(list_transform({first}, lambda e: {{'place': e.place, 'key': e.key, 'value': e.value}}))"
         members = f"list_transform({in_order}, lambda e: to_json(e.key) || ':' || coalesce(e.value, 'null'))"
-        return f"case when {document} is not null then '{{' || array_to_string({members}, ',') || '}}' end"
+        only_first = f"'{{' || array_to_string({members}, ',') || '}}'"
+        return f"case when json_type({document}) = 'OBJECT' then {only_first} else cast({document} as varchar) end"
 
 
 FIRST_LOOK = SecondLook()

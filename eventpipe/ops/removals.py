@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, null, select, update
@@ -19,6 +19,7 @@ from eventpipe.ops.lease import Lease
 from eventpipe.ops.tables import removals
 
 RemovalKind = Literal["prune", "erase"]
+KINDS: Final[tuple[RemovalKind, ...]] = get_args(RemovalKind)
 
 
 @dataclass(frozen=True)

@@ -249,12 +249,15 @@ def test_customerio_storage_exports_are_told_apart_by_their_names(ending: str, t
     for action in STORAGE:
         storage_export(made, action, ending, f"shop.production.7.{action}.{ending}")
     storage_export(made, "identify", ending, f"shop_identifies_7.{ending}")
+    storage_export(made, "track", ending, f"shop_pages_or_identifies_x.1.7.track.{ending}")
     rows = landed(made)
     by_file = {row["file"].removesuffix(f".{ending}").removeprefix("shop"): row for row in rows.iter_rows(named=True)}
     track = by_file[".production.7.track"]
     assert (track["kind"], track["event_name"], track["dedupe_key"]) == ("track", "Order Completed", "m1")
     assert json.loads(track["properties"]) == {"total": 12.5, "items": ["a"]}
     assert track["identifiers"] == '[["anonymous_id","x"]]'
+    named_like_another = by_file["_pages_or_identifies_x.1.7.track"]
+    assert (named_like_another["kind"], named_like_another["event_name"]) == ("track", "Order Completed")
     for name in (".production.7.identify", "_identifies_7"):
         assert by_file[name]["kind"] == "identify"
         assert json.loads(by_file[name]["identifiers"]) == [

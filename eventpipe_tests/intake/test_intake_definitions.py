@@ -141,6 +141,23 @@ def test_dedupe_on_takes_a_property_of_its_own_a_number_and_the_field_itself(tmp
     assert rows["order_key"].to_list() == ["7", "o", "k", "5"]
 
 
+def test_dedupe_on_a_property_takes_the_field_that_a_source_maps_by_itself(tmp_path: Path) -> None:
+    definition = {"name": "a", "dedupe_on": "order_id", "properties": [{"name": "order_id", "type": "string"}]}
+    mapped = {"map": {"event_name": "name", "customer_id": "who", "order_id": "order_id"}}
+    row = accepted(
+        judged(tmp_path, {"name": "a", "who": "c", "order_id": "A1"}, sources={"web": mapped}, events=[definition])
+    )
+    assert (row["order_id"], row["order_key"]) == ("A1", "A1")
+
+
+def test_a_refund_is_no_report_of_its_order(tmp_path: Path) -> None:
+    rows = orders(
+        tmp_path, order(order_id="o1", total=10), order(order_id="o1", total=-4), order(order_id="o1", total=0)
+    )
+    assert rows["order_id"].to_list() == ["o1"] * 3
+    assert rows["order_key"].to_list() == ["o1", None, "o1"]
+
+
 def test_properties_may_fill_every_field(tmp_path: Path) -> None:
     targets = (
         "customer_id",

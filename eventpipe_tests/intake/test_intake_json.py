@@ -115,6 +115,15 @@ def test_of_a_key_given_twice_the_first_wins(tmp_path: Path) -> None:
     assert row["property_types"] == "plan\x1fother\x1eVARCHAR\x1fUBIGINT"
 
 
+def test_a_key_given_twice_leaves_the_judgement_of_other_lines_as_it_is(tmp_path: Path) -> None:
+    """Lines are judged by themselves, in whatever file they lie."""
+    twice = '{"event_name": "a", "customer_id": "c1", "properties": {"plan": "basic", "plan": "pro"}}'
+    others = [event(properties=each) for each in ("not json", '{"broken": ', [1, 2], 5, True)]
+    without, together = judged(tmp_path / "without", *others), judged(tmp_path / "together", twice, *others)
+    assert reasons(together) == [[], *reasons(without)]
+    assert [] not in reasons(without)
+
+
 def test_a_key_given_twice_in_redo_data_costs_nothing(tmp_path: Path) -> None:
     line = '{"eventName": "a", "customer": {"id": "c"}, "data": {"plan": "basic", "plan": "pro", "zero": 0}}'
     assert accepted(judged(tmp_path, line, sources={"web": "redo"}))["properties"] == {"plan": "basic"}

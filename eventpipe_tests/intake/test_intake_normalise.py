@@ -409,6 +409,8 @@ BLOCKED = [
     "NULL",
     "none",
     "undefined",
+    "false",
+    "True",
     "Anonymous",
     "guest",
     "[object Object]",

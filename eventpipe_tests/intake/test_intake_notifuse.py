@@ -134,7 +134,7 @@ def test_events_without_a_key_are_bound_to_their_file_and_line(tmp_path: Path) -
 
 def test_what_programs_write_that_have_no_key_is_none(tmp_path: Path) -> None:
     sent = {"event_name": "a", "customer_id": "c", "occurred_at": "2026-01-05T10:00:00Z"}
-    none: list[object] = ["null", "None", " undefined ", "NaN", "[object Object]", {}, []]
+    none: list[object] = ["null", "None", " undefined ", "False", "NaN", "[object Object]", {}, []]
     keys: list[object] = ["0", "-1", "nullable", {"id": 1}, [17], "undefined undefined"]
     definition = {"name": "a", "dedupe_on": "order_id"}
     lines = [{**sent, "dedupe_key": each, "order_id": each} for each in [*none, *keys] for _ in range(2)]

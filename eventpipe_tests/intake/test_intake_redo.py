@@ -56,6 +56,21 @@ def test_redo_v0(tmp_path: Path) -> None:
     }
 
 
+def test_redo_keeps_all_that_is_beside_the_properties(tmp_path: Path) -> None:
+    """`$extra` in `data`, `$extra` above it and the context of the cart, of which any may be missing or null."""
+    cart, above, inside = {"cart_id": "k1"}, {"a": 1, "k": 1}, {"a": 2, "n": None}
+    parts = {"cart_context": cart, "$extra": above}
+    sent = [
+        {"eventName": "e", "customer": {"id": "c"}, "data": {"x": 1, "$extra": inside}, **parts},
+        {"eventName": "e", "customer": {"id": "c"}, "data": {"x": 1, "$extra": None}, **parts},
+        {"eventName": "e", "customer": {"id": "c"}, "data": {"x": 1}, "$extra": above},
+        {"eventName": "e", "customer": {"id": "c"}, "data": {"x": 1, "$extra": "text"}},
+    ]
+    extras = [json.loads(each) for each in redo(tmp_path, *sent)["extra"].to_list()]
+    assert extras[1:] == [{**above, "cart_context": cart}, above, "text"]
+    assert extras[0] == {"a": 1, "k": 1, "n": None, "cart_context": cart}
+
+
 def test_redo_v1(tmp_path: Path) -> None:
     sent = {
         "event_name": "Checkout Started",

@@ -35,7 +35,8 @@ shapes as (
         property_types,
         sum(reports) as seen
     from versions
-    where coalesce(property_types, '') <> ''
+    -- Of an event with an empty object there is nothing but the sign between names and types.
+    where coalesce(property_types, '') not in ('', chr(30))
     group by event_name, property_types
 ),
 
