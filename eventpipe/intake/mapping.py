@@ -74,7 +74,7 @@ def _fields_of(entry: FieldMap) -> tuple[str, ...]:
 
 
 def _without(used: _Used, at: tuple[str, ...]) -> str:
-    """The merge patch, as SQL, that takes these fields out of the object at this path of `doc`."""
+    """The merge patch, as SQL, that takes these fields out of the object at this path of `doc`, and objects that they were all of."""
     members = []
     for key, inner in used.items():
         name, path = json.dumps(key, ensure_ascii=False), (*at, key)
@@ -83,7 +83,12 @@ def _without(used: _Used, at: tuple[str, ...]) -> str:
             continue
         # A patch makes an object of what is none: of nothing, or of a text that would be lost.
         is_object = f"json_type(doc, {json_path(path)}) = 'OBJECT'"
-        members.append(f"case when {is_object} then {literal(f'{name}:')} || {_without(inner, path)} end")
+        patch = _without(inner, path)
+        left = f"cast(json_merge_patch(json_extract(doc, {json_path(path)}), {patch}) as varchar)"
+        gone, smaller = literal(f"{name}:null"), literal(f"{name}:")
+        members.append(
+            f"case when {is_object} then case when {left} = '{{}}' then {gone} else {smaller} || {patch} end end"
+        )
     return f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "'{}'"
 
 

@@ -131,6 +131,14 @@ def test_a_field_inside_of_another_is_taken_out_where_it_is_and_nothing_else_is_
     assert [json.loads(each) for each in rows["properties"]] == rest
 
 
+def test_an_object_that_a_mapping_uses_up_is_no_property(tmp_path: Path) -> None:
+    fields = {"event_name": "name", "customer_id": "user.id", "order_id": "cart.sum.id"}
+    definition = {"name": "a", "unknown_properties": "reject", "properties": [{"name": "n", "type": "number"}]}
+    sent = {"name": "a", "user": {"id": "c"}, "cart": {"sum": {"id": "o"}}, "n": 2}
+    row = accepted(judged(tmp_path, sent, sources={"web": {"map": fields}}, events=[definition]))
+    assert row["properties"] == {"n": 2}
+
+
 @pytest.mark.parametrize("fields", [("a", "a.b"), ("a.b", "a")])
 def test_a_field_that_is_read_whole_is_gone_whole(tmp_path: Path, fields: tuple[str, str]) -> None:
     source = {"map": {"event_name": {"value": "x"}, "customer_id": "c", "goal_name": fields[0], "order_id": fields[1]}}

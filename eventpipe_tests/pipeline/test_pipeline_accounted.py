@@ -81,6 +81,7 @@ def test_the_catalogue_and_the_daily_volume_add_up_to_the_same_lines(sampled: Sa
     superseded = sampled.count("event_versions", "status")[("superseded",)]
     assert sum(row["duplicates"] for row in days) == superseded
     assert sum(row["events"] for row in catalogue) == len(sampled.tables["events"].records())
+    assert all(name for row in catalogue for name, *_ in row["properties"] or ()), "an empty object has no property"
 
 
 def test_contacts_are_those_of_the_story(sampled: Sampled) -> None:
