@@ -22,7 +22,6 @@ POINTS: Final = (
     "lake.written",  # an export's rows are there under a temporary name
     "lake.renamed",  # ... under their own name, but no manifest names them
     "lake.committed",  # the manifest names them; the rows that they replace are still there
-    "lake.removed",  # a pruned export's manifest is gone, its rows are still there
     "plan.emptying",  # a rebuild has begun to drop tables
     "resolve.done",
     "identify.done",
@@ -34,7 +33,8 @@ POINTS: Final = (
     "publish.written",  # the new tables lie beside the published ones
     "publish.renamed",  # ... in their place, but the run is not recorded as published
 )
-ERASURE_POINTS: Final = (
+REMOVAL_POINTS: Final = (
+    "lake.removed",  # a pruned export's manifest is gone, its rows are still there
     "erase.recorded",  # nobody of that name lands any more, and everything of them is still there
     "erase.taken_out",  # they are in no file but the published tables
     "erase.published",  # they are in no table, but bytes of them may be in free room of files
@@ -62,12 +62,12 @@ def _act(point: str, asked: str) -> None:
     wanted, _, how = asked.partition(":")
     action, _, number = how.partition(":")
     if (
-        wanted not in (*POINTS, *ERASURE_POINTS, *SERVER_POINTS)
+        wanted not in (*POINTS, *REMOVAL_POINTS, *SERVER_POINTS)
         or action not in ("raise", "kill", "full")
         or not (number or "1").isdecimal()
     ):
         raise UsageError(
-            f"{VARIABLE}={asked}: give <point>:raise|kill|full[:n], a point out of {', '.join((*POINTS, *ERASURE_POINTS, *SERVER_POINTS))}"
+            f"{VARIABLE}={asked}: give <point>:raise|kill|full[:n], a point out of {', '.join((*POINTS, *REMOVAL_POINTS, *SERVER_POINTS))}"
         )
     if point != wanted:
         return

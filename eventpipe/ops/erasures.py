@@ -48,7 +48,7 @@ class Erasure:
 
 def tombstones_of(connection: Connection) -> Tombstones:
     """What must not come back; empty, and without a key, where nobody was erased."""
-    key: bytes | None = connection.execute(select(tombstone_key.c.key)).scalar()
+    key: bytes | None = connection.execute(select(tombstone_key.c.key).where(tombstone_key.c.number == 1)).scalar()
     if key is None:
         return NOBODY
     return Tombstones(key, frozenset(connection.execute(select(tombstones.c.digest)).scalars()))

@@ -344,11 +344,10 @@ tombstones = Table(
     Column("removal_id", Text, nullable=False),
 )
 
-# The key of those hashes: one row, made by the first erasure. Written by eventpipe.ops.erasures.
+# The key of those hashes: one row, number 1, made by the first erasure. Written by eventpipe.ops.erasures.
 tombstone_key = Table(
     "tombstone_key",
     metadata,
     Column("number", Integer, primary_key=True),
     Column("key", LargeBinary, nullable=False),
-    CheckConstraint("number = 1", name="number"),
 )

@@ -47,7 +47,6 @@ def test_people_are_erased_and_the_receipt_kept(own_shop: Shop, call: Call) -> N
     assert left == [{"n": events - hers}]
     assert call("contact", "show", second, "--project", root).code == 1
     assert call("status", "--json", "--project", root).good().json["runs"][0]["kind"] == "erase"
-    assert call("doctor", "--project", root).good()
 
 
 def test_status_tells_of_an_erasure_that_has_not_ended_and_nothing_else_goes_on(own_shop: Shop, call: Call) -> None:

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from eventpipe.errors import EventpipeError
-from eventpipe.failpoints import ERASURE_POINTS, VARIABLE, FailPointReached
+from eventpipe.failpoints import REMOVAL_POINTS, VARIABLE, FailPointReached
 from eventpipe.ops import erasures
 from eventpipe.ops.erasures import Erasure
 from eventpipe.ops.store import OpsStore
@@ -184,7 +184,7 @@ def test_an_erasure_that_is_cut_short_is_finished_and_no_other_run_begins_before
         _cut(monkeypatch, made, "erase.recorded:raise", asks=True)
     with pytest.raises(EventpipeError, match="erase --resume"):
         made.run(NEXT_DAY)
-    for fail_at in ("lake.written:raise", "lake.committed:raise", *(f"{point}:raise" for point in ERASURE_POINTS[1:])):
+    for fail_at in ("lake.written:raise", "lake.committed:raise", *(f"{point}:raise" for point in REMOVAL_POINTS[2:])):
         with pytest.raises(FailPointReached):
             _cut(monkeypatch, made, fail_at)
     [done] = erased(made)

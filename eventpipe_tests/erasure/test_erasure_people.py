@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,36 +46,85 @@ def named(made: Shop, *words: str) -> Iterable[str]:
     return {word for hits in found(made, *words).values() for word in hits if word in words}
 
 
-def test_who_is_known_of_deleted_events_alone_is_found_with_all_that_those_say(tmp_path: Path) -> None:
-    hers = {"customer_id": "custdel99", "email": ANN, "dedupe_key": "d", "properties": {"s": "SECRETDEL"}}
-    gone = event(**hers | {"deletion": "deleted", "deleted_at": "2026-01-05T12:00:00Z"})
-    made = shop(tmp_path, event(**hers), gone, event(customer_id="bob"))
-    with pytest.raises(UnknownContact):
-        who(made, ANN)
-    erased(made, who(made, ANN, "email"))
-    assert not named(made, "custdel99", ANN, "SECRETDEL")
-    assert contacts(made) == {frozenset({"bob"})}
+DELETED = {
+    "customer_id": "custdel99",
+    "email": "del@erase.example",
+    "dedupe_key": "d",
+    "properties": {"s": "SECRETDEL"},
+}
+OLDER = {"customer_id": "custmov88", "email": "mov@erase.example", "dedupe_key": "m", "properties": {"s": "SECRETMOV"}}
+BOUGHT = {"dedupe_key": "p", "value": 9, "goal_type": "purchase"}
+LINES = [
+    event(**DELETED),
+    event(**DELETED | {"deletion": "deleted", "deleted_at": "2026-01-05T12:00:00Z"}),
+    event(**OLDER),
+    event(customer_id="carl", dedupe_key="m", occurred_at="2026-01-05T11:00:00Z"),
+    event(customer_id="fred", **BOUGHT),
+    event(customer_id="fay", email="fay@erase.example", occurred_at="2026-01-05T11:00:00Z", **BOUGHT),
+    event(customer_id="ann-cust", email=ANN),
+    event(
+        event_name="identify",
+        kind="identify",
+        customer_id="bob",
+        email=ANN,
+        properties={"a": 1.10, "mail": ANN.upper()},
+        traits={"email": ANN, "n": 12345678901234567890},
+        extra={"who": [ANN], ANN: "a name"},
+    ),
+    *(event(customer_id=None, email=f"p{each}@kiosk.example", anonymous_id="kiosk-1") for each in range(11)),
+]
 
 
-def test_who_is_known_of_an_older_version_alone_is_found_and_the_event_stays_with_its_owner(tmp_path: Path) -> None:
-    first = event(customer_id="custmov88", email=ANN, dedupe_key="m", properties={"s": "SECRETMOV"})
-    second = event(customer_id="bob", dedupe_key="m", occurred_at="2026-01-05T11:00:00Z")
-    made = shop(tmp_path, first, second, sources={"web": {"preset": "canonical", "on_conflict": "latest_wins"}})
-    erased(made, who(made, ANN, "email"))
-    assert not named(made, "custmov88", ANN, "SECRETMOV")
-    assert [row["customer_id"] for row in made.tables()["events"].records()] == ["bob"]
+@dataclass(frozen=True)
+class Erased:
+    """A shop in which several people were erased together, and who there was before."""
+
+    shop: Shop
+    before: set[frozenset[str]]
 
 
-def test_an_event_that_became_theirs_does_not_fall_back_to_who_reported_it_first(tmp_path: Path) -> None:
-    first = event(customer_id="bob", dedupe_key="m", value=9, goal_type="purchase")
-    second = event(customer_id="ann-cust", email=ANN, dedupe_key="m", value=9, occurred_at="2026-01-05T11:00:00Z")
-    made = shop(
-        tmp_path, first, second, event(customer_id="bob"),
-        sources={"web": {"preset": "canonical", "on_conflict": "latest_wins"}},
-    )  # fmt: skip
-    erased(made, who(made, ANN))
-    assert not made.tables()["contact_goals"].records(), "the purchase was hers"
-    assert contacts(made) == {frozenset({"bob"})}
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Erased:
+    folder = tmp_path_factory.mktemp("together") / "shop"
+    made = shop(folder, *LINES, sources={"web": {"preset": "canonical", "on_conflict": "latest_wins"}})
+    for unheld in ("del@erase.example", "mov@erase.example"):
+        with pytest.raises(UnknownContact):
+            who(made, unheld)
+    before = contacts(made)
+    people = [who(made, each, "email") for each in ("del@erase.example", "mov@erase.example")]
+    erased(made, *people, *(who(made, each) for each in ("fay@erase.example", ANN, "p0@kiosk.example")))
+    return Erased(made, before)
+
+
+def test_who_is_known_of_deleted_events_alone_is_found_with_all_that_those_say(together: Erased) -> None:
+    assert not named(together.shop, "custdel99", "del@erase.example", "SECRETDEL")
+
+
+def test_who_is_known_of_an_older_version_alone_is_found_and_the_event_stays_with_its_owner(together: Erased) -> None:
+    assert not named(together.shop, "custmov88", "mov@erase.example", "SECRETMOV")
+    assert "carl" in [row["customer_id"] for row in together.shop.tables()["events"].records()]
+
+
+def test_an_event_that_became_theirs_does_not_fall_back_to_who_reported_it_first(together: Erased) -> None:
+    assert not together.shop.tables()["contact_goals"].records(), "the purchase was fay's"
+    assert frozenset({"fred"}) not in contacts(together.shop)
+
+
+def test_what_others_say_of_them_in_fields_is_said_no_more(together: Erased) -> None:
+    [row] = [each for each in together.shop.tables()["events"].records() if each["customer_id"] == "bob"]
+    assert json.loads(row["properties"]) == {"a": 1.10, "mail": "[erased]"}
+    assert '"n":12345678901234567890' in row["traits"]
+    assert json.loads(row["extra"]) == {"who": ["[erased]"], ANN: "a name"}
+
+
+def test_a_kiosk_that_many_use_ties_nobody_afterwards_either(together: Erased) -> None:
+    def at_the_kiosk(known: set[frozenset[str]]) -> set[frozenset[str]]:
+        return {values for values in known if any("kiosk" in value for value in values)}
+
+    left = at_the_kiosk(together.before) - {frozenset({"p0@kiosk.example"})}
+    assert len(left) == 10
+    assert at_the_kiosk(contacts(together.shop)) == left
+    assert load_project(together.shop.project.root, {}).corrections.shared == ("anonymous_id:kiosk-1",)
 
 
 def test_a_contact_that_is_a_set_alone_is_erased_by_its_events(tmp_path: Path) -> None:
@@ -101,29 +151,6 @@ def test_a_contact_that_is_a_set_alone_is_erased_by_its_events(tmp_path: Path) -
     assert {value for values in contacts(made) for value in values} == {"custaaaa1", "custbbbb1", "anon-1", "device-1"}
 
 
-def test_a_kiosk_that_many_use_ties_nobody_afterwards_either(tmp_path: Path) -> None:
-    many = [event(customer_id=None, email=f"p{each}@kiosk.example", anonymous_id="kiosk-1") for each in range(11)]
-    made = shop(tmp_path, *many)
-    before = contacts(made)
-    assert len(before) == 11
-    erased(made, who(made, "p0@kiosk.example"))
-    assert contacts(made) == before - {frozenset({"p0@kiosk.example"})}
-    assert load_project(tmp_path, {}).corrections.shared == ("anonymous_id:kiosk-1",)
-
-
-def test_what_others_say_of_them_in_fields_is_said_no_more(tmp_path: Path) -> None:
-    his = event(
-        event_name="identify", kind="identify", customer_id="bob", email=ANN, properties={"a": 1.10, "mail": ANN.upper()},
-        traits={"email": ANN, "n": 12345678901234567890}, extra={"who": [ANN], ANN: "a name"},
-    )  # fmt: skip
-    made = shop(tmp_path, event(customer_id="ann-cust", email=ANN), his)
-    erased(made, who(made, ANN))
-    [row] = made.tables()["events"].records()
-    assert json.loads(row["properties"]) == {"a": 1.10, "mail": "[erased]"}
-    assert '"n":12345678901234567890' in row["traits"]
-    assert json.loads(row["extra"]) == {"who": ["[erased]"], ANN: "a name"}
-
-
 def test_it_begins_from_what_is_published_and_from_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,9 +163,6 @@ def test_it_begins_from_what_is_published_and_from_nothing_else(
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(EventpipeError, match="until it publishes"):
         erased(made, who(made, ANN))
-    made.run(NEXT_DAY)
-    erased(made, who(made, ANN))
-    assert contacts(made) == {frozenset({"nu"})}
 
 
 def test_folders_that_were_delivered_to_are_cleaned_and_files_of_others_in_them_left(tmp_path: Path) -> None:
@@ -155,7 +179,6 @@ def test_folders_that_were_delivered_to_are_cleaned_and_files_of_others_in_them_
     (made.project.state / "doctor-1").mkdir()
     (made.project.state / "doctor-1" / "copy").write_text(ANN)
     made = Shop(builders.project(tmp_path, automations=[rule | {"deliver": {"file": "elsewhere/"}}]))
-    made.run(EVENING)
     assert named(made, ANN)
     [done] = erased(made, who(made, ANN))
     assert done.receipt["delivered_to_files"] == 1
@@ -163,17 +186,6 @@ def test_folders_that_were_delivered_to_are_cleaned_and_files_of_others_in_them_
     assert (tmp_path / "outbox" / "foreign.jsonl").read_bytes() == foreign
 
 
-def test_an_id_that_a_contact_had_before_is_theirs(tmp_path: Path) -> None:
-    made = shop(
-        tmp_path,
-        event(customer_id=None, anonymous_id="dev-1"),
-        event(customer_id="c9", occurred_at="2026-01-05T11:00:00Z"),
-    )
-    old = {row["contact_id"] for row in made.tables()["contacts"].records()}
-    joined = event(customer_id="c9", anonymous_id="dev-1", occurred_at="2026-01-05T12:00:00Z")
-    made.put("web", "2026-01-06", "more.jsonl", builders.lines(joined))
-    [kept] = {row["contact_id"] for row in made.run(NEXT_DAY)["contacts"].records()}
-    [lost] = old - {kept}
-    assert who(made, lost) == who(made, kept)
+def test_an_empty_text_is_nobody(together: Erased) -> None:
     with pytest.raises(UsageError, match="empty"):
-        who(made, "  ")
+        who(together.shop, "  ")

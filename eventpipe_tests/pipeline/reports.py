@@ -67,9 +67,11 @@ class Landed:
 
 
 def as_order(report: Report, order_id: str, value: Decimal) -> Report:
-    """The report as one of an order: it tells its id and total as properties, which the definition maps."""
+    """The report as one of an order, or as a refund, which is no report of it: it tells its id and total as properties, which the
+    definition maps."""
+    key = order_id if value >= 0 else None
     told = {**report.properties, "order_id": order_id, "total": float(value)}
-    return replace(report, order_id=order_id, order_key=order_id, goal_type="purchase", value=value, properties=told)
+    return replace(report, order_id=order_id, order_key=key, goal_type="purchase", value=value, properties=told)
 
 
 def line_of(report: Report, preset: Preset) -> bytes:

@@ -7,8 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from eventpipe.client import find_contact
 from eventpipe.failpoints import VARIABLE, FailPointReached
 from eventpipe.project.folder import load_project
+from eventpipe.serving.reading import reading
 from eventpipe_tests import builders
 from eventpipe_tests.builders import event, export
 from eventpipe_tests.pipeline.shop import Shop
@@ -57,6 +59,8 @@ def test_a_merge_is_told_by_the_run_that_published_it(two: Shop) -> None:
     bridge(two)
     two.run()
     assert changes(two, "change", "from_contact_id", "into_contact_id") == [("merge", old, kept)]
+    with reading(two.project) as store:
+        assert [find_contact(store, two.project, each).contact_id for each in (old, kept)] == [kept, kept]
     two.run()
     two.run(full_refresh=True)
     assert changes(two, "change", "from_contact_id", "into_contact_id") == [("merge", old, kept)]

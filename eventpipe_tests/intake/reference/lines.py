@@ -80,10 +80,12 @@ def value_at(record: Any, path: str) -> Any:
     return record
 
 
-def without(record: Record, path: str) -> dict[str, Any]:
-    """The record without what stands at a dotted path."""
+def without(record: Record, path: str, *, used_up: bool = False) -> dict[str, Any]:
+    """The record without what stands at a dotted path; with `used_up` without objects of which nothing is left either."""
     name, _, rest = path.partition(".")
     if not rest:
         return {key: each for key, each in record.items() if key != name}
-    inner = {key: without(each, rest) for key, each in record.items() if key == name and isinstance(each, dict)}
-    return {**record, **inner}
+    if not isinstance(record.get(name), dict):
+        return {**record}
+    inner = without(record[name], rest, used_up=used_up)
+    return {key: inner if key == name else each for key, each in record.items() if key != name or inner or not used_up}

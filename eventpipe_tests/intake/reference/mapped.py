@@ -85,7 +85,7 @@ def sent(record: Record, source: Mapping[str, Any]) -> Sent:
             case {"field": path} | path:
                 value, read = value_at(record, path), (path,)
         for path in read:
-            rest = without(rest, path)
+            rest = without(rest, path, used_up=True)
         fields.pop(name, None)
         if value is not ... and (value is not None or name == "deleted_at"):
             fields[name] = value

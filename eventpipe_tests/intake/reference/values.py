@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 
 CURRENCIES = frozenset({"USD", "EUR", "GBP", "JPY", "CHF"})
-_PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "[object object]", "nan", "-1"})
-_NO_KEYS = frozenset({"null", "none", "undefined", "nan", "[object object]", "{}", "[]"})
+_PLACEHOLDERS = frozenset(
+    {"null", "none", "undefined", "true", "false", "anonymous", "guest", "[object object]", "nan", "-1"}
+)
+_NO_KEYS = frozenset({"null", "none", "undefined", "true", "false", "nan", "[object object]", "{}", "[]"})
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ](\d\d:\d\d)((:\d\d)([.,](\d+))?)?( ?([Zz]|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
 
 

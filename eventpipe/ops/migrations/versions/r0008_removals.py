@@ -36,7 +36,6 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("key", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_tombstone_key"),
-        sa.CheckConstraint("number = 1", name=op.f("ck_tombstone_key_number")),
     )
 
 
