@@ -7,11 +7,18 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from eventpipe.failpoints import count_anew
 from eventpipe_tests.postgres import Postgres, postgres
 
 # A busy machine is no failure: what things cost is the benchmarks' question.
 settings.register_profile("eventpipe", deadline=None)
 settings.load_profile("eventpipe")
+
+
+@pytest.fixture(autouse=True)
+def _fail_points_of_its_own() -> None:
+    """Which points a test reaches is nothing to the next one in its process."""
+    count_anew()
 
 
 @pytest.fixture(scope="session")

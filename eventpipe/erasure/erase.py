@@ -160,7 +160,7 @@ def _clean_lake(project: Project, lease: Lease, erasure: Erasure, note: Callable
 def _clear_state(project: Project) -> None:
     """What tools keep beside the tables and write anew: pages on the last audit, what spilled from memory or was left by the
     killed. Dagster's record and dbt's target hold nothing of a person."""
-    for path in project.state.iterdir():
+    for path in project.state.glob("*"):
         if path.is_dir() and path.name not in _KEPT_STATE:
             shutil.rmtree(path)
         elif not path.is_dir():

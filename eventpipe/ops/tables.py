@@ -323,7 +323,7 @@ endpoints = Table(
 )
 
 # One row per removal: exports that were pruned, people who were erased. `work` is what it is about, as JSON, and null once
-# nothing of it is in any table; `receipt` what was removed, in numbers. Written by eventpipe.ops.removals.
+# nothing of it is in any table; `receipt` what was removed, in numbers, and what still names it. Written by eventpipe.ops.removals.
 removals = Table(
     "removals",
     metadata,
