@@ -172,13 +172,11 @@ class Refresh:
     def land(self, on_landed: Callable[[Landed], None] = lambda _: None) -> list[Landed]:
         """Intake: new and changed exports into the lake."""
         with self._stage("land") as stage:
-            with self._store.read() as ops:
-                tombstones = erasures.tombstones_of(ops)
             landed = land_exports(
                 self.project,
                 self.request.selection,
                 self._clock(),
-                tombstones=tombstones,
+                tombstones=erasures.tombstones_in(self._store),
                 only_settled=self.request.only_settled,
                 again=self.request.again,
                 quieten=quiet.marker(self._lease, self._clock) if self._lands_the_past else None,

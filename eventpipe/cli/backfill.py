@@ -72,8 +72,7 @@ def backfill(
         skipped = current.done
         if skipped:
             _say_skipped(current)
-        with lease.store.read() as connection:
-            tombstones = erasures.tombstones_of(connection)
+        tombstones = erasures.tombstones_in(lease.store)
         landed = list(_land_again(opened, backfills, current, tombstones, marker(lease, now)))
     if not landed and not skipped:
         err().print(f"No export lies in {opened.exports} for {first} to {last}.", soft_wrap=True)

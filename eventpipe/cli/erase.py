@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,8 @@ from eventpipe.cli.options import (
     DebugOption,
     JsonOption,
     ProjectOption,
+    ResumeOption,
+    SureOption,
     TypeOption,
     new_run_id,
     now,
@@ -51,8 +52,8 @@ def erase(
         typer.Argument(metavar="IDENTIFIER...", help="Of each person an identifier of any type, or a contact_id."),
     ] = None,
     type: TypeOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Finish what was begun and did not end.")] = False,
+    yes: SureOption = False,
+    resume: ResumeOption = False,
     receipts: Annotated[bool, typer.Option("--receipts", help="Show what earlier erasures removed.")] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -190,8 +191,7 @@ def _show_receipts(done: list[Erasure], json: bool) -> None:
     else:
         rows = []
         for each in done:
-            removed = Counter({name: each.receipt.get(name, 0) for name in _TOLD})
-            lines = removed["accepted_lines"] + removed["rejected_lines"]
+            lines = sum(each.receipt.get(name, 0) for name in ("accepted_lines", "rejected_lines"))
             ended = "has not ended: --resume" if each.ended_at is None else moment(each.ended_at)
             rows.append((each.removal_id, moment(each.requested_at), ended, f"{lines:,}"))
         out().print(table(("erasure", "asked for (UTC)", "ended (UTC)", "lines"), rows, right=(3,), whole=(0,)))

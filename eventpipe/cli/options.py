@@ -67,6 +67,10 @@ FireOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", help="With --fire: do not ask.")]
 
 
+SureOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Finish what was begun and did not end.")]
+
+
 def firing(fire: bool, yes: bool) -> Callable[[int], bool]:
     """Who is asked before the past fires. Raises UsageError where nobody could answer."""
     if fire and not yes and not sys.stdin.isatty():

@@ -129,8 +129,7 @@ def replay(
     say_that_we_wait(opened)
     request = RunRequest(new_run_id())
     with writing(opened, f"{request.run_id} (replay)") as lease:
-        with lease.store.read() as connection:
-            tombstones = erasures.tombstones_of(connection)
+        tombstones = erasures.tombstones_in(lease.store)
         done = replayed(opened, Wanted(reason, event, since), now(), tombstones=tombstones, quieten=marker(lease, now))
     changed = any(each.changed for each in done)
     outcome = launch(opened, request, lambda _: None, debug=debug) if changed else None

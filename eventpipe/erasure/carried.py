@@ -23,7 +23,7 @@ class LakeLines:
         lake = Lake(project.lake)
         self._rows = [path for each in lake.manifests() if (path := lake.data_path(each)) is not None]
         self._memory = project.settings.engine.memory
-        self._blocked = {each.strip().lower() for each in Rules.of(project).blocked}
+        self._rules = Rules.of(project)
 
     def sets_with(self, world: str, identifiers: Iterable[Identifier]) -> Iterator[tuple[Identifier, ...]]:
         """The identifier sets of a workspace that hold any of these, each strongest first."""
@@ -39,4 +39,4 @@ class LakeLines:
             while rows := found.fetchmany(_BATCH):
                 for (text,) in rows:
                     pairs = ((str(type), str(value)) for type, value in json.loads(text))
-                    yield tuple(pair for pair in pairs if pair[1].lower() not in self._blocked)
+                    yield tuple(pair for pair in pairs if not self._rules.is_blocked(pair[1]))

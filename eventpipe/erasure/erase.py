@@ -135,8 +135,7 @@ def _make_room(project: Project, lease: Lease, removal_ids: list[str], now: Call
 def _clean_lake(project: Project, lease: Lease, erasure: Erasure, note: Callable[[dict[str, object]], None]) -> None:
     lake = Lake(project.lake)
     lake.sweep()
-    with lease.store.read() as connection:
-        forgetting = Forgetting(project, erasures.tombstones_of(connection))
+    forgetting = Forgetting(project, erasures.tombstones_in(lease.store))
     there = set(erasure.receipt.get("still_in_exports", ()))
     for manifest in lake.manifests():
         rows = lake.data_path(manifest)

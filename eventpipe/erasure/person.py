@@ -10,6 +10,7 @@ from typing import Any, Self
 from eventpipe.client import UnknownContact, contact_ids_sql, events_sql, find_contact, identifiers_sql
 from eventpipe.errors import UsageError
 from eventpipe.identity.meant import meant
+from eventpipe.identity.rules import Rules
 from eventpipe.project.folder import Project
 from eventpipe.serving.reading import Store
 from eventpipe.sql import literal
@@ -49,12 +50,12 @@ class Person:
             if not wanted:
                 raise
             world = project.settings.workspace
-            return cls(world, (), _Closing(store, project, carried, world, None).closed(wanted), ())
+            return cls(world, (), _Closing(store, Rules.of(project), carried, world, None).closed(wanted), ())
         world = key.workspace_id
         held = {(row["identifier_type"], row["identifier_value"]) for row in _rows(store, identifiers_sql(key))}
         ids = [row["contact_id"] for row in _rows(store, contact_ids_sql(key))]
         events = [row["event_id"] for row in _rows(store, events_sql(key))]
-        identifiers = _Closing(store, project, carried, world, key.contact_id).closed(held)
+        identifiers = _Closing(store, Rules.of(project), carried, world, key.contact_id).closed(held)
         return cls(world, tuple(sorted(ids)), identifiers, tuple(sorted(events)))
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class _Closing:
     """What else is a person's. `contact_id` is the one that they have now."""
 
     store: Store
-    project: Project
+    rules: Rules
     carried: Carried
     world: str
     contact_id: str | None
@@ -89,20 +90,15 @@ class _Closing:
         while frontier:
             sets = set(self.carried(self.world, frontier))
             elsewhere = self._held_by_others({each for found in sets for each in found})
-            lines = [found for found in sets if self._owner(found) not in elsewhere]
+            lines = [found for found in sets if self.rules.owner(found) not in elsewhere]
             beside = {each for found in lines for each in found} - elsewhere - theirs
             frontier = {each for each in beside if self._is_only_theirs(each, theirs | beside)}
             theirs |= frontier
         return tuple(sorted(theirs))
 
     def _is_only_theirs(self, identifier: Identifier, theirs: set[Identifier]) -> bool:
-        owners = (self._owner(found) for found in self.carried(self.world, [identifier]))
+        owners = (self.rules.owner(found) for found in self.carried(self.world, [identifier]))
         return all(owner is None or owner in theirs for owner in owners)
-
-    def _owner(self, found: Iterable[Identifier]) -> Identifier | None:
-        """Who a line with these identifiers is of: the strongest that says who somebody is."""
-        known = {each.name for each in self.project.settings.identity.types if each.known}
-        return next((each for each in found if each[0] in known), None)
 
     def _held_by_others(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         values = ", ".join(f"({literal(type)}, {literal(value)})" for type, value in sorted(identifiers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eventpipe.identity.meant import Meant, meant
@@ -20,6 +21,16 @@ class Rules:
     shared_above: int = 10
     shared: Meant = ()
     unlinked: tuple[tuple[Meant, Meant], ...] = ()
+
+    def is_blocked(self, value: str) -> bool:
+        """Whether the project blocks a value."""
+        return value.lower() in {each.strip().lower() for each in self.blocked}
+
+    def owner(self, identifiers: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+        """Whom a line with these identifiers, strongest first, is of, as far as it says so itself: the first that is known and that
+        the project does not block; None without such a one."""
+        known = {each.name for each in self.types if each.known}
+        return next((each for each in identifiers if each[0] in known and not self.is_blocked(each[1])), None)
 
     @classmethod
     def of(cls, project: Project) -> Rules:

@@ -89,9 +89,7 @@ class Forgetting:
         self._tombstones = tombstones
         self._memory = project.settings.engine.memory
         if tombstones:
-            rules = Rules.of(project)
-            self._known = {each.name for each in rules.types if each.known}
-            self._blocked = {each.strip().lower() for each in rules.blocked}
+            self._rules = Rules.of(project)
 
     def rewritten(self, rows: Path) -> ErasedRows | None:
         """The rows of an export beside them, under a temporary name; None where nobody in them was erased."""
@@ -167,13 +165,10 @@ class Forgetting:
             dead = [(type, value) for type, value in theirs]
             kept = [pair for pair in pairs if pair not in dead]
             left = json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
-            found.append((workspace, text, self._owner(pairs) in (None, *dead), left, [value for _, value in dead]))
+            found.append(
+                (workspace, text, self._rules.owner(pairs) in (None, *dead), left, [value for _, value in dead])
+            )
         return pl.DataFrame(found, schema=_SETS, orient="row")
-
-    def _owner(self, pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
-        """The strongest usable identifier that says who somebody is."""
-        usable = (pair for pair in pairs if pair[0] in self._known and pair[1].lower() not in self._blocked)
-        return next(usable, None)
 
     def _rejected(self, connection: duckdb.DuckDBPyConnection, relation: str) -> pl.DataFrame:
         """Rejected lines whose text names an erased person."""

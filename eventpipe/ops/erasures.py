@@ -6,26 +6,24 @@ under ids that lead nowhere. Writing takes the caller's transaction and a lease.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import polars as pl
 from sqlalchemy import Column, Connection, Row, Table, Update, delete, insert, select, update
 
 from eventpipe.erasure.person import Person
 from eventpipe.erasure.tombstones import NOBODY, Tombstones, new_key
-from eventpipe.ops import removals
+from eventpipe.ops import memberships, removals
 from eventpipe.ops.automations import OPEN
 from eventpipe.ops.lease import Lease
+from eventpipe.ops.store import OpsStore
 from eventpipe.ops.tables import (
     automation_triggers,
     contact_id_changes,
     deliveries,
     delivery_attempts,
-    segment_changes,
     tombstone_key,
     tombstones,
     trigger_decisions,
@@ -46,8 +44,13 @@ class Erasure:
     receipt: Mapping[str, Any]
 
 
-def tombstones_of(connection: Connection) -> Tombstones:
+def tombstones_in(store: OpsStore) -> Tombstones:
     """What must not come back; empty, and without a key, where nobody was erased."""
+    with store.read() as connection:
+        return _tombstones(connection)
+
+
+def _tombstones(connection: Connection) -> Tombstones:
     key: bytes | None = connection.execute(select(tombstone_key.c.key).where(tombstone_key.c.number == 1)).scalar()
     if key is None:
         return NOBODY
@@ -57,7 +60,7 @@ def tombstones_of(connection: Connection) -> Tombstones:
 def begin(connection: Connection, lease: Lease, people: Sequence[Person], *, now: datetime) -> None:
     """Records that people are to be erased, with the tombstones: from now on nothing of them lands. Raises Fenced."""
     lease.check(connection)
-    known = tombstones_of(connection)
+    known = _tombstones(connection)
     if not known.key:
         known = Tombstones(new_key())
         connection.execute(insert(tombstone_key).values(number=1, key=known.key))
@@ -95,7 +98,7 @@ def forget(connection: Connection, lease: Lease, person: Person) -> dict[str, in
     How many of each there were. Raises Fenced.
     """
     lease.check(connection)
-    stones = tombstones_of(connection)
+    stones = _tombstones(connection)
     decisions = trigger_decisions.c
     # An event may have come to the contact by itself: what waits for it under another id waits for this person. What fired
     # under that id fired for somebody else.
@@ -118,7 +121,7 @@ def forget(connection: Connection, lease: Lease, person: Person) -> dict[str, in
             connection, contact_id_changes, contact_id_changes.c.from_contact_id, person.contact_ids
         )
         + _removed(connection, contact_id_changes, contact_id_changes.c.into_contact_id, person.contact_ids),
-        "memberships": _leave_segments(connection, person),
+        "memberships": memberships.forget(connection, person.contact_ids),
     }
     for row in decided.values():
         connection.execute(_rewritten(trigger_decisions, row, _decision(row, stones)))
@@ -159,26 +162,6 @@ def _nobody(row: Row[Any], stones: Tombstones) -> dict[str, Any]:
 def _rewritten(table: Table, row: Row[Any], values: Mapping[str, Any]) -> Update:
     key = [column == getattr(row, column.name) for column in table.primary_key]
     return update(table).where(*key).values(**values)
-
-
-def _leave_segments(connection: Connection, person: Person) -> int:
-    """Takes somebody out of the journal of memberships; how many entries there were."""
-    ids, count = list(person.contact_ids), 0
-    if not ids:
-        return 0
-    table = segment_changes.c
-    theirs = pl.col("contact_id").is_in(ids) | pl.col("into_contact_id").is_in(ids).fill_null(value=False)
-    for run_id, segment in connection.execute(select(table.run_id, table.segment)).all():
-        its = (table.run_id == run_id, table.segment == segment)
-        packed: bytes = connection.execute(select(table.contacts).where(*its)).scalar_one()
-        frame = pl.read_parquet(io.BytesIO(packed))
-        kept = frame.filter(~theirs)
-        if kept.height < frame.height:
-            count += frame.height - kept.height
-            buffer = io.BytesIO()
-            kept.write_parquet(buffer, compression="zstd")
-            connection.execute(update(segment_changes).where(*its).values(contacts=buffer.getvalue()))
-    return count
 
 
 def _chunks(values: Collection[str]) -> Iterator[list[str]]:

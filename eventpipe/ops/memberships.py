@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from eventpipe.ops.lease import Lease
 from eventpipe.ops.store import OpsStore
@@ -59,6 +59,23 @@ def journal(store: OpsStore, until: datetime) -> Iterator[SegmentChanges]:
     with store.read() as connection:
         for row in connection.execution_options(yield_per=10).execute(query):
             yield SegmentChanges(row.run_id, row.segment, row.as_of, _unpacked(row.contacts))
+
+
+def forget(connection: Connection, contact_ids: Collection[str]) -> int:
+    """Takes contacts out of the journal, in the caller's transaction; how many entries there were."""
+    ids, count = list(contact_ids), 0
+    if not ids:
+        return 0
+    theirs = pl.col("contact_id").is_in(ids) | pl.col("into_contact_id").is_in(ids).fill_null(value=False)
+    table = segment_changes.c
+    for run_id, segment in connection.execute(select(table.run_id, table.segment)).all():
+        its = (table.run_id == run_id, table.segment == segment)
+        frame = _unpacked(connection.execute(select(table.contacts).where(*its)).scalar_one())
+        kept = frame.filter(~theirs)
+        if kept.height < frame.height:
+            count += frame.height - kept.height
+            connection.execute(update(segment_changes).where(*its).values(contacts=_packed(kept)))
+    return count
 
 
 def last_as_of(store: OpsStore) -> datetime | None:

@@ -159,8 +159,8 @@ def test_nothing_brings_her_back(after: After, tmp_path: Path) -> None:
     """Her exports again, from new ones, and a rebuild; somebody else on her device is somebody else."""
     shutil.copytree(after.shop.project.root, tmp_path / "again")
     made = Shop(load_project(tmp_path / "again", {}))
-    with OpsStore.open(made.project.ops) as store, store.read() as connection:
-        stones = erasures.tombstones_of(connection)
+    with OpsStore.open(made.project.ops) as store:
+        stones = erasures.tombstones_in(store)
     builders.land(made.project, again=True, tombstones=stones)
     new = [
         event(event_name="order.completed", email=MAIL, customer_id=None, value=5, occurred_at="2026-01-06T10:00:00Z"),
