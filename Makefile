@@ -2,12 +2,12 @@
 #
 #   VENV=DIR     another place for the virtual environment (default .venv)
 #   PYTHON=EXE   the interpreter to make it with (default: the first of python3, python3.12, python3.11 that fits)
-#   ARGS=...     more arguments for pytest (test, soak), the benchmarks (bench) or uv (lock)
+#   ARGS=...     more arguments for pytest (test, soak, spark), the benchmarks (bench) or uv (lock)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo ui docs test soak lint type bench lock clean
+.PHONY: help install demo ui docs test soak spark lint type bench lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -67,6 +67,10 @@ test: $(INSTALLED) ## the tests, warnings as errors
 soak: $(INSTALLED) ## the long random histories that `make test` leaves out
 	$(BIN)/pytest -n 2 --dist loadfile -m soak $(ARGS)
 
+spark: $(INSTALLED) ## the tests on Apache Spark, which needs Java 17 or 21; installs its package first
+	$(UV) install --quiet --python $(BIN)/python --require-hashes --requirement requirements/spark.txt
+	$(BIN)/pytest -n 2 --dist loadfile -m "spark and not soak" $(ARGS)
+
 lint: $(INSTALLED) ## ruff on the Python, sqlfluff on the dbt models
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
@@ -82,6 +86,7 @@ lock: $(BOOTSTRAPPED) ## write requirements/ from pyproject.toml; ARGS=--upgrade
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra postgres --extra dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra postgres --constraints requirements/dev.txt --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra spark --constraints requirements/dev.txt --output-file requirements/spark.txt
 	echo hatchling | $(COMPILE) - --constraints requirements/dev.txt --output-file requirements/build.txt
 
 clean: ## remove the demo, builds and caches; the virtual environment stays

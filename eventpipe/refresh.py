@@ -27,6 +27,8 @@ from eventpipe.audit.findings import Finding
 from eventpipe.audit.judge import Judge
 from eventpipe.automations import history as decision_tables
 from eventpipe.automations.decide import decide
+from eventpipe.cluster.rebuild import Cluster, cluster, sweep
+from eventpipe.cluster.session import require
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
@@ -112,6 +114,8 @@ class Refresh:
         self._counts = runs.Counts()
         self._dbt = dbt or Dbt(project)
         self._database: duckdb.DuckDBPyConnection | None = None
+        self._cluster: Cluster | None = None
+        self._of_rebuild = ExitStack()
         self._judge = Judge()
         self.nodes: dict[str, Node] = {}
         """What became of the models and tests that this run has run, by their dbt id."""
@@ -119,6 +123,8 @@ class Refresh:
         """What the audit of this run found."""
 
     def __enter__(self) -> Self:
+        if self.project.settings.engine.spark:
+            require(self.project.settings.engine.spark)
         with ExitStack() as opening:
             self._store = opening.enter_context(OpsStore.open(self.project.ops))
             self._lease = leases.acquire(
@@ -128,6 +134,7 @@ class Refresh:
             opening.enter_context(self._lease.keep_alive())
             opening.enter_context(self._judge)
             opening.callback(self._close_database)
+            opening.enter_context(self._of_rebuild)
             self.as_of = self.request.as_of or self._clock()
             if self.request.kind in ("run", "backfill"):
                 with self._store.read() as ops:
@@ -188,6 +195,7 @@ class Refresh:
 
     def resolve(self) -> plans.Plan:
         """Plan what the run touches; which reports are one event, and which version of it counts."""
+        sweep(self.project)
         with self._stage("resolve"), self.warehouse() as connection:
             plan = plans.make_plan(
                 connection,
@@ -198,7 +206,11 @@ class Refresh:
             )
             if self.project.audit.expectations and not plan.is_empty:
                 self._judge.start()  # it gets ready while the engine works
-            self._ran(self._dbt.run("tag:resolve"))
+            if plan.rebuild and self.project.settings.engine.spark:
+                self._cluster = self._of_rebuild.enter_context(
+                    cluster(self.project, self.request.run_id, plan.new_files)
+                )
+            self._ran(self._modelled(connection, "tag:resolve"))
             # What was dropped makes room in the file for what the models write: a rebuild would double it.
             connection.execute("checkpoint")
             reach("resolve.done")
@@ -217,11 +229,18 @@ class Refresh:
         with self._stage("model"), self.warehouse() as connection:
             history.prepare(connection)
             decision_tables.prepare(connection)
-            nodes = self._ran(self._dbt.run("tag:marts"))
+            nodes = self._ran(self._modelled(connection, "tag:marts"))
+            self._of_rebuild.close()
             reach("model.done")
             plans.remember(connection, self.project)
             reach("model.remembered")
         return nodes
+
+    def _modelled(self, connection: duckdb.DuckDBPyConnection, select: str) -> list[Node]:
+        """Run the selected models; in a rebuild, with what the cluster makes of them."""
+        if self._cluster is None:
+            return self._dbt.run(select)
+        return self._dbt.run(select, made=self._cluster.make(connection, self._dbt.compiled(select)))
 
     def segment(self) -> Judgement:
         """Who is a member of which segment, in the working database."""

@@ -22,7 +22,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement("main") -%}
         create or replace {{ type }} {{ new }} as (
-            {{ sql }}
+            {{ rows_of(sql) }}
         )
     {%- endcall %}
     {%- do persist_docs(new, model) -%}

@@ -18,6 +18,7 @@ as unset, one of another name is told of (eventpipe.project.environment). Source
     EVENTPIPE_MEMORY            engine.memory              2GB               size
     EVENTPIPE_THREADS           engine.threads             all cores         whole number
     EVENTPIPE_TEMP_SPACE        engine.temp_space          20GB              size
+    EVENTPIPE_SPARK             engine.spark               (none)            Spark master
     EVENTPIPE_LINE_BYTES        limits.line_bytes          1MiB              size
     EVENTPIPE_DEPTH             limits.depth               32                whole number
     EVENTPIPE_EXPANSION_RATIO   limits.expansion_ratio     200               whole number
@@ -56,6 +57,7 @@ FILE: Final = "eventpipe.yml"
 _CRON: Final = re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
+_MASTER: Final = re.compile(r"local(-cluster)?(\[[0-9*, ]+\])?|yarn|spark://[^\s/]+:[0-9]+(,[^\s/]+:[0-9]+)*|k8s://\S+")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
 
 
@@ -93,12 +95,20 @@ class Paths(Section):
     ops: Store = "ops.db"
 
 
+def _master(text: str) -> str:
+    if not _MASTER.fullmatch(text):
+        raise Refusal("a Spark master: write spark://host:7077, yarn, k8s://https://host:6443 or local[*]")
+    return text
+
+
 class EngineSettings(Section):
-    """What the engine may take. Sizes are spelled as DuckDB takes them; `threads` None is all cores."""
+    """What the engine may take. Sizes are spelled as DuckDB takes them; `threads` None is all cores. `spark` is the master
+    of a cluster, on which rebuilds are computed."""
 
     memory: EngineSize = "2GB"
     threads: int | None = Field(default=None, ge=1, le=4096)
     temp_space: EngineSize = "20GB"
+    spark: Annotated[str, AfterValidator(_master)] | None = None
 
 
 class LimitSettings(Section):

@@ -6,8 +6,12 @@ project side by side.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from eventpipe.errors import StageFailed
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbt.contracts.graph.manifest import Manifest
+
+NOTHING_MADE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,17 @@ class Node:
     """The file with its SQL, as dbt rendered it."""
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A model as dbt renders it for the working database as it stands."""
+
+    schema: str
+    name: str
+    materialized: str
+    tags: frozenset[str]
+    sql: str
+
+
 class Dbt:
     """The dbt project applied to one eventpipe project."""
 
@@ -47,12 +64,14 @@ class Dbt:
         self._manifest: Manifest | None = None
         self.target = project.state / "dbt" / "target"
 
-    def run(self, *select: str, command: str = "run") -> list[Node]:
-        """Run the selected models (or, with `command='test'`, tests), in order of their dependencies.
+    def run(self, *select: str, command: str = "run", made: Mapping[str, str] = NOTHING_MADE) -> list[Node]:
+        """Run the selected models (or, with `command='test'`, tests), in order of their dependencies. Models of which `made`
+        has the rows, as a relation of the working database, are filled with those.
 
         Errors: `StageFailed` when a model fails; failing tests are returned, not raised.
         """
-        result = self._invoke(self._read(), command, "--select", *select)
+        rows = ["--vars", json.dumps({"made": dict(made)})] if made else []
+        result = self._invoke(self._read(), command, "--select", *select, *rows)
         nodes = [_node(each) for each in result.results]
         failed = [node for node in nodes if node.kind == "model" and node.status != "success"]
         if failed:
@@ -62,6 +81,13 @@ class Dbt:
                 f"the next run starts from the lake. (its SQL: {first.sql})"
             )
         return nodes
+
+    def compiled(self, *select: str) -> list[Compiled]:
+        """The selected models, each after those that it reads. Errors: `StageFailed`."""
+        result = self._invoke(self._read(), "compile", "--select", *select)
+        nodes = {each.node.unique_id: each.node for each in result.results if each.node.resource_type == "model"}
+        order = TopologicalSorter({name: node.depends_on.nodes for name, node in nodes.items()}).static_order()
+        return [_compiled(nodes[name]) for name in order if name in nodes]
 
     def manifest(self) -> Path:
         """The parsed dbt project as a file, dbt's manifest.json.
@@ -126,6 +152,16 @@ def _node(result: Any) -> Node:
         severity=str(getattr(config, "severity", "error")).lower(),
         about=_about(result.node),
         sql=str(getattr(result.node, "compiled_path", "") or ""),
+    )
+
+
+def _compiled(node: Any) -> Compiled:
+    return Compiled(
+        schema=node.schema,
+        name=node.name,
+        materialized=node.config.materialized,
+        tags=frozenset(node.tags),
+        sql=node.compiled_code,
     )
 
 

@@ -81,17 +81,21 @@ _LEDGER_TYPES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Figures of the plan: whether the run rebuilds, and why; exports and events touched."""
+    """Whether the run rebuilds, and why; the lake's files that it reads; how many exports and events it touches."""
 
     rebuild: str | None
-    new_exports: int
+    new_files: tuple[Path, ...]
     outdated_exports: int
     reopened_events: int
 
     @property
+    def new_exports(self) -> int:
+        return len(self.new_files)
+
+    @property
     def is_empty(self) -> bool:
         """Whether the tables stay as they are, but for what time alone changes."""
-        return not (self.rebuild or self.new_exports or self.outdated_exports or self.reopened_events)
+        return not (self.rebuild or self.new_files or self.outdated_exports or self.reopened_events)
 
 
 def make_plan(
@@ -252,24 +256,24 @@ def _changes(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iterable[Manifest]) -> int:
+def _new_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, manifests: Iterable[Manifest]) -> tuple[Path, ...]:
     loaded = {
         (source, landed_on, file, data)
         for source, landed_on, file, data in connection.execute("from work.loaded_exports").fetchall()
     }
-    new = [
+    new = tuple(
         path
         for manifest in manifests
         if (path := lake.data_path(manifest)) is not None
         and (manifest.source, manifest.landed_on, manifest.file, manifest.data) not in loaded
-    ]
+    )
     # Of many files the first says what all columns are, and an older eventpipe may have written it.
     empty = _empty_lake(lake)
     today = connection.execute(f"describe select {', '.join(LAKE_COLUMNS)} from {parquet([empty])}").fetchall()
     columns = ", ".join(f"{name}::{type} as {name}" for name, type, *_ in today)
     rows = parquet(new or [empty])
     connection.execute(f"create or replace view run.new_rows as select {columns} from {rows}")
-    return len(new)
+    return new
 
 
 def _empty_lake(lake: Lake) -> Path:

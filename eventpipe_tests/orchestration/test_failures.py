@@ -108,7 +108,7 @@ def test_a_warning_does_not_hold_back(shop: Shop, monkeypatch: pytest.MonkeyPatc
 
 def audited(shop: Shop, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that changes nothing, and whose audit gives `status` for one test."""
-    monkeypatch.setattr(Refresh, "resolve", lambda _: Plan(None, 0, 0, 0))
+    monkeypatch.setattr(Refresh, "resolve", lambda _: Plan(None, (), 0, 0))
     monkeypatch.setattr(Refresh, "identify", lambda _: Resolved(0, 0, 0, 0, 0))
     monkeypatch.setattr(Refresh, "model", lambda _: [])
     tests = read_models(Dbt(shop.project).manifest()).tests

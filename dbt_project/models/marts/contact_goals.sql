@@ -1,4 +1,5 @@
 {{ config(
+    tags=["by_event"],
     materialized="incremental",
     incremental_strategy="append",
     pre_hook="{{ replace_touched(ref('touched_contacts'), ['workspace_id', 'contact_id']) }}",

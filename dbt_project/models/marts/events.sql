@@ -1,4 +1,5 @@
 {{ config(
+    tags=["by_event"],
     materialized="incremental",
     incremental_strategy="append",
     on_schema_change="fail",

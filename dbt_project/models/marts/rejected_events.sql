@@ -1,4 +1,5 @@
 {{ config(
+    tags=["by_event"],
     materialized="incremental",
     incremental_strategy="append",
     pre_hook="{{ replace_touched(source('run', 'changed_exports'), ['source', 'landed_on', 'file']) }}",

@@ -1,4 +1,4 @@
-{{ config(schema="work") }}
+{{ config(tags=["by_event"], schema="work") }}
 
 -- Contacts whose events or identifiers this run changed, under their old and new ids.
 -- Grain: workspace_id and contact_id.

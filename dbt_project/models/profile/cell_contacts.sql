@@ -1,4 +1,4 @@
-{{ config(schema="work") }}
+{{ config(tags=["by_event"], schema="work") }}
 
 -- How many contacts have a live event in each cell of the profile that this run computes; no row where nobody has.
 -- Grain: workspace_id, source, event_name and day.
@@ -6,7 +6,7 @@
 with touched as (
     select
         *,
-        row_number() over () as cell
+        row_number() over (order by workspace_id, source, event_name, day) as cell
     from {{ ref("touched_cells") }}
 ),
 

@@ -1,4 +1,5 @@
 {{ config(
+    tags=["by_event"],
     schema="work",
     materialized="incremental",
     incremental_strategy="append",

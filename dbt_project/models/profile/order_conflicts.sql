@@ -1,3 +1,5 @@
+{{ config(tags=["by_event"]) }}
+
 -- One order id on several contacts (spec 1, section 6): every event of it is kept, and the audit warns.
 with orders as (
     select

@@ -1,4 +1,4 @@
-{{ config(schema="work") }}
+{{ config(tags=["by_event"], schema="work") }}
 
 -- Cells of the profile that this run computes: those it wrote to, those it took from, and those whose events went over
 -- to another contact. A line without an event name counts under the empty name, for a key is never null.

@@ -1,3 +1,5 @@
+{{ config(tags=["by_event"]) }}
+
 -- Events with more than one report that is due. The rest, nearly all, need no comparison and are never sorted.
 with reports as (
     select reports.event_id

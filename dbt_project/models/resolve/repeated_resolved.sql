@@ -1,3 +1,5 @@
+{{ config(tags=["by_event"]) }}
+
 -- Repeated events as they stand after their last report.
 -- Grain: event_id. Columns: those of a report, and version_count.
 with sequence as (

@@ -1,3 +1,5 @@
+{{ config(tags=["by_event"]) }}
+
 -- The reports of repeated events in landing order, and what each did (spec 1, section 5).
 -- As of the run: later ones wait.
 with reports as (

@@ -1,3 +1,5 @@
+{{ config(tags=["by_event"]) }}
+
 -- Events that another report of the same order stands before (spec 1, section 6). Grain: event_id.
 with single as (
     select

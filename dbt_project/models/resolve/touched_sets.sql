@@ -1,3 +1,5 @@
+{{ config(tags=["by_event"]) }}
+
 {% set stored = stored_table("work", "identifier_sets") %}
 
 -- depends_on: {{ source("run", "reopened_events") }}

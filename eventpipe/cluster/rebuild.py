@@ -1,0 +1,135 @@
+"""What the cluster has a part in: the rows of models that read every event, computed from the lake in a rebuild.
+
+    <state>/spark/lake/       links to the lake's files, under names that Spark takes as they are
+    <state>/spark/handed/     what the working database knows and the cluster does not: parameters, who is who
+    <state>/spark/made/       the rows of each model, Parquet
+
+The SQL is the models' own (eventpipe.cluster.dialect). dbt makes the tables of the working database with these rows in
+the place of its own select, so that all that is read afterwards, the next run among it, is as if they had been made there.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+from sqlglot import exp
+
+from eventpipe.cluster import dialect, session
+from eventpipe.intake.lake import parquet
+from eventpipe.project.folder import Project
+from eventpipe.sql import identifier, literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from eventpipe.warehouse.dbt import Compiled
+
+TAG = "by_event"
+"""What dbt calls models that the cluster makes: of the grain of events, or counted from all of them."""
+
+_NEW_ROWS = ("run", "new_rows")
+Relation = tuple[str, str]
+"""Schema and name."""
+
+
+class Cluster:
+    """A Spark session at work on one rebuild."""
+
+    def __init__(self, spark: SparkSession, folder: Path, new_files: Sequence[Path]) -> None:
+        self._spark = spark
+        self._folder = folder
+        self._new_files = new_files
+        self._known: dict[Relation, Compiled] = {}
+        self._there: set[Relation] = set()
+
+    def make(self, connection: duckdb.DuckDBPyConnection, models: Sequence[Compiled]) -> dict[str, str]:
+        """Compute the rows of those of these models, in order of their dependencies, that the cluster makes. Gives their relations for
+        the working database, by name; `connection` is to it. Errors: `StageFailed`."""
+        self._known |= {(model.schema, model.name): model for model in models}
+        made: dict[str, str] = {}
+        for model in models:
+            if TAG in model.tags:
+                with session.told(f"The model {model.name} failed on the cluster"):
+                    made[model.name] = self._make(connection, model)
+        return made
+
+    def _make(self, connection: duckdb.DuckDBPyConnection, model: Compiled) -> str:
+        folder = self._folder / "made" / model.name
+        self._select(connection, model).write.parquet(str(folder))
+        self._show((model.schema, model.name), folder)
+        return parquet(sorted(folder.glob("part-*.parquet")))
+
+    def _select(self, connection: duckdb.DuckDBPyConnection, model: Compiled) -> DataFrame:
+        for relation in sorted(dialect.tables(model.sql) - self._there):
+            self._bring(connection, relation)
+        return self._spark.sql(dialect.to_spark(model.sql, _name))
+
+    def _bring(self, connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+        """Have a relation on the cluster: a view as what it selects, the lake's rows from its files, anything else handed over."""
+        known = self._known.get(relation)
+        if relation == _NEW_ROWS:
+            self._read_lake(connection)
+        elif known is not None and known.materialized == "view":
+            self._select(connection, known).createOrReplaceTempView(_name(*relation))
+        else:
+            schema, name = relation
+            file = self._folder / "handed" / f"{schema}.{name}.parquet"
+            connection.execute(f"copy {schema}.{identifier(name)} to {literal(str(file))} (format parquet)")
+            self._show(relation, file)
+        self._there.add(relation)
+
+    def _read_lake(self, connection: duckdb.DuckDBPyConnection) -> None:
+        links = self._folder / "lake"
+        for number, path in enumerate(self._new_files):
+            (links / f"{number}.parquet").symlink_to(path)
+        columns = connection.execute(f"describe {'.'.join(_NEW_ROWS)}").fetchall()
+        schema = ", ".join(f"`{name}` {_type(type)}" for name, type, *_ in columns)
+        self._spark.read.schema(schema).parquet(_exactly(links)).createOrReplaceTempView(_name(*_NEW_ROWS))
+
+    def _show(self, relation: Relation, path: Path) -> None:
+        self._spark.read.parquet(_exactly(path)).createOrReplaceTempView(_name(*relation))
+        self._there.add(relation)
+
+
+@contextmanager
+def cluster(project: Project, run_id: str, new_files: Sequence[Path]) -> Iterator[Cluster]:
+    """The cluster that the project names, for one rebuild. `new_files` are the lake's files that it reads."""
+    settings = project.settings.engine
+    assert settings.spark is not None
+    folder = project.state / "spark"
+    for each in ("lake", "handed", "made"):
+        (folder / each).mkdir(parents=True)
+    try:
+        with session.session(settings.spark, f"eventpipe {run_id}", settings.memory, _log(project)) as spark:
+            yield Cluster(spark, folder, new_files)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(project: Project) -> None:
+    """Take away what a rebuild has left that was killed, and the last one's log."""
+    shutil.rmtree(project.state / "spark", ignore_errors=True)
+    _log(project).unlink(missing_ok=True)
+
+
+def _log(project: Project) -> Path:
+    return project.state / "spark.log"
+
+
+def _name(schema: str, name: str) -> str:
+    return f"{schema}__{name}"
+
+
+def _type(type: str) -> str:
+    return "string" if type == "JSON" else exp.DataType.build(type, dialect="duckdb").sql("spark")
+
+
+def _exactly(path: Path) -> str:
+    """A path for Spark to read, which takes some characters in it for a pattern; to write, it takes them as they are."""
+    return re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", str(path))
