@@ -27,8 +27,7 @@ from eventpipe.audit.findings import Finding
 from eventpipe.audit.judge import Judge
 from eventpipe.automations import history as decision_tables
 from eventpipe.automations.decide import decide
-from eventpipe.cluster.rebuild import Cluster, cluster, sweep
-from eventpipe.cluster.session import require
+from eventpipe.cluster.session import require, sweep
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
@@ -69,6 +68,7 @@ from eventpipe.warehouse.database import connect
 from eventpipe.warehouse.dbt import Dbt, Node
 
 if TYPE_CHECKING:
+    from eventpipe.cluster.rebuild import Cluster
     from eventpipe.serving.postgres.upload import Uploaded, Uploader
 
 LEASE_WAIT = timedelta(minutes=10)
@@ -207,6 +207,8 @@ class Refresh:
             if self.project.audit.expectations and not plan.is_empty:
                 self._judge.start()  # it gets ready while the engine works
             if plan.rebuild and self.project.settings.engine.spark:
+                from eventpipe.cluster.rebuild import cluster  # late: nothing else of a run needs sqlglot
+
                 self._cluster = self._of_rebuild.enter_context(
                     cluster(self.project, self.request.run_id, plan.new_files)
                 )

@@ -102,24 +102,14 @@ def cluster(project: Project, run_id: str, new_files: Sequence[Path]) -> Iterato
     """The cluster that the project names, for one rebuild. `new_files` are the lake's files that it reads."""
     settings = project.settings.engine
     assert settings.spark is not None
-    folder = project.state / "spark"
+    folder = session.folder(project)
     for each in ("lake", "handed", "made"):
         (folder / each).mkdir(parents=True)
     try:
-        with session.session(settings.spark, f"eventpipe {run_id}", settings.memory, _log(project)) as spark:
+        with session.session(settings.spark, f"eventpipe {run_id}", settings.memory, session.log(project)) as spark:
             yield Cluster(spark, folder, new_files)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def sweep(project: Project) -> None:
-    """Take away what a rebuild has left that was killed, and the last one's log."""
-    shutil.rmtree(project.state / "spark", ignore_errors=True)
-    _log(project).unlink(missing_ok=True)
-
-
-def _log(project: Project) -> Path:
-    return project.state / "spark.log"
 
 
 def _name(schema: str, name: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventpipe.errors import StageFailed, UsageError
+from eventpipe.project.folder import Project
 from eventpipe.project.quantities import byte_count
 
 if TYPE_CHECKING:
@@ -49,6 +50,22 @@ def require(master: str) -> None:
             + (f"JAVA_HOME ({java}) does not lead to. Correct it" if java else "is not on the path. Install it")
             + ", or take engine.spark out."
         )
+
+
+def folder(project: Project) -> Path:
+    """Where a rebuild has its files; on a cluster of several machines all of them see it."""
+    return project.state / "spark"
+
+
+def log(project: Project) -> Path:
+    """What Spark wrote to its own log in the last rebuild."""
+    return project.state / "spark.log"
+
+
+def sweep(project: Project) -> None:
+    """Take away what a rebuild has left that was killed, and the last one's log."""
+    shutil.rmtree(folder(project), ignore_errors=True)
+    log(project).unlink(missing_ok=True)
 
 
 @contextmanager

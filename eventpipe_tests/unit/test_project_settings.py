@@ -61,7 +61,7 @@ def test_an_empty_file_is_all_defaults() -> None:
         "analytics": "analytics.duckdb",
         "ops": "ops.db",
     }
-    assert settings.engine.model_dump() == {"memory": "2GB", "threads": None, "temp_space": "20GB"}
+    assert settings.engine.model_dump() == {"memory": "2GB", "threads": None, "temp_space": "20GB", "spark": None}
     assert settings.limits.model_dump() == {
         "line_bytes": 1_048_576,
         "depth": 32,
