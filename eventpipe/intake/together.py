@@ -21,9 +21,9 @@ from eventpipe.intake.second_look import Tally, tallies
 from eventpipe.intake.sent import Sent
 
 # On disk; an export of this size takes about as long to judge as its query to plan.
-SMALL_BYTES = 2 << 20
+SMALL_BYTES = 4 << 20
 _MOST_EXPORTS = 64
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 32 << 20
 # In memory, of a portion's frames: a compressed export may be many times its size.
 ROOM_BYTES = 64 << 20
 _TABLE = "judged_together"
