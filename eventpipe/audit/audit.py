@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from eventpipe.audit import contacts, drift, frames, suites
+from eventpipe.audit.columns import COLUMNS, columns
 from eventpipe.audit.findings import MOST_ROWS, Finding, shown
 from eventpipe.audit.freshness import FRESHNESS, freshness
 from eventpipe.audit.judge import Ask, Findings
@@ -64,6 +65,7 @@ def announced(project: Project) -> list[Announced]:
         Announced(check, asset, asks, holds_back=project.audit.severity.of(check) == "error")
         for check, asset, asks in (
             (FRESHNESS, "ledger", "How long each source has been silent."),
+            (COLUMNS, "ledger", "Each column that a source's map reads against those of its newest exports."),
             *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in drift.CHECKS.items()),
             *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in contacts.CHECKS.items()),
         )
@@ -95,6 +97,7 @@ def audit(
         *expectations(),
         *_volume_findings(watched, project.audit.volume),
         *_weighed(freshness(connection, project.audit.freshness, as_of), rules),
+        *_weighed(columns(connection, project.profiles), rules),
         *_weighed(drift.drift(connection, runs), rules),
         *_weighed(contacts.contacts(connection, project.audit.identity), rules),
     ]

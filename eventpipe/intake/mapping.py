@@ -13,7 +13,7 @@ from eventpipe.intake import digits
 from eventpipe.intake.document import Document
 from eventpipe.intake.presets import as_object, deletion, known_kind, sent_by
 from eventpipe.intake.sent import Sent
-from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField
+from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField, fields_of
 from eventpipe.project.sources import SourceProfile
 from eventpipe.sql import json_path, literal
 
@@ -61,16 +61,6 @@ def sent_from(profile: SourceProfile, document: Document, file: str, columns: Co
     if profile.preset is None and "properties" not in profile.map:
         changes["properties"] = reader.rest(profile)
     return replace(sent, **changes)  # type: ignore[arg-type]  # keys are names of Sent's fields, checked above
-
-
-def _fields_of(entry: FieldMap) -> tuple[str, ...]:
-    match entry:
-        case FieldPath():
-            return (entry.field,)
-        case SqlField():
-            return entry.fields
-        case Constant():
-            return ()
 
 
 def _without(used: _Used, at: tuple[str, ...]) -> str:
@@ -142,7 +132,7 @@ class _Reader:
 
     def rest(self, profile: SourceProfile) -> str:
         """The record without the fields that the mapping uses."""
-        paths = {self.path(field) for entry in profile.map.values() for field in _fields_of(entry)}
+        paths = {self.path(field) for entry in profile.map.values() for field in fields_of(entry)}
         used: _Used = {}
         for path in sorted(paths):
             if not any(path[:length] in paths for length in range(1, len(path))):

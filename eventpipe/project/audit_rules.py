@@ -73,6 +73,7 @@ class Severities(Section):
     """What the checks do when they fail that every project has, beside its expectations and the volume watch."""
 
     freshness: Weight = "warn"
+    mapped_columns_are_sent: Weight = "warn"
     event_names_are_defined_once: Weight = "warn"
     properties_are_declared: Weight = "warn"
     properties_keep_their_type: Weight = "warn"

@@ -104,6 +104,17 @@ FieldMap = Annotated[
 ]
 
 
+def fields_of(entry: FieldPath | Constant | SqlField) -> tuple[str, ...]:
+    """The fields of the record that an entry reads."""
+    match entry:
+        case FieldPath():
+            return (entry.field,)
+        case SqlField():
+            return entry.fields
+        case Constant():
+            return ()
+
+
 _ENTRY: Final[TypeAdapter[FieldPath | Constant | SqlField]] = TypeAdapter(FieldMap)
 
 

@@ -6,7 +6,7 @@
     run.definitions       event definition: description, version
     run.rfm_settings      one row, run.rfm_segments: how orders are scored (see eventpipe.warehouse.rfm)
     run.declared_properties  spelling of a property that a definition declares: the name is place 0, its aliases follow
-    run.exports           export: the ledger's columns, from the lake's manifests
+    run.exports           export: the ledger's columns and those of the export itself, from the lake's manifests
     run.changed_exports   export whose rows in the working database are outdated (gone, replaced)
     run.new_rows          a view of the lake's rows that the working database does not hold yet
     run.reopened          report of an event that must be resolved again, as it was stored
@@ -61,7 +61,7 @@ _SPELLING_TYPES = {
     "place": pl.Int64,
     "spelling": pl.String,
 }
-_LEDGER_TYPES = {
+_EXPORT_TYPES: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "source": pl.String,
     "landed_on": pl.Date,
     "file": pl.String,
@@ -76,6 +76,7 @@ _LEDGER_TYPES = {
     "detail": pl.String,
     "data": pl.String,
     "loaded_at": pl.String,
+    "columns": pl.List(pl.String),
 }
 
 
@@ -242,8 +243,8 @@ def _declared(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
 
 
 def _exports(connection: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest]) -> None:
-    rows = [{name: getattr(manifest, name) for name in _LEDGER_TYPES} for manifest in manifests]
-    _store(connection, "run.exports", pl.DataFrame(rows, schema=_LEDGER_TYPES))
+    rows = [{name: getattr(manifest, name) for name in _EXPORT_TYPES} for manifest in manifests]
+    _store(connection, "run.exports", pl.DataFrame(rows, schema=_EXPORT_TYPES))
 
 
 def _changes(connection: duckdb.DuckDBPyConnection) -> None:
