@@ -13,6 +13,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,11 +91,26 @@ def is_loaded() -> bool:
 def library() -> Any:
     """Great Expectations, imported when it is first needed: that takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _spark_hidden():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports sre_constants
         import great_expectations
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     return great_expectations
+
+
+@contextmanager
+def _spark_hidden() -> Iterator[None]:
+    """Great Expectations imports all of Spark's package where it is installed, which takes another second, and which ends a
+    process that has no file for its main module. Here it judges pandas frames."""
+    imported = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pyspark"}
+    for name in imported:
+        del sys.modules[name]
+    sys.modules["pyspark"] = None  # type: ignore[assignment]  # how Python is told that there is none
+    try:
+        yield
+    finally:
+        del sys.modules["pyspark"]
+        sys.modules.update(imported)
 
 
 def _built(gx: Any, expectation: Expectation) -> Any:
