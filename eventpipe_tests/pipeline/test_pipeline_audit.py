@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -77,8 +77,8 @@ class Audited:
 
     shop: Shop
     compiled: Mapping[str, str]
-    generic: Mapping[str, tuple[str, str, str]]
-    """dbt's own tests: kind, table, column."""
+    generic: Mapping[str, tuple[str, str, Sequence[str]]]
+    """Tests of columns: kind, table, columns."""
 
     def failing(self, damage: str, among: Collection[str] = ()) -> set[str]:
         """The tests that fail on damaged tables, of all or of some. The damage is undone."""
@@ -118,7 +118,8 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     for name, node in nodes.items():
         if test := node.get("test_metadata"):
             table = node["attached_node"].rpartition(".")[2]
-            generic[name] = (test["name"], table, test["kwargs"]["column_name"])
+            asked = test["kwargs"]
+            generic[name] = (test["name"], table, asked.get("columns") or [asked["column_name"]])
     assert compiled.keys() == nodes.keys()
     return Audited(shop, compiled, generic)
 
@@ -135,16 +136,15 @@ def test_each_arithmetic_test_fails_when_its_sum_is_off(audited: Audited) -> Non
 
 
 def test_each_column_test_fails_on_one_bad_row(audited: Audited) -> None:
-    for name, (kind, table, column) in audited.generic.items():
-        # event_versions is a view over what this table holds.
-        stored = "event_history" if table == "event_versions" else table
-        damage = {
-            "not_null": f"update {stored} set {column} = null where rowid = 0",
-            "unique": f"insert into {stored} select * from {stored} where rowid = 0",
-            "accepted_values": f"update {stored} set {column} = 'something else' where rowid = 0",
-            "relationships": f"update {stored} set {column} = 'nobody' where rowid = 0",
-        }[kind]
-        assert audited.failing(damage, [name]), damage
+    for name, (kind, table, columns) in audited.generic.items():
+        for column in columns:
+            damage = {
+                "never_null": f"update {table} set {column} = null where rowid = 0",
+                "unique": f"insert into {table} select * from {table} where rowid = 0",
+                "accepted_values": f"update {table} set {column} = 'something else' where rowid = 0",
+                "relationships": f"update {table} set {column} = 'nobody' where rowid = 0",
+            }[kind]
+            assert audited.failing(damage, [name]), damage
 
 
 def test_a_failed_audit_holds_the_publish_back(audited: Audited) -> None:
