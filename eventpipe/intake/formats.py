@@ -251,6 +251,12 @@ def _elements(whole: bytes, connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _csv(opening: _Opening) -> Reading:
+    if opening.profile.explode is not None:
+        raise ExportRefused(
+            "file.format",
+            f"the source explodes the list {opening.profile.explode} of each record, which CSV cannot hold: export it as JSON "
+            "lines or Parquet, or give it a source of its own",
+        )
     stream = opening.stream
     counted = LineCount()
     refusal: list[ExportRefused] = []

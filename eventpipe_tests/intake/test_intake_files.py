@@ -77,6 +77,12 @@ def test_an_ending_that_says_nothing_is_refused(name: str, tmp_path: Path) -> No
     assert refusal(project(tmp_path), b"anything", name) == "file.format"
 
 
+def test_a_csv_export_of_a_source_whose_records_hold_lists_is_refused(tmp_path: Path) -> None:
+    """Its rows would each be one event, and their lists be lost."""
+    made = project(tmp_path, sources={"web": {"explode": "events", "map": {"event_name": "events.name"}}})
+    assert refusal(made, b"id,events\n1,2\n", "a.csv") == "file.format"
+
+
 @pytest.mark.parametrize(
     "name",
     ["a.jsonl.tmp", "a.jsonl.part", "a.jsonl.done", ".a.jsonl", "_SUCCESS", "a.jsonl~", "a.crdownload"],
