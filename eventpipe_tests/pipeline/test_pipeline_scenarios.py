@@ -79,6 +79,16 @@ def stories() -> Stories:
         [order("crm", 2, E1, order_id="o1", value="12", key="k1")],
     )
     told.tell(
+        "better-source-says-another",
+        [
+            order("web", 1, E1, order_id="o1", value="10", key="k1"),
+            *(said("web", 2, each) for each in (E1, E2)),
+            order("web", 3, E1, order_id="o2", value="5", key="k2"),
+            order("crm", 3, E1, order_id="o2", value="5", key="k2"),
+        ],
+        [order("crm", 2, E2, order_id="o1", value="12", key="k1")],
+    )
+    told.tell(
         "moves-to-another-contact",
         [said("crm", 1, E1, key="k1", properties={"pages": 1}), said("crm", 1, E2, name="lead.made", key="k1")],
         [said("crm", 2, E2, key="k1", properties={"pages": 2})],
@@ -210,6 +220,19 @@ def test_the_source_with_more_authority_takes_an_order_over(told: Told) -> None:
         ("web", "superseded"),
     ]
     assert told.rows("better-source-later", "contact_rfm", "frequency", "monetary") == [(1, Decimal(12))]
+
+
+def test_an_order_that_two_sources_give_to_two_contacts_is_one_event_and_a_conflict(told: Told) -> None:
+    """The report that counts no more is the only one that says whose the order may be, too."""
+    world = "better-source-says-another"
+    assert told.rows(world, "order_conflicts", "order_id", before=True) == []
+    [(e1,), (e2,)] = (
+        [contact for contact, email in told.rows(world, "contacts", "contact_id", "email") if email == wanted]
+        for wanted in (E1[1], E2[1])
+    )
+    expected = [("o1", e1, ["web"], 1, 2), ("o1", e2, ["crm"], 1, 2)]
+    conflicts = told.rows(world, "order_conflicts", "order_id", "contact_id", "sources", "event_count", "contacts")
+    assert [(*row[:2], list(row[2]), *row[3:]) for row in conflicts] == sorted(expected)
 
 
 def test_a_newer_version_with_another_email_moves_the_event(told: Told) -> None:

@@ -1,7 +1,5 @@
-{{ config(tags=["by_event"]) }}
-
 -- One order id on several contacts (spec 1, section 6): every event of it is kept, and the audit warns.
-with orders as (
+with shown as (
     select
         workspace_id,
         source,
@@ -11,6 +9,51 @@ with orders as (
         occurred_at
     from {{ ref("events") }}
     where order_id is not null and contact_id is not null and deletion <> 'deleted'
+),
+
+-- With dedupe_on one report stands for the others of its order, which are no events. Whose it is, they say too.
+stood_for as (
+    select
+        workspace_id,
+        source,
+        event_name,
+        order_id,
+        occurred_at,
+        event_id,
+        unnest(from_json(identifiers, '[["VARCHAR"]]')) as member
+    from {{ ref("event_history") }}
+    where
+        status = 'superseded'
+        and is_winner
+        and order_id is not null
+        and identifiers is not null
+        and deletion <> 'deleted'
+),
+
+-- Like an event, such a report is of who holds its strongest identifier; nobody else sent one, so that may be nobody.
+reported as (
+    select
+        stood_for.workspace_id,
+        any_value(stood_for.source) as source,
+        any_value(stood_for.event_name) as event_name,
+        any_value(stood_for.order_id) as order_id,
+        arg_min(nodes.contact_id, types.strength) as contact_id,
+        any_value(stood_for.occurred_at) as occurred_at
+    from stood_for
+    inner join {{ source("identity", "identity_nodes") }} as nodes
+        on
+            stood_for.workspace_id = nodes.workspace_id
+            and stood_for.member[1] = nodes.identifier_type
+            and stood_for.member[2] = nodes.identifier_value
+    inner join {{ source("run", "identifier_types") }} as types on nodes.identifier_type = types.identifier_type
+    group by stood_for.workspace_id, stood_for.event_id
+),
+
+orders as (
+    select * from shown
+    union all
+    select * from reported
+    where contact_id is not null
 ),
 
 -- Nearly every order has one contact: only the others are worth their details.
