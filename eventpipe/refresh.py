@@ -123,8 +123,7 @@ class Refresh:
         """What the audit of this run found."""
 
     def __enter__(self) -> Self:
-        if self.project.settings.engine.spark:
-            require(self.project.settings.engine.spark)
+        require(self.project)
         with ExitStack() as opening:
             self._store = opening.enter_context(OpsStore.open(self.project.ops))
             self._lease = leases.acquire(
@@ -161,7 +160,7 @@ class Refresh:
                 status = "held" if isinstance(error, AuditHeld) else status
                 self._end(status, None if error is None else _paragraph(error))
         finally:
-            self._stack.close()
+            self._stack.__exit__(kind, error, trace)
 
     @property
     def _lands_the_past(self) -> bool:

@@ -123,6 +123,7 @@ def _the_same(project: Project, identifiers: list[str], type: str | None, shown:
 def _erased(project: Project, find: Callable[[], list[Person]] | None, *, debug: bool) -> list[Erasure]:
     from eventpipe.cli.launch import launch, taken_out
     from eventpipe.cli.writer import say_that_we_wait, writing_alone
+    from eventpipe.cluster.session import require
     from eventpipe.erasure.erase import erase as erased
     from eventpipe.ops.store import OpsStore
     from eventpipe.project.folder import load_project
@@ -133,6 +134,7 @@ def _erased(project: Project, find: Callable[[], list[Person]] | None, *, debug:
         changed = load_project(project.root, os.environ)  # identity.yml is another one now
         launch(changed, request, lambda _: None, debug=debug)
 
+    require(project)  # afterwards nothing but the run can be wanting
     say_that_we_wait(project)
     holder = f"{new_run_id()} (erase)"
     return erased(project, find, alone=lambda: writing_alone(project, holder), publish=publish, now=now)

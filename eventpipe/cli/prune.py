@@ -94,11 +94,13 @@ def _pruned(project: Project, found: Gone | None, *, debug: bool) -> tuple[int, 
     from eventpipe.cli.launch import launch, taken_out
     from eventpipe.cli.report import RunReport
     from eventpipe.cli.writer import say_that_we_wait, writing
+    from eventpipe.cluster.session import require
     from eventpipe.intake.lake import Lake
     from eventpipe.intake.prune import prune as pruned
     from eventpipe.ops import removals
     from eventpipe.serving.unpublished import refuse_unpublished
 
+    require(project)  # afterwards nothing but the run can be wanting
     say_that_we_wait(project)
     count, holder = 0, f"{new_run_id()} (prune)"
     with writing(project, holder) as lease:

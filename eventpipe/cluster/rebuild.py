@@ -10,7 +10,6 @@ the place of its own select, so that all that is read afterwards, the next run a
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +19,13 @@ from typing import TYPE_CHECKING
 import duckdb
 from sqlglot import exp
 
-from eventpipe.cluster import dialect, session
+from eventpipe.cluster import dialect
+from eventpipe.cluster.session import Session, folder, session
 from eventpipe.intake.lake import parquet
 from eventpipe.project.folder import Project
 from eventpipe.sql import identifier, literal
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-
     from eventpipe.warehouse.dbt import Compiled
 
 TAG = "by_event"
@@ -39,9 +37,9 @@ Relation = tuple[str, str]
 
 
 class Cluster:
-    """A Spark session at work on one rebuild."""
+    """Spark at work on one rebuild. Errors of all methods: `StageFailed`."""
 
-    def __init__(self, spark: SparkSession, folder: Path, new_files: Sequence[Path]) -> None:
+    def __init__(self, spark: Session, folder: Path, new_files: Sequence[Path]) -> None:
         self._spark = spark
         self._folder = folder
         self._new_files = new_files
@@ -50,25 +48,21 @@ class Cluster:
 
     def make(self, connection: duckdb.DuckDBPyConnection, models: Sequence[Compiled]) -> dict[str, str]:
         """Compute the rows of those of these models, in order of their dependencies, that the cluster makes. Gives their relations for
-        the working database, by name; `connection` is to it. Errors: `StageFailed`."""
+        the working database, by name; `connection` is to it."""
         self._known |= {(model.schema, model.name): model for model in models}
-        made: dict[str, str] = {}
-        for model in models:
-            if TAG in model.tags:
-                with session.told(f"The model {model.name} failed on the cluster"):
-                    made[model.name] = self._make(connection, model)
-        return made
+        return {model.name: self._make(connection, model) for model in models if TAG in model.tags}
 
     def _make(self, connection: duckdb.DuckDBPyConnection, model: Compiled) -> str:
         folder = self._folder / "made" / model.name
-        self._select(connection, model).write.parquet(str(folder))
+        self._spark.write(model.name, self._query(connection, model), folder)
         self._show((model.schema, model.name), folder)
         return parquet(sorted(folder.glob("part-*.parquet")))
 
-    def _select(self, connection: duckdb.DuckDBPyConnection, model: Compiled) -> DataFrame:
+    def _query(self, connection: duckdb.DuckDBPyConnection, model: Compiled) -> str:
+        """The model in Spark's words, when all that it reads is there."""
         for relation in sorted(dialect.tables(model.sql) - self._there):
             self._bring(connection, relation)
-        return self._spark.sql(dialect.to_spark(model.sql, _name))
+        return dialect.to_spark(model.sql, _name)
 
     def _bring(self, connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
         """Have a relation on the cluster: a view as what it selects, the lake's rows from its files, anything else handed over."""
@@ -76,40 +70,37 @@ class Cluster:
         if relation == _NEW_ROWS:
             self._read_lake(connection)
         elif known is not None and known.materialized == "view":
-            self._select(connection, known).createOrReplaceTempView(_name(*relation))
+            self._spark.show(known.name, _name(*relation), self._query(connection, known))
+            self._there.add(relation)
         else:
             schema, name = relation
             file = self._folder / "handed" / f"{schema}.{name}.parquet"
             connection.execute(f"copy {schema}.{identifier(name)} to {literal(str(file))} (format parquet)")
             self._show(relation, file)
-        self._there.add(relation)
 
     def _read_lake(self, connection: duckdb.DuckDBPyConnection) -> None:
         links = self._folder / "lake"
         for number, path in enumerate(self._new_files):
             (links / f"{number}.parquet").symlink_to(path)
         columns = connection.execute(f"describe {'.'.join(_NEW_ROWS)}").fetchall()
-        schema = ", ".join(f"`{name}` {_type(type)}" for name, type, *_ in columns)
-        self._spark.read.schema(schema).parquet(_exactly(links)).createOrReplaceTempView(_name(*_NEW_ROWS))
+        self._show(_NEW_ROWS, links, ", ".join(f"`{name}` {_type(type)}" for name, type, *_ in columns))
 
-    def _show(self, relation: Relation, path: Path) -> None:
-        self._spark.read.parquet(_exactly(path)).createOrReplaceTempView(_name(*relation))
+    def _show(self, relation: Relation, path: Path, schema: str | None = None) -> None:
+        self._spark.show_files(_name(*relation), path, schema)
         self._there.add(relation)
 
 
 @contextmanager
 def cluster(project: Project, run_id: str, new_files: Sequence[Path]) -> Iterator[Cluster]:
     """The cluster that the project names, for one rebuild. `new_files` are the lake's files that it reads."""
-    settings = project.settings.engine
-    assert settings.spark is not None
-    folder = session.folder(project)
+    ours = folder(project)
     for each in ("lake", "handed", "made"):
-        (folder / each).mkdir(parents=True)
+        (ours / each).mkdir(parents=True)
     try:
-        with session.session(settings.spark, f"eventpipe {run_id}", settings.memory, session.log(project)) as spark:
-            yield Cluster(spark, folder, new_files)
+        with session(project, f"eventpipe {run_id}") as spark:
+            yield Cluster(spark, ours, new_files)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(ours, ignore_errors=True)
 
 
 def _name(schema: str, name: str) -> str:
@@ -118,8 +109,3 @@ def _name(schema: str, name: str) -> str:
 
 def _type(type: str) -> str:
     return "string" if type == "JSON" else exp.DataType.build(type, dialect="duckdb").sql("spark")
-
-
-def _exactly(path: Path) -> str:
-    """A path for Spark to read, which takes some characters in it for a pattern; to write, it takes them as they are."""
-    return re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", str(path))

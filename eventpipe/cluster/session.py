@@ -1,4 +1,4 @@
-"""The connection to Spark: a session at the project's master, for the length of a rebuild.
+"""The connection to Spark: a driver at the project's master, for the length of a rebuild.
 
 What the project does not say comes from Spark's own configuration (`SPARK_CONF_DIR`, spark-defaults.conf): executors,
 their memory, the cluster's security.
@@ -6,38 +6,50 @@ their memory, the cluster's security.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from eventpipe.errors import StageFailed, UsageError
 from eventpipe.project.folder import Project
 from eventpipe.project.quantities import byte_count
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
 # Results depend on these; they are not the user's to change.
 _SEMANTICS: Mapping[str, str] = {
     "spark.sql.ansi.enabled": "true",  # what does not fit is an error, not null
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.ansi.enforceReservedKeywords": "false",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
-    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
 }
+# Spark's driver refuses to start with less.
+_LEAST_MEMORY_MB = 512
 
 
-def require(master: str) -> None:
-    """Raises `UsageError` where Spark cannot be started from here: without its Python package or without Java."""
+def require(project: Project) -> None:
+    """Raises `UsageError` where the project's rebuilds are computed on Spark and it cannot be started from here: without its
+    Python package or without Java."""
+    master = project.settings.engine.spark
+    if master is None:
+        return
     if find_spec("pyspark") is None:
         raise UsageError(
             f"engine.spark names a master ({master}), and Spark's Python package is not installed here: install "
@@ -58,81 +70,117 @@ def folder(project: Project) -> Path:
 
 
 def log(project: Project) -> Path:
-    """What Spark wrote to its own log in the last rebuild."""
+    """What Spark and Java wrote to their own log in the last rebuild."""
     return project.state / "spark.log"
 
 
 def sweep(project: Project) -> None:
-    """Take away what a rebuild has left that was killed, and the last one's log."""
+    """Take away what a rebuild has left that was killed."""
     shutil.rmtree(folder(project), ignore_errors=True)
-    log(project).unlink(missing_ok=True)
+
+
+class Session:
+    """Spark's driver at work, a process (eventpipe.cluster.driver). Errors of all methods: `StageFailed`."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def start(self, master: str, conf: Mapping[str, str]) -> None:
+        # What Spark answers then is often only what came of the cause.
+        self._ask(f"Spark could not be started at engine.spark ({master})", is_logged=True, conf=conf)
+
+    def stop(self) -> None:
+        """The cluster gets back what it lent."""
+        self._ask("Spark could not be ended", stop=True)
+
+    def show_files(self, view: str, path: Path, schema: str | None = None) -> None:
+        """Parquet files, a file or all of a folder, as a view of these columns, else of those that they have."""
+        # A path to read is a pattern to Spark.
+        pattern = re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", str(path))
+        self._ask(f"The files of {view} could not be read", view=view, parquet=f"file://{pattern}", schema=schema)
+
+    def show(self, model: str, view: str, sql: str) -> None:
+        """A query as a view."""
+        self._ask(f"The model {model} failed on the cluster", view=view, sql=sql)
+
+    def write(self, model: str, sql: str, path: Path) -> None:
+        """The rows of a query as Parquet files in a new folder."""
+        self._ask(f"The model {model} failed on the cluster", write=f"file://{path}", sql=sql)
+
+    def _ask(self, what: str, *, is_logged: bool = False, **task: Any) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        answer = ""
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(task) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        said = json.loads(answer).get("error") if answer else "Spark's process ended, killed or out of memory"
+        if said is not None:
+            logged = self._logged() if is_logged or not answer else ""
+            raise StageFailed(
+                f"{what}: {said.rstrip('. ')}.{logged} The published tables are untouched; correct the cause and run "
+                f"again. Spark's own log: {self._log}."
+            )
+
+    def _logged(self) -> str:
+        """The last error in Spark's own log."""
+        text = self._log.read_text(encoding="utf-8", errors="replace")
+        found = re.findall(r"^(?:\S+ \S+ ERROR \S+ |[Ee]rror: )(.*)$", text, re.MULTILINE)
+        return f" ({found[-1][:300].rstrip('. ')}.)" if found else ""
 
 
 @contextmanager
-def session(master: str, name: str, memory: str, log: Path) -> Iterator[SparkSession]:
-    """A Spark session. `name` is what the cluster calls it; `memory` the engine's limit, which the driver gets too; `log` the
-    file that Spark writes its own log to."""
-    interrupted = signal.getsignal(signal.SIGINT)
-    with warnings.catch_warnings(), _stderr_to(log):
-        # It warns that its pandas API does not know this pandas; nothing here uses it.
-        warnings.simplefilter("ignore", FutureWarning)
-        from pyspark.sql import SparkSession  # late: only a rebuild on a cluster needs it
-
-        builder = SparkSession.builder.master(master).appName(name)
-        for key, value in {**_SEMANTICS, **_process(master, memory)}.items():
-            builder = builder.config(key, value)
-        with told(f"Spark could not be started at engine.spark ({master})"):
-            spark = builder.getOrCreate()
-    try:
-        yield spark
-    finally:
-        spark.stop()
-        if threading.current_thread() is threading.main_thread():
-            # Spark's own handler cancels its jobs, and would stay.
-            signal.signal(signal.SIGINT, interrupted)
-
-
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """Errors of Spark, and of the bridge to it, in the block are raised as `StageFailed`; `what` says what failed."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (PySparkException, Py4JError) as error:
-        # Of what comes from Java the first line names the call, the second says what is wrong, and a trace follows.
-        lines = [line.strip(" :") for line in str(error).splitlines() if line.strip()]
-        said = lines[1] if len(lines) > 1 and isinstance(error, Py4JError) else " ".join(lines)
-        raise StageFailed(
-            f"{what}: {said[:400]} The published tables are untouched; correct the cause and run again. "
-            "Spark's own log is the project's file .eventpipe/spark.log."
-        ) from error
-
-
-@contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
-    """For the length of the block, what this process and those that it starts write to stderr goes into a file: the driver,
-    which is started here, keeps it."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+def session(project: Project, name: str) -> Iterator[Session]:
+    """A Spark session at the project's master, called `name` there. However the block ends, nothing of it is left."""
+    engine = project.settings.engine
+    assert engine.spark is not None
+    spill = folder(project) / "spill"
+    conf = {
+        "spark.master": engine.spark,
+        "spark.app.name": name,
+        **_SEMANTICS,
+        **_process(engine.spark, engine.memory),
+    }
+    with (
+        log(project).open("wb") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "eventpipe.cluster.driver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            encoding="utf-8",
+            env=_environment(engine.spark, spill),
+            start_new_session=True,  # an interrupt is ours to handle; and all of it can be ended at once
+        ) as process,
+    ):
+        try:
+            made = Session(process, log(project))
+            made.start(engine.spark, conf)
+            yield made
+            with suppress(StageFailed):  # what was asked of it is done
+                made.stop()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _process(master: str, memory: str) -> dict[str, str]:
-    """Of the driver, the Java process beside this one."""
+    """Of the driver, the Java process on this machine."""
     settings = {
-        "spark.driver.memory": f"{byte_count(memory) >> 20}m",
+        "spark.driver.memory": f"{max(byte_count(memory) >> 20, _LEAST_MEMORY_MB)}m",
         "spark.ui.enabled": "false",  # it would listen on every address of this machine
         "spark.ui.showConsoleProgress": "false",
     }
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     return settings
+
+
+def _environment(master: str, spill: Path) -> dict[str, str]:
+    """The driver's variables: of this Spark and no other, which would be started in its place; and on this machine alone, rows
+    that do not fit in memory are spilled where the next run sweeps."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("SPARK_HOME", "SPARK_REMOTE")}
+    return kept | ({"SPARK_LOCAL_DIRS": str(spill)} if master.startswith("local") else {})

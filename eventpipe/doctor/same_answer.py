@@ -64,6 +64,8 @@ def copy_lake(lake: Path, folder: Path) -> None:
 
 def rebuild(project: Project, folder: Path, as_of: datetime, clock: Callable[[], datetime], run_id: str) -> Project:
     """Computes every table, as of `as_of`, from the lake copied to `folder`/lake; returns the scratch one."""
+    # Whatever computed the published tables: two engines that agree are the better witnesses.
+    here = project.settings.engine.model_copy(update={"spark": None})
     scratch = replace(
         project,
         lake=folder / "lake",
@@ -71,6 +73,7 @@ def rebuild(project: Project, folder: Path, as_of: datetime, clock: Callable[[],
         analytics=folder / "analytics.duckdb",
         ops=folder / "ops.db",
         state=folder / "state",
+        settings=project.settings.model_copy(update={"engine": here}),
     )
     with Refresh(scratch, RunRequest(run_id, as_of=as_of, full_refresh=True), clock) as refresh:
         refresh.resolve()

@@ -57,7 +57,10 @@ FILE: Final = "eventpipe.yml"
 _CRON: Final = re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
-_MASTER: Final = re.compile(r"local(-cluster)?(\[[0-9*, ]+\])?|yarn|spark://[^\s/]+:[0-9]+(,[^\s/]+:[0-9]+)*|k8s://\S+")
+_MASTER: Final = re.compile(
+    r"local(\[([0-9]+|\*)(, *[0-9]+)?\])?|local-cluster\[[0-9]+, *[0-9]+, *[0-9]+\]|yarn|k8s://\S+"
+    r"|spark://[^\s/,]+:[0-9]+(,[^\s/,]+:[0-9]+)*"
+)
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
 
 

@@ -70,7 +70,7 @@ class Dbt:
 
         Errors: `StageFailed` when a model fails; failing tests are returned, not raised.
         """
-        rows = ["--vars", json.dumps({"made": dict(made)})] if made else []
+        rows = ["--vars", json.dumps({"made": dict(made)}, ensure_ascii=False)] if made else []
         result = self._invoke(self._read(), command, "--select", *select, *rows)
         nodes = [_node(each) for each in result.results]
         failed = [node for node in nodes if node.kind == "model" and node.status != "success"]

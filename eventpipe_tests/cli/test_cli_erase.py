@@ -37,6 +37,9 @@ def test_people_are_erased_and_the_receipt_kept(own_shop: Shop, call: Call) -> N
     people = call("query", WHO, "--json", "--project", root).good().json
     events, hers = own_shop.report["tables"]["events"], sum(each["event_count"] for each in people)
     first, second = (each["email"] for each in people)
+    refused = eventpipe("erase", first, "--yes", "--project", root, EVENTPIPE_SPARK="yarn", JAVA_HOME="/nowhere")
+    assert (refused.code, "engine.spark names a master" in refused.err) == (2, True), "before anything is gone"
+    assert call("erase", "--receipts", "--json", "--project", root).good().json["erasures"] == []
     done = eventpipe("erase", first.upper(), second, people[1]["contact_id"], "--yes", "--project", root).good()
     assert done.err.count("One contact with") == 2
     assert "still name them" in done.out

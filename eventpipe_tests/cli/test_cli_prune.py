@@ -27,6 +27,9 @@ def test_what_would_go_is_shown_and_asked_for_before_it_goes(own_shop: Shop, cal
     assert (redo["source"], redo["exports"], redo["first_landed_on"]) == ("redo", landed["gone"], day.name)
     assert redo["accepted"] > 0
 
+    without = eventpipe("prune", "--yes", "--project", root, EVENTPIPE_SPARK="yarn", JAVA_HOME="/nowhere")
+    assert (without.code, "engine.spark names a master" in without.err) == (2, True), "before anything is gone"
+    assert len(call("prune", "--dry-run", "--json", "--project", root).good().json["gone"]) == 1
     cut = eventpipe("prune", "--yes", "--project", root, EVENTPIPE_FAIL_AT="lake.removed:kill")
     assert cut.code < 0
     held = eventpipe("run", "--project", root)

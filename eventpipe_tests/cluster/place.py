@@ -1,4 +1,4 @@
-"""Projects whose rebuilds are computed on Spark, and a cluster for them."""
+"""Projects whose rebuilds are computed on Spark, and a cluster for them. Needs Spark's package."""
 
 from __future__ import annotations
 

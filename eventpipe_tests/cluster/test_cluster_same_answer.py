@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from eventpipe.project.folder import Project
+from eventpipe_tests.builders import event, lines
 from eventpipe_tests.cluster.place import on_spark, standalone
 from eventpipe_tests.intake.random_exports import world
 from eventpipe_tests.pipeline import worlds
@@ -56,7 +57,7 @@ def test_whatever_the_sources_send(tmp_path: Path) -> None:
 def test_on_a_cluster_of_several_machines(tmp_path: Path) -> None:
     """Nothing of the project is on the machines but the folder, which all of them see: the first run of a shop whose days end
     in Auckland, and whose files and folders have names that Spark would take for patterns."""
-    root = tmp_path / "a [shop] {of} ours"
+    root = tmp_path / "a [shop] {of} ours, 100%25 #1 \U0001f600"
     exports = worlds.exports(Random(51), worlds=12, reports=24, names="ab")
     strange = {(source, day, f"day=1 #%2F{{{name}"): reports for (source, day, name), reports in exports.items()}
     here = Shop(in_auckland(worlds.project(root)))
@@ -66,6 +67,32 @@ def test_on_a_cluster_of_several_machines(tmp_path: Path) -> None:
         tables = Shop(on_spark(here.project, master)).run(LATE)
     assert_agrees(tables, worlds.oracle(strange, LATE))
     assert_same(tables, here.run(LATE, full_refresh=True), by=BY)
+
+
+def test_a_shop_without_exports(tmp_path: Path) -> None:
+    here = Shop(worlds.project(tmp_path))
+    tables = Shop(on_spark(here.project)).run(LATE)
+    assert_same(tables, here.run(LATE, full_refresh=True), by=BY)
+
+
+def test_whatever_spark_is_told_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the cluster, for the queries of others, change no answer; and of Java's output nothing is on ours."""
+    others = tmp_path / "conf"
+    others.mkdir()
+    (others / "spark-defaults.conf").write_text(
+        "spark.sql.shuffle.partitions 2\nspark.sql.parser.escapedStringLiterals true\nspark.sql.caseSensitive true\n"
+        "spark.sql.session.timeZone America/New_York\nspark.sql.ansi.doubleQuotedIdentifiers true\n"
+        "spark.hadoop.fs.defaultFS hdfs://127.0.0.1:9\nspark.driver.extraJavaOptions -Xlog:gc\n"
+    )
+    monkeypatch.setenv("SPARK_CONF_DIR", str(others))
+    monkeypatch.setenv("SPARK_HOME", "/nowhere")
+    monkeypatch.setenv("SPARK_REMOTE", "sc://nowhere")
+    here = Shop(worlds.project(tmp_path / "shop"))
+    look = event(customer_id="c1", occurred_at="2026-01-01T23:30:00-05:00", properties={"sku": "a"})
+    here.put("web", "2026-01-02", "look.jsonl", lines(look | {"workspace": "default"}))
+    expected = here.run(LATE)
+    assert [row["last_intent"] for row in expected["contacts"].records()] == ["a"]
+    assert_same(Shop(on_spark(here.project)).run(LATE, full_refresh=True), expected, by=BY)
 
 
 def in_auckland(project: Project) -> Project:

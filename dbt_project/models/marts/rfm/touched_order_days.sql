@@ -1,4 +1,4 @@
-{{ config(tags=["by_event"], schema="work") }}
+{{ config(schema="work") }}
 
 -- What touched contacts spent on each calendar day of the project's timezone.
 -- Grain: workspace_id, contact_id, currency and day.
