@@ -56,7 +56,8 @@ class Judge:
         """Lets the process get ready. Once is enough."""
         if self._process is None and not suites.is_loaded():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "eventpipe.audit.judge"],
+                # -P: what lies in the current folder is no module of ours.
+                [sys.executable, "-P", "-m", "eventpipe.audit.judge"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

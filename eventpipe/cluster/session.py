@@ -146,7 +146,8 @@ def session(project: Project, name: str) -> Iterator[Session]:
     with (
         log(project).open("wb") as file,
         subprocess.Popen(
-            [sys.executable, "-m", "eventpipe.cluster.driver"],
+            # -P: what lies in the current folder is no module of ours.
+            [sys.executable, "-P", "-m", "eventpipe.cluster.driver"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,
@@ -180,7 +181,8 @@ def _process(master: str, memory: str) -> dict[str, str]:
 
 
 def _environment(master: str, spill: Path) -> dict[str, str]:
-    """The driver's variables: of this Spark and no other, which would be started in its place; and on this machine alone, rows
-    that do not fit in memory are spilled where the next run sweeps."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("SPARK_HOME", "SPARK_REMOTE")}
+    """The driver's variables: none of ours, which hold passwords; of this Spark and no other, which would be started in its
+    place; and on this machine alone, rows that do not fit in memory are spilled where the next run sweeps."""
+    others = ("SPARK_HOME", "SPARK_REMOTE")
+    kept = {k: v for k, v in os.environ.items() if k not in others and not k.startswith("EVENTPIPE_")}
     return kept | ({"SPARK_LOCAL_DIRS": str(spill)} if master.startswith("local") else {})

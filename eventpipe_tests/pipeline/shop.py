@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from eventpipe.ops.runs import RunKind
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import Refresh, RunRequest
-from eventpipe.warehouse.dbt import Dbt
+from eventpipe.warehouse.dbt import NOTHING_MADE, Dbt, Node
 from eventpipe_tests.pipeline.published import Tables, read_tables
 
 if TYPE_CHECKING:
@@ -31,6 +31,14 @@ class ParsedOnce(Dbt):
 
     _of_all: Manifest | None = None
 
+    def __init__(self, project: Project, *, of_columns: bool = True) -> None:
+        super().__init__(project)
+        self._of_columns = of_columns
+
+    def run(self, *select: str, command: str = "run", made: Mapping[str, str] = NOTHING_MADE) -> list[Node]:
+        asked = select if command == "run" or self._of_columns else ("test_type:singular",)
+        return super().run(*asked, command=command, made=made)
+
     def _parse(self) -> Manifest:
         if ParsedOnce._of_all is None:
             ParsedOnce._of_all = super()._parse()
@@ -38,15 +46,15 @@ class ParsedOnce(Dbt):
 
 
 class Shop:
-    """A project and its runs. Great Expectations has its say only where a test is about that (`expects`): it costs each run
-    a second, and changes no table.
+    """A project and its runs. Great Expectations and the tests of single columns have their say only where a test is about that
+    (`expects`): they cost each run more than a second, and change no table. The arithmetic between tables is always tested.
     """
 
     def __init__(self, project: Project, *, expects: bool = False) -> None:
         self.project = (
             project if expects else replace(project, audit=project.audit.model_copy(update={"expectations": ()}))
         )
-        self.dbt = ParsedOnce(project)
+        self.dbt = ParsedOnce(project, of_columns=expects)
         if self.project.audit.expectations:
             library()  # so that its import is paid once here, not by a process of each run
 
