@@ -14,5 +14,6 @@ def _small_pieces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (folder / "spark-defaults.conf").write_text("spark.sql.shuffle.partitions 2\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(folder))
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")  # whatever this machine is called
         patch.setenv("SPARK_LOCAL_DIRS", str(folder / "spill"))
         yield

@@ -1,4 +1,4 @@
-"""Projects whose rebuilds are computed on Spark, and a cluster for them. Needs Spark's package."""
+"""Projects whose rebuilds are computed on Spark, and a cluster for them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-import pyspark
 
 from eventpipe.project.folder import Project
 
@@ -44,6 +42,8 @@ def standalone(folder: Path, workers: int = 2) -> Iterator[str]:
 @contextmanager
 def _part(log: Path, ready: str, name: str, *arguments: str) -> Iterator[None]:
     """A part of the cluster, from when its log says that it is ready."""
+    import pyspark  # where it is not installed, tests that need it are still collected
+
     home = Path(pyspark.__file__).parent
     command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *arguments]
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ}) as process:
