@@ -18,7 +18,7 @@ from eventpipe.intake.exports import Selection
 from eventpipe.refresh import RunRequest
 from eventpipe_tests.builders import event, export, project
 
-TODAY = datetime.now(UTC)  # Dagster asks the clock for the last partition
+TODAY = datetime(2026, 3, 14, 10, 30, tzinfo=UTC)
 
 
 def test_the_first_partition_is_the_first_landing_date(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_the_first_partition_is_the_first_landing_date(tmp_path: Path) -> None:
     for day in (date(2024, 2, 29), date(2024, 3, 1), date(1989, 12, 31)):
         export(made, [event()], day=day)
     (made.exports / "web" / "notes").mkdir()
-    keys = landing_dates(made, TODAY).get_partition_keys()
+    keys = landing_dates(made, TODAY).get_partition_keys(TODAY)
     assert (keys[0], keys[-1]) == ("2024-02-29", TODAY.date().isoformat())
 
 
@@ -40,13 +40,13 @@ def test_a_date_that_is_only_in_the_lake_is_a_partition(tmp_path: Path) -> None:
 def test_without_exports_there_is_today_where_the_project_is(tmp_path: Path, timezone: str) -> None:
     made = project(tmp_path, timezone=timezone)
     today = TODAY.astimezone(ZoneInfo(timezone)).date()
-    assert landing_dates(made, TODAY).get_partition_keys() == [today.isoformat()]
+    assert landing_dates(made, TODAY).get_partition_keys(TODAY) == [today.isoformat()]
 
 
 def test_dates_in_the_future_start_no_partitions(tmp_path: Path) -> None:
     made = project(tmp_path)
     export(made, [event()], day=TODAY.date() + timedelta(days=400))
-    assert landing_dates(made, TODAY).get_partition_keys() == [TODAY.date().isoformat()]
+    assert landing_dates(made, TODAY).get_partition_keys(TODAY) == [TODAY.date().isoformat()]
 
 
 @pytest.mark.parametrize(
