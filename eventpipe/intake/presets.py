@@ -9,7 +9,7 @@ from eventpipe.intake import normalise, strict
 from eventpipe.intake.document import Document
 from eventpipe.intake.sent import Sent
 from eventpipe.project.vocabulary import KINDS
-from eventpipe.sql import json_path, literal, one_of
+from eventpipe.sql import json_path, literal
 
 # What stands for an object without fields: in PHP that is a list without elements.
 _EMPTY = r'null|"(\s|\\[tnr])*"|\[\s*\]'
@@ -254,7 +254,7 @@ def _arsel(document: Document, _file: str) -> Sent:
 
 
 def _canonical(document: Document, _file: str) -> Sent:
-    state = document.text(("deletion",))
+    state = f"lower({_first(document, 'deletion')})"
     return Sent(
         workspace_id=document.text(("workspace_id",)),
         event_name=document.text(("event_name",)),
@@ -273,10 +273,7 @@ def _canonical(document: Document, _file: str) -> Sent:
         properties=_first_object(document, "properties"),
         extra=_first_object(document, "extra"),
         traits=_first_object(document, "traits"),
-        deletion=(
-            f"case when {one_of(state, ('unchanged', 'deleted', 'restored'))} then {state}"
-            f" else {_deleted_at(document)} end"
-        ),
+        deletion=f"coalesce({normalise.trimmed(state)}, {_deleted_at(document)})",
         deleted_at=document.text(("deleted_at",)),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from eventpipe.intake.presets import is_broken_object, is_object
 from eventpipe.project.codes import currencies
 from eventpipe.project.sources import SourceProfile
-from eventpipe.project.vocabulary import GOAL_TYPES, GOAL_TYPES_WITH_VALUE
+from eventpipe.project.vocabulary import DELETIONS, GOAL_TYPES, GOAL_TYPES_WITH_VALUE
 from eventpipe.sql import identifier, literal, one_of
 
 # Reasons that a definition gives rise to, where the event itself did not send the field.
@@ -51,6 +51,7 @@ def reasons(profile: SourceProfile, latest: str, earliest: str, uncomputed: Coll
         (f"{tracked} and strlen(trimmed_name) > 100", "'event_name.length'"),
         (f"{read} and written_at is not null and read_at is null", "'occurred_at.invalid'"),
         (f"{read} and (read_at < {earliest} or read_at > {latest})", "'occurred_at.range'"),
+        (f"{read} and deletion is not null and not {one_of('deletion', DELETIONS)}", "'property.type:deletion'"),
         (f"{read} and sent_deleted_at is not null and deleted_at is null", "'deleted_at.invalid'"),
         (
             f"{owed('sent_value')} and mapped_value is not null and value_text is not null and value is null",

@@ -26,6 +26,7 @@ Mode = Literal["enforce", "observe"]
 PRESETS: Final[tuple[str, ...]] = get_args(Preset)
 GOAL_TYPES: Final[tuple[str, ...]] = get_args(GoalType)
 KINDS: Final = ("track", "identify", "alias", "page", "screen")
+DELETIONS: Final = ("unchanged", "deleted", "restored")
 
 GOAL_TYPES_WITH_VALUE: Final = ("purchase", "subscription")
 """Goals that are worth nothing without a value (spec 3, goals)."""

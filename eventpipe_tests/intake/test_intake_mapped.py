@@ -58,11 +58,18 @@ def test_canonical_deletion_may_be_said_either_way(tmp_path: Path) -> None:
         ({"deletion": "unchanged", "deleted_at": None}, "unchanged"),
         ({"deletion": "restored"}, "restored"),
         ({"deleted_at": "2026-01-05T00:00:00Z"}, "deleted"),
-        ({"deletion": "nonsense"}, "unchanged"),
+        ({"deletion": " Deleted"}, "deleted"),
+        ({"deletion": "", "deleted_at": None}, "restored"),
         ({"deleted_at": " "}, "restored"),
     ]
     rows = judged(tmp_path, *({"event_name": "a", "customer_id": "c", **fields} for fields, _ in said))
     assert rows["deletion"].to_list() == [deletion for _, deletion in said]
+
+
+def test_a_deletion_in_a_word_of_its_own_is_refused_and_not_taken_for_none(tmp_path: Path) -> None:
+    said = ("removed", True, {"at": 1}, "unchanged")
+    rows = judged(tmp_path, *({"event_name": "a", "customer_id": "c", "deletion": state} for state in said))
+    assert rows["reasons"].to_list() == [["property.type:deletion"]] * 3 + [None]
 
 
 def test_an_empty_text_that_a_map_reads_deletes_nothing(tmp_path: Path) -> None:
