@@ -1,7 +1,8 @@
 """What a trigger carries: values of the event, of its contact and of the membership, with their types kept (spec 4).
 
 A name is, in this order: `contact.` and a column or a trait of the contact; an identifier, as the contact has it now, else
-as the event carried it; `segment`; a property of the event; a field of the event. What is not there is null.
+as the event carried it; `segment`; a property of the event; the field of the event that it maps to, or that has the name. What
+is not there is null.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from sqlglot import exp
 from eventpipe.automations.findings import CONTACT_PREFIX, ROW_FIELDS, SEGMENT
 from eventpipe.automations.grammar import Automation, EventTrigger
 from eventpipe.segments.expressions import column, sql
-from eventpipe.segments.names import EVENT_FIELDS, IS_ANONYMOUS, NUMBER_FIELDS, TEXT_FIELDS, Names
-from eventpipe.segments.selection import event_attribute
+from eventpipe.segments.names import IS_ANONYMOUS, NUMBER_FIELDS, TEXT_FIELDS, Names
+from eventpipe.segments.selection import event_attribute, field_of
 from eventpipe.segments.values import amount_text
 from eventpipe.sql import literal
 
@@ -44,11 +45,13 @@ def _value(name: str, automation: Automation, names: Names) -> str:
     if not of_event:
         return "ready.segment" if name == SEGMENT else "null"
     assert isinstance(automation.trigger, EventTrigger)
-    found = event_attribute(name, names, (automation.trigger.event,)).json
+    event = automation.trigger.event
+    found = event_attribute(name, names, (event,)).json
     assert found is not None
     parts = [sql(_qualified(found))]
-    if name in (*EVENT_FIELDS, *ROW_FIELDS):
-        parts.append(_MONEY if name == "value" else f"to_json({_column('events', name)})")
+    field = name if name in ROW_FIELDS else field_of(name, names.declared(name, (event,)).get(names.event(event)))
+    if field is not None:
+        parts.append(_MONEY if field == "value" else f"to_json({_column('events', field)})")
     return f"coalesce({', '.join(parts)})"
 
 

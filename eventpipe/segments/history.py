@@ -243,15 +243,16 @@ def _rename(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
             from affected
         ),
         numbered as (
+            -- By range, not by rows: of episodes that are alike either may come first, here and above.
             select *, count(*) filter (where reached_at is null or reached_at < entered_at) over (
                 partition by segment, workspace_id, contact_id order by entered_at, ends_at
-                rows unbounded preceding
+                range unbounded preceding
             ) as island
             from reached
         )
         select segment, workspace_id, contact_id, min(entered_at) as entered_at,
-            arg_min(run_entered, entered_at) as run_entered, nullif(max(ends_at), 'infinity') as left_at,
-            arg_max(run_left, ends_at) filter (where max_ends < 'infinity') as run_left
+            arg_min(run_entered, (entered_at, run_entered)) as run_entered, nullif(max(ends_at), 'infinity') as left_at,
+            arg_max(run_left, (ends_at, run_left)) filter (where max_ends < 'infinity') as run_left
         from (select *, max(ends_at) over (partition by segment, workspace_id, contact_id, island) as max_ends from numbered)
         group by segment, workspace_id, contact_id, island""",
         {"until": until},

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from eventpipe.project.definitions import EventDefinition, Registry
+from eventpipe.project.definitions import EventDefinition, PropertyDefinition, Registry
 from eventpipe.segments.grammar import ANY_GOAL
 
 EVENT_FIELDS: Final = ("value", "currency", "order_id", "goal_type", "goal_name", "source")
-"""Fields of every event that `where` reads where the event has no property of that name."""
+"""Fields of every event that `where` reads where the event has no property of that name, or none that maps to the field."""
 
 NUMBER_FIELDS: Final = ("event_count",)
 TEXT_FIELDS: Final = ("last_intent",)
@@ -84,14 +84,14 @@ class Names:
         seen = [self.seen.get(self.event(each), frozenset()) for each in events] if events else self.seen.values()
         return frozenset(declared).union(*seen)
 
-    def renamed(self, written: str, events: Iterable[str], goal: str | None = None) -> dict[str, str]:
-        """By event, of these or of those that count as the goal: what its definition calls the property that a name in
-        `where` is an alias of. All others have it under the name itself."""
+    def declared(self, written: str, events: Iterable[str], goal: str | None = None) -> dict[str, PropertyDefinition]:
+        """By event, of these or of those that count as the goal: the property that a name in `where` is the name or an alias
+        of. Others have it under the name itself, if they do."""
         return {
-            definition.name: each.name
+            definition.name: each
             for definition in self.definitions(events, goal)
             for each in definition.properties
-            if written in each.aliases
+            if written in (each.name, *each.aliases)
         }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
+from eventpipe.project.definitions import PropertyDefinition
 from eventpipe.segments.expressions import equals, is_there, one_of
 from eventpipe.segments.grammar import ANY_GOAL, EventCondition, GoalCondition, Where
 from eventpipe.segments.names import EVENT_FIELDS, Names
@@ -59,20 +60,28 @@ def where_holds(where: Where, names: Names, events: Iterable[str], goal: str | N
 
 def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | None = None) -> Attribute:
     """What a name in a definition reads of a row of events: its property, under the name that the row's event definition
-    gives to it, else the field of that name."""
+    gives to it, else the field that this maps to, for a source may fill it by itself, else the field of that name."""
 
-    def read(called: str) -> Attribute:
-        return json_attribute(exp.column("properties"), called, _field(name) if name in EVENT_FIELDS else None)
+    def read(called: str, field: str | None) -> Attribute:
+        return json_attribute(exp.column("properties"), called, None if field is None else _field(field))
 
     events = tuple(events)
-    renamed = names.renamed(name, events, goal)
-    called = {renamed.get(names.event(each), name) for each in events}
-    if len(called) == 1:
-        return read(*called)
-    found = read(name)
-    for event, other in renamed.items():
-        found = read(other).where(equals("event_name", event), found)
+    itself = (name, name if name in EVENT_FIELDS else None)
+    declared = {event: (each.name, field_of(name, each)) for event, each in names.declared(name, events, goal).items()}
+    places = {declared.get(names.event(each), itself) for each in events}
+    if len(places) == 1:
+        return read(*places.pop())
+    found = read(*itself)
+    for event, place in declared.items():
+        if place != itself:
+            found = read(*place).where(equals("event_name", event), found)
     return found
+
+
+def field_of(name: str, declared: PropertyDefinition | None) -> str | None:
+    """The field of an event that stands in for a property that is not there, None where none does."""
+    mapped = None if declared is None else declared.maps_to
+    return next((field for field in (mapped, name) if field in EVENT_FIELDS), None)
 
 
 def _field(name: str) -> exp.Expr:

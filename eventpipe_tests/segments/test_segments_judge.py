@@ -187,6 +187,38 @@ def test_a_run_with_nothing_to_land_judges_only_whom_a_window_turned_for(store: 
     assert again.contacts <= 1
 
 
+@pytest.mark.parametrize("left_at", [None, AS_OF + timedelta(days=1)], ids=["members", "who were"])
+def test_memberships_that_began_and_ended_together_become_one_in_a_merge(left_at: datetime | None) -> None:
+    """As those of everybody whom one run found. So many, for the engine orders what is alike as it likes."""
+    engine, pairs = with_segments(World([], [], AS_OF)), 400
+    sql = engine.connection
+    try:
+        sql.execute(
+            "insert into contacts by name select 'default' as workspace_id, 'k' || i as contact_id from range($1) t(i)",
+            [pairs],
+        )
+        sql.execute(
+            "insert into segment_history by name select 'seen' as segment, 'default' as workspace_id, prefix || i as contact_id,"
+            " $1::timestamptz as entered_at, $2::timestamptz as left_at, 'first' as run_entered,"
+            " case when $2 is not null then 'second' end as run_left"
+            " from range($3) t(i), (values ('k'), ('old')) as p(prefix)",
+            [AS_OF, left_at, pairs],
+        )
+        gone = "select 'default' as workspace_id, 'old' || i as contact_id from range(400) t(i)"
+        history.begin_changes(sql)
+        moved = history.follow_merges(
+            sql,
+            gone,
+            f"select workspace_id, contact_id as alias_id, replace(contact_id, 'old', 'k') as contact_id from ({gone})",
+            AS_OF + timedelta(days=2),
+        )
+        found = sql.execute("select count(*), count(distinct contact_id) from segment_history").fetchone()
+    finally:
+        engine.close()
+    assert moved == pairs
+    assert found == (pairs, pairs)
+
+
 def test_who_can_only_leave_is_judged_only_if_a_member_and_the_reverse(store: OpsStore) -> None:
     """A day later every order has left the window of a day, and one contact's cheap order that of two days."""
     contacts = [Contact(name, AS_OF) for name in ("dear", "cheap", "better", "nothing")]

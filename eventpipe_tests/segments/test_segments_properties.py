@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -182,6 +183,32 @@ def test_a_property_is_read_under_the_name_that_the_definition_of_its_own_event_
         assert engine().finds(where, plan) == ["defined", "undefined"], where
         assert engine().finds_in_what_is_read(where, plan) == ["defined", "undefined"], where
     assert engine().finds({"any_event": both, "where": {"total": {"gte": 50}}}, plan) == ["defined", "other total"]
+
+
+def test_a_property_that_a_source_sends_as_the_field_that_it_maps_to_is_there() -> None:
+    """As the contract has it, which misses no required property whose field came by itself."""
+    total = PropertyDefinition(name="total", type="number", aliases=("cart_value",), maps_to="value")
+    plan = Registry((EventDefinition(name="order.completed", properties=(total,), goal=GoalRule(type="purchase")),))
+    seen = {
+        "by field": ("order.completed", Decimal(70), {}),
+        "by property": ("order.completed", Decimal(10), {"total": 70}),
+        "too little": ("order.completed", Decimal(10), {}),
+        "undefined": ("order.phoned", Decimal(70), {}),
+    }
+    events = [
+        Event(contact, f"e{number}", name, AS_OF, "purchase", value=value, properties=properties)
+        for number, (contact, (name, value, properties)) in enumerate(seen.items())
+    ]
+    engine().show(World([Contact(each, LONG_AGO) for each in seen], events, AS_OF))
+    for kind in (
+        {"event": "order.completed"},
+        {"any_event": ["order.completed", "order.phoned"]},
+        {"goal": "purchase"},
+    ):
+        for name in ("total", "cart_value"):
+            where = {**kind, "where": {name: {"gte": 50}}}
+            assert engine().finds(where, plan) == ["by field", "by property"], where
+            assert engine().finds_in_what_is_read(where, plan) == ["by field", "by property"], where
 
 
 def test_all_of_where_holds_of_one_event() -> None:
