@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from eventpipe.project.vocabulary import NOTHINGS
 from eventpipe.sql import literal
 
 # A JSON object or list is nobody's name either: it stands where a careless sender should have put one of its fields.
-_PLACEHOLDERS = r"null|none|undefined|true|false|anonymous|guest|\[object object\]|nan|-1|[0-]*|(?s:\{.*\}|\[.*\])"
+_PLACEHOLDERS = rf"{'|'.join(map(re.escape, NOTHINGS))}|anonymous|guest|-1|[0-]*|(?s:\{{.*\}}|\[.*\])"
 _ROLE_ADDRESSES = r"(no[-_.]?reply|do[-_.]?not[-_.]?reply|mailer[-_.]?daemon|postmaster|bounces?)([+].*)?@.*"
 _BUILT_IN = f"(?i)({_PLACEHOLDERS}|{_ROLE_ADDRESSES})"
 

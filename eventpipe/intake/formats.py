@@ -16,7 +16,7 @@ from eventpipe.intake.delimited import DelimitedReader, Dialect
 from eventpipe.intake.document import Document
 from eventpipe.intake.exports import Export
 from eventpipe.intake.framing import FRAME, LineCount, export_numbers, frames, in_portions
-from eventpipe.intake.lake import parquet
+from eventpipe.intake.lake import exactly, parquet
 from eventpipe.intake.mapping import sent_from
 from eventpipe.intake.presets import BATCH_KEYS
 from eventpipe.intake.refusal import ExportRefused
@@ -24,9 +24,11 @@ from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import ENDINGS, Caps, Compression, ExportStream, read_whole
 from eventpipe.project.settings import LimitSettings
 from eventpipe.project.sources import SourceProfile
+from eventpipe.sql import literal
 
 # A JSON document is parsed in one piece; larger ones belong into JSON lines.
 DOCUMENT_BYTES = 256 << 20
+_WIDEST_DECIMAL = 38
 _BY_ENDING = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -289,6 +291,15 @@ def _parquet(opening: _Opening) -> Reading:
             detail = f"the Parquet file cannot be read ({str(error).splitlines()[0][:120]})"
             raise ExportRefused("file.corrupt", detail) from error
 
+    # The engine reads them as something else, and says nothing.
+    schema = f"parquet_schema({literal(exactly(opening.export.path))})"
+    wide = asked(f"select name, precision from {schema} where precision > {_WIDEST_DECIMAL} limit 1")
+    for name, digits_of in wide:
+        raise ExportRefused(
+            "file.format",
+            f"its column {name} holds decimals of {digits_of} digits, and at most {_WIDEST_DECIMAL} can be read; export it as "
+            f"decimal({_WIDEST_DECIMAL}, ...) or as text",
+        )
     [(count,)] = asked(f"select count(*) from {table}")
     types = {name: str(kind) for name, kind, *_ in asked(f"describe from {table}")}
     columns = list(types)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from eventpipe.iso8601 import DATE, LOCAL, OFFSET
+from eventpipe.project.vocabulary import NOTHINGS
 from eventpipe.sql import literal, one_of
 
 # What Unicode calls white space; DuckDB's own trim() knows the blank only.
@@ -30,8 +31,7 @@ _LOOK_ALIKE = (
     r"[\p{Cf}\x{131}\x{251}\x{261}\x{307}\x{2100}-\x{218F}\x{2460}-\x{24FF}"
     r"\x{FB00}-\x{FB06}\x{FF00}-\x{FFEF}\x{1D400}-\x{1D7FF}]"
 )
-# Text that stands for no key, in lower case: what languages print for nothing, and for an object without a look into it.
-_NO_KEYS = ("null", "none", "undefined", "true", "false", "nan", "[object object]", "{}", "[]")
+_NO_KEYS = (*NOTHINGS, "{}", "[]")
 _PHONE_FUNCTION = "eventpipe_phone"
 
 

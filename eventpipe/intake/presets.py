@@ -12,7 +12,7 @@ from eventpipe.project.vocabulary import KINDS
 from eventpipe.sql import json_path, literal
 
 # What stands for an object without fields: in PHP that is a list without elements.
-_EMPTY = r'null|"(\s|\\[tnr])*"|\[\s*\]'
+_EMPTY = r'null|"(\s|\\[tnr])*(\[(\s|\\[tnr])*\](\s|\\[tnr])*)?"|\[\s*\]'
 
 # A body that carries many events under one of these keys is read as its elements.
 BATCH_KEYS = {"redo": "events", "notifuse": "events", "customerio": "batch", "arsel": "events", "canonical": "events"}

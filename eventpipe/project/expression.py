@@ -10,6 +10,7 @@ engine learns new functions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sqlglot import TokenType, exp
@@ -153,7 +154,28 @@ def parse_expression(text: str) -> ScalarExpression:
     fields = tuple(dict.fromkeys(column.name for column in tree.find_all(exp.Column, bfs=False)))
     if len({name.casefold() for name in fields}) < len(fields):
         raise _refusal("two fields that differ only in case are one name in SQL")
-    return ScalarExpression(tree.sql(dialect="duckdb", comments=False), fields)
+    expression = ScalarExpression(tree.sql(dialect="duckdb", comments=False), fields)
+    if (fault := _fault(expression)) is not None:
+        raise _refusal(f"the engine says: {fault}")
+    return expression
+
+
+@lru_cache
+def _fault(expression: ScalarExpression) -> str | None:
+    """What the engine has against the expression over fields of text, before it sees any record; None where it takes it."""
+    import duckdb  # late: few projects have an expression
+
+    fields = ", ".join(
+        f"cast(range as varchar) as {exp.to_identifier(name, quoted=True).sql('duckdb')}" for name in expression.fields
+    )
+    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
+        try:
+            connection.execute(f"select try({expression.sql}) from (select {fields or 'null'} from range(1))")
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0].partition(": ")[2].partition(" You might need")[0].strip().rstrip(".")
+            types = ". Each field is text here: write cast(total as decimal(18,4))"
+            return said + types if isinstance(error, duckdb.BinderException) else said
+    return None
 
 
 def _parsed(text: str) -> exp.Expr:

@@ -28,6 +28,27 @@ GOAL_TYPES: Final[tuple[str, ...]] = get_args(GoalType)
 KINDS: Final = ("track", "identify", "alias", "page", "screen")
 DELETIONS: Final = ("unchanged", "deleted", "restored")
 
+NOTHINGS: Final = (
+    *(
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "nan",
+        "nat",
+        "n/a",
+        "#n/a",
+        "<na>",
+        "\\n",
+        "unknown",
+        "not set",
+        "(not set)",
+    ),
+    *("true", "false", "[object object]"),
+)
+"""What languages, databases, spreadsheets and analytics tools write where there is nothing, and for a flag or an object in
+place of one of its fields; in lower case. It is nobody's name and no event's key."""
+
 GOAL_TYPES_WITH_VALUE: Final = ("purchase", "subscription")
 """Goals that are worth nothing without a value (spec 3, goals)."""
 

@@ -39,7 +39,7 @@ from eventpipe.warehouse.rfm import write_rfm_settings
 
 # Raise it when the meaning of what Python stores in the working tables changes: the next run rebuilds. A change of the
 # dbt project is seen by itself.
-IDENTITY_VERSION = "2"
+IDENTITY_VERSION = "3"
 
 _WORKING_SCHEMAS = ("main", "work", "run")
 # What a stored event or version keeps of its line in the lake: enough to be resolved again without reading it.

@@ -206,6 +206,17 @@ def test_blocked_values_link_nobody_and_make_no_contact() -> None:
         assert ("w", ("email", BLOCKED)) not in contacts_of_identifiers(connection)
 
 
+@pytest.mark.parametrize(
+    "written", ["N/A", "#N/A", "<NA>", "NaT", "nil", r"\N", "(not set)", "Unknown", "None", "guest", "-1"]
+)
+def test_what_tools_write_where_there_is_nobody_links_nobody(written: str) -> None:
+    """Of two people whose exports say so, nothing is known of one another."""
+    sets = [one([("customer_id", written), ("email", f"{name}@x.example")], n) for n, name in enumerate("ab", start=1)]
+    with database() as connection:
+        step(connection, carried(*sets))
+        assert len(set(contacts_of_sets(connection).values())) == 2
+
+
 def test_a_value_that_becomes_shared_lets_go_of_everybody() -> None:
     known = [one([("customer_id", f"c{n}"), ("anonymous_id", "kiosk")], n) for n in (1, 2, 3)]
     browsing = one([("anonymous_id", "kiosk")], 4)

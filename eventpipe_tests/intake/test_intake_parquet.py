@@ -100,6 +100,20 @@ def test_a_parquet_column_named_like_the_engine_s_own_refuses_the_file(tmp_path:
     assert refusal(project(tmp_path), content, "a.parquet") == "file.corrupt"
 
 
+def test_decimals_wider_than_can_be_read_refuse_the_file(tmp_path: Path) -> None:
+    """Also inside of a column: the engine would read other amounts."""
+    amounts = pa.array([Decimal("19.99")], pa.decimal256(39, 2))
+    narrow = pa.array([Decimal("19.99")], pa.decimal128(38, 2))
+    made = project(tmp_path)
+    for number, columns in enumerate(
+        ({"value": amounts}, {"properties": pa.StructArray.from_arrays([amounts], ["paid"])})
+    ):
+        content = parquet_bytes(event_name=["a"], customer_id=["c"], **columns)
+        assert refusal(made, content, f"{number}.parquet") == "file.format"
+    export(made, parquet_bytes(event_name=["a"], customer_id=["c"], value=narrow), name="narrow.parquet")
+    assert accepted(landed(made))["value"] == Decimal("19.99")
+
+
 def test_parquet_without_a_preset_is_mapped_by_column(tmp_path: Path) -> None:
     source = {
         "format": "parquet",

@@ -193,3 +193,23 @@ def test_anything_else_is_refused(text: str, words: str) -> None:
 
 def test_a_refused_function_lists_those_that_are_accepted() -> None:
     assert all(name in refusal("read_text('x')") for name in FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("quantity * price", ["(VARCHAR, VARCHAR)", "Each field is text here: write cast("]),
+        ("price + 1", ["(VARCHAR, INTEGER_LITERAL)", "cast("]),
+        ("-price", ["-(VARCHAR)", "cast("]),
+        ("coalesce(quantity, 0)", ["COALESCE", "cast("]),
+        ("case when quantity > 1 then 5 end", ["VARCHAR", "cast("]),
+        ("to_timestamp(epoch)", ["to_timestamp(VARCHAR)", "cast("]),
+        ("regexp_extract(price, '(')", ["missing ): ("]),
+        ("strptime(day, '%Q')", ["%Q"]),
+    ],
+)
+def test_what_the_engine_would_not_take_is_refused_before_it_meets_a_record(text: str, told: list[str]) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_expression(text)
+    assert refused.value.detail is not None
+    assert all(each in refused.value.detail for each in told), refused.value.detail

@@ -33,7 +33,7 @@ def judge(sent: Sent, rules: Rules, landed_on: date) -> Judged:
     for name in ("properties", "extra", "traits"):
         try:
             found = values.unpacked(sent.fields.get(name))
-            if found in ([], None) or (isinstance(found, str) and not found.strip()):
+            if found in ([], None) or (isinstance(found, str) and "".join(found.split()) in ("", "[]")):
                 continue
             if name != "extra" and not isinstance(found, dict):
                 row.reasons.add(f"property.type:{name}")

@@ -16,10 +16,9 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 
 CURRENCIES = frozenset({"USD", "EUR", "GBP", "JPY", "CHF"})
-_PLACEHOLDERS = frozenset(
-    {"null", "none", "undefined", "true", "false", "anonymous", "guest", "[object object]", "nan", "-1"}
-)
-_NO_KEYS = frozenset({"null", "none", "undefined", "true", "false", "nan", "[object object]", "{}", "[]"})
+_NOTHINGS = {"null", "none", "undefined", "true", "false", "nan", "[object object]", "n/a", "unknown", "(not set)"}
+_PLACEHOLDERS = frozenset(_NOTHINGS | {"anonymous", "guest", "-1"})
+_NO_KEYS = frozenset(_NOTHINGS | {"{}", "[]"})
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ](\d\d:\d\d)((:\d\d)([.,](\d+))?)?( ?([Zz]|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
 
 
