@@ -81,7 +81,9 @@ class Judge:
                     f"The expectations of expectations.yml could not be judged ({told[-1][:300]}). The published tables "
                     "are untouched; run again, and if it happens again, judge them one by one."
                 )
-            found: Sequence[Finding] = pickle.loads(answer)
+            found: Sequence[Finding] | OSError = pickle.loads(answer)
+            if isinstance(found, OSError):
+                raise found
             return found
 
         return findings
@@ -96,7 +98,12 @@ def main() -> None:
         suites.library()
         question = sys.stdin.buffer.read()
         if question:
-            pickle.dump(list(suites.judge(*pickle.loads(question))), answer)
+            found: Sequence[Finding] | OSError
+            try:
+                found = list(suites.judge(*pickle.loads(question)))
+            except OSError as error:  # a full disk is no fault of an expectation
+                found = error
+            pickle.dump(found, answer)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,12 @@ def _folders(own: Path) -> tuple[Path, Path]:
 
 
 def _kept(name: str, own: Path) -> Path | None:
-    return next((folder / name for folder in _folders(own) if (folder / name / _OWN).is_file()), None)
+    return next((folder / name for folder in _folders(own) if _is_whole(folder / name)), None)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether it is there, for this user: one that may not be looked into is not."""
+    return os.access(folder / _OWN, os.R_OK)
 
 
 def _keep(manifest: Manifest, name: str, own: Path) -> Path:
@@ -103,7 +108,7 @@ def _write(manifest: Manifest, folder: Path) -> Path:
         try:
             made.rename(folder)
         except OSError:
-            if not (folder / _OWN).is_file():
+            if not _is_whole(folder):
                 raise
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -47,6 +47,15 @@ def test_what_cannot_be_judged_is_told_in_a_line(alone: Judge) -> None:
         findings()
 
 
+def test_what_the_disk_refuses_is_told_as_that(alone: Judge, tmp_path: Path) -> None:
+    """A full disk or a folder that may not be written to is no fault of an expectation."""
+    (tmp_path / "docs").write_text("no folder")
+    findings = alone.ask(EXPECTATIONS, frames(reject_rate=0), tmp_path / "docs" / "deeper")
+    with pytest.raises(FileExistsError) as refused:
+        findings()
+    assert str(refused.value.filename).startswith(str(tmp_path / "docs"))
+
+
 def test_it_ends_with_whoever_started_it() -> None:
     """Also where that is killed: nobody is left to wait for a question."""
     starts = (

@@ -15,6 +15,7 @@ from eventpipe.errors import StageFailed
 from eventpipe.ops.lease import Fenced
 from eventpipe.serving.layout import LAYOUTS
 from eventpipe.serving.postgres import difference
+from eventpipe.serving.postgres.relations import Relation, view_sql
 from eventpipe.serving.postgres.upload import Uploaded
 from eventpipe.serving.reading import reading
 from eventpipe_tests.builders import project
@@ -204,3 +205,11 @@ def test_another_projects_tables_are_left_alone(tmp_path: Path, database: str) -
     with pytest.raises(StageFailed, match="another project publishes there"):
         serve(database, stranger)
     assert served(database) == expected(one)
+
+
+def test_objects_inside_of_objects_are_built_by_functions_that_the_oldest_server_has() -> None:
+    """JSON_OBJECT('a': 1) came with PostgreSQL 16."""
+    view = Relation(
+        "v", (), None, {}, "create view v as select json_object('a', json_object('b', json_object('c', 1))) as x"
+    )
+    assert view_sql(view, "eventpipe").count("JSONB_BUILD_OBJECT(") == 3

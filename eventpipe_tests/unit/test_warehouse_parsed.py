@@ -51,9 +51,12 @@ def test_one_parsing_serves_all_projects_until_what_is_kept_is_damaged(cache: Pa
     assert not (tmp_path / "one").exists()
 
 
-def test_without_a_cache_folder_it_is_kept_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["file", "x" * 300], ids=["cannot be made", "cannot be looked into"])
+def test_without_a_cache_folder_it_is_kept_in_the_project(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("no folder can be made below this")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
     parse = Parse(tmp_path)
     path = parsed.manifest_json(parse, tmp_path / "own")
     assert path.is_relative_to(tmp_path / "own")

@@ -121,7 +121,8 @@ def view_sql(view: Relation, schema: str) -> str:
         if table.db == "main":
             table.set("db", exp.to_identifier(schema))
             table.set("catalog", None)
-    for made in list(query.find_all(exp.JSONObject)):
+    # The inner ones first: an outer one is copied with what is inside of it.
+    for made in reversed(list(query.find_all(exp.JSONObject))):
         made.replace(_json_object(made))
     for called in list(query.find_all(exp.Anonymous)):
         if called.name.lower() == "count_star":  # how the engine writes down count(*)
