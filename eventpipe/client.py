@@ -157,10 +157,12 @@ def find_contact(store: Store, project: Project, identifier: str, type: str | No
     if not keys:
         raise UnknownContact(nobody(store, identifier, type, names))
     if len({(key.workspace_id, key.contact_id) for key in keys}) > 1:
-        listed = ", ".join(f"{key.contact_id} by {key.type}" for key in keys)
+        workspaces, types = ({getattr(key, name) for key in keys} for name in ("workspace_id", "type"))
+        where = [f" in {key.workspace_id}" if len(workspaces) > 1 else "" for key in keys]
+        listed = ", ".join(f"{key.contact_id} by {key.type}{place}" for key, place in zip(keys, where, strict=True))
+        or_type = ", or the type with --type" if len(types) > 1 else ""
         raise UnknownContact(
-            f"{identifier!r} is known of more than one contact: {listed}. Give the contact's id, or the type "
-            "with --type."
+            f"{identifier!r} is known of more than one contact: {listed}. Give the contact's id{or_type}."
         )
     return keys[0]
 

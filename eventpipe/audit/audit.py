@@ -1,4 +1,4 @@
-"""The audit of a run, check by check: dbt tests, expectations, volume, freshness, drift, contacts (spec 5).
+"""The audit of a run, check by check: dbt tests, expectations, volume, freshness, exports, drift, contacts (spec 5).
 
 Judged is what the run made and what earlier runs made that was not published: a bad day that held one run back holds the
 next one back too. The checks and their names follow from the project alone, so that they are known before a run.
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from eventpipe.audit import contacts, drift, frames, suites
-from eventpipe.audit.columns import COLUMNS, columns
+from eventpipe.audit import contacts, drift, exports, frames, suites
 from eventpipe.audit.findings import MOST_ROWS, Finding, shown
 from eventpipe.audit.freshness import FRESHNESS, freshness
 from eventpipe.audit.judge import Ask, Findings
@@ -65,9 +64,11 @@ def announced(project: Project) -> list[Announced]:
         Announced(check, asset, asks, holds_back=project.audit.severity.of(check) == "error")
         for check, asset, asks in (
             (FRESHNESS, "ledger", "How long each source has been silent."),
-            (COLUMNS, "ledger", "Each column that a source's map reads against those of its newest exports."),
-            *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in drift.CHECKS.items()),
-            *((check, asset, check.replace("_", " ").capitalize() + ".") for check, asset in contacts.CHECKS.items()),
+            *(
+                (check, asset, check.replace("_", " ").capitalize() + ".")
+                for checks in (exports.CHECKS, drift.CHECKS, contacts.CHECKS)
+                for check, asset in checks.items()
+            ),
         )
         if project.audit.severity.of(check) != "ignore"
     ]
@@ -97,7 +98,7 @@ def audit(
         *expectations(),
         *_volume_findings(watched, project.audit.volume),
         *_weighed(freshness(connection, project.audit.freshness, as_of), rules),
-        *_weighed(columns(connection, project.profiles), rules),
+        *_weighed(exports.exports(connection, project.profiles), rules),
         *_weighed(drift.drift(connection, runs), rules),
         *_weighed(contacts.contacts(connection, project.audit.identity), rules),
     ]

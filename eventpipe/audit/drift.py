@@ -10,26 +10,32 @@ from typing import Any, Final
 
 import duckdb
 
-from eventpipe.audit.findings import MOST_ROWS, Finding, shown
+from eventpipe.audit.findings import Finding, rows, shown, told
 from eventpipe.sql import literals
 
 NAMES: Final = "event_names_are_defined_once"
 UNDECLARED: Final = "properties_are_declared"
 TYPES: Final = "properties_keep_their_type"
-CHECKS: Final = {NAMES: "event_catalog", UNDECLARED: "event_catalog", TYPES: "property_profile"}
-
-_LISTED: Final = 4 * MOST_ROWS
+RENAMED: Final = "events_keep_their_name"
+CHECKS: Final = {
+    NAMES: "event_catalog",
+    UNDECLARED: "event_catalog",
+    TYPES: "property_profile",
+    RENAMED: "event_history",
+}
 
 
 def drift(connection: duckdb.DuckDBPyConnection, runs: Sequence[str]) -> Iterator[Finding]:
-    """Three findings: on names of the whole catalogue, and on properties of what these runs changed."""
+    """Four findings: on names of the whole catalogue and of all that was reported more than once, and on properties of what
+    these runs changed."""
     yield _names(connection)
+    yield _renamed(connection)
     yield _undeclared(connection)
     yield _types(connection, runs)
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> Finding:
-    found = _rows(
+    found = rows(
         connection,
         "select event_name, drift as like_it, definition_version is not null as is_defined, accepted"
         " from main.event_catalog where len(drift) > 0 order by accepted desc, event_name",
@@ -44,12 +50,36 @@ def _names(connection: duckdb.DuckDBPyConnection) -> Finding:
         if not row["is_defined"]
     ]
     pasted = "; ".join(_paste(row) for row in found if row["is_defined"])
-    return _finding(
+    return told(
         NAMES,
+        "drift",
+        CHECKS[NAMES],
         failing,
         {"names": len(failing)},
         "Event names that differ only by case, blanks and separators are kept apart until a definition lists them. "
         + (f"Paste into the definition: {pasted}." if pasted else "Begin with `eventpipe events draft NAME`."),
+    )
+
+
+def _renamed(connection: duckdb.DuckDBPyConnection) -> Finding:
+    found = rows(
+        connection,
+        """
+        with renamed as (
+            select min(source) as source, list_sort(list(distinct event_name)) as names from main.event_history
+            group by event_id having count(distinct event_name) > 1
+        )
+        select source, names, count(*) as events from renamed group by all order by events desc, source, names
+        """,
+    )
+    return told(
+        RENAMED,
+        "drift",
+        CHECKS[RENAMED],
+        [{**row, "names": ", ".join(shown(name) for name in row["names"])} for row in found],
+        {"events": sum(row["events"] for row in found)},
+        "Reports with one dedupe_key have different event names, and only one of them counts: a refund with the key of its order "
+        "is no event of its own. With `key_scope: event_name` in the source each name has keys of its own.",
     )
 
 
@@ -59,7 +89,7 @@ def _paste(row: Mapping[str, Any]) -> str:
 
 
 def _undeclared(connection: duckdb.DuckDBPyConnection) -> Finding:
-    found = _rows(
+    found = rows(
         connection,
         """
         with seen as (
@@ -73,8 +103,10 @@ def _undeclared(connection: duckdb.DuckDBPyConnection) -> Finding:
         group by event_name order by properties desc, event_name
         """,
     )
-    return _finding(
+    return told(
         UNDECLARED,
+        "drift",
+        CHECKS[UNDECLARED],
         [{**row, "event_name": shown(row["event_name"])} for row in found],
         {"events": len(found), "properties": sum(row["properties"] for row in found)},
         "Events carry properties that their definition does not declare: `eventpipe events show NAME` lists them, "
@@ -83,7 +115,7 @@ def _undeclared(connection: duckdb.DuckDBPyConnection) -> Finding:
 
 
 def _types(connection: duckdb.DuckDBPyConnection, runs: Sequence[str]) -> Finding:
-    found = _rows(
+    found = rows(
         connection,
         f"""
         select source, event_name, property, type as declared, sum(mistyped)::bigint as mistyped
@@ -91,30 +123,12 @@ def _types(connection: duckdb.DuckDBPyConnection, runs: Sequence[str]) -> Findin
         group by all order by mistyped desc, source, event_name, property
         """,
     )
-    return _finding(
+    return told(
         TYPES,
+        "drift",
+        CHECKS[TYPES],
         found,
         {"properties": len(found), "reports": sum(row["mistyped"] for row in found)},
         "Accepted events have properties of another type than declared: their definition observes, or was another one "
         "when they landed. `eventpipe events check FILE` says what a changed definition would accept.",
     )
-
-
-def _finding(check: str, failing: Sequence[Mapping[str, Any]], observed: Mapping[str, Any], message: str) -> Finding:
-    return Finding(
-        check=check,
-        kind="drift",
-        asset=CHECKS[check],
-        subject=CHECKS[check],
-        severity="warn",
-        status="failed" if failing else "passed",
-        observed=observed,
-        failing=tuple(failing[:_LISTED]),
-        message=message if failing else None,
-    )
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    result = connection.execute(query)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 Severity = Literal["error", "warn"]
 Status = Literal["passed", "failed", "skipped"]
@@ -50,6 +53,37 @@ class Finding:
         seen = ", ".join(f"{name} {value}" for name, value in self.observed.items() if value is not None)
         told = f"{self.check} on {self.subject}" if self.subject != self.check else self.check
         return f"{told} ({seen})" if seen else told
+
+
+def told(
+    check: str,
+    kind: Kind,
+    asset: str,
+    failing: Sequence[Mapping[str, Any]],
+    observed: Mapping[str, Any],
+    message: str,
+    *,
+    skipped: bool = False,
+) -> Finding:
+    """A warning about a whole table, with the first of its rows that did not satisfy it; passed where none is there."""
+    return Finding(
+        check=check,
+        kind=kind,
+        asset=asset,
+        subject=asset,
+        severity="warn",
+        status="failed" if failing else "skipped" if skipped else "passed",
+        observed=observed,
+        failing=tuple(failing[: 4 * MOST_ROWS]),
+        message=message if failing else None,
+    )
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """What a query gives, by column."""
+    result = connection.execute(query)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def shown(name: str | None) -> str:

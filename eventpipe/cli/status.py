@@ -334,7 +334,8 @@ def _show_exports(
     for folder in unread:
         console.print(
             inert(
-                f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, no date (YYYY-MM-DD), or below one."
+                f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, no date (YYYY-MM-DD), below one, or named "
+                "like a file that is not complete."
             ),
             style="yellow",
             soft_wrap=True,

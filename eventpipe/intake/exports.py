@@ -87,7 +87,7 @@ def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterat
             if day is None or not selection.takes(day) or not day_folder.is_dir():
                 continue
             for path in sorted(day_folder.iterdir()):
-                if _NOT_EXPORTS.search(path.name) or (path.is_dir() and not path.is_symlink()):
+                if _NOT_EXPORTS.search(path.name) or _is_folder(path):
                     continue
                 try:
                     state, link = FileState.of(path), _leads_out(path, exports)
@@ -97,7 +97,8 @@ def find(exports: Path, sources: frozenset[str], selection: Selection) -> Iterat
 
 
 def strangers(exports: Path, sources: frozenset[str]) -> list[str]:
-    """What no run will ever read, relative to `exports`: unknown sources, names that are no dates, folders below a date."""
+    """What no run will ever read, relative to `exports`: unknown sources, names that are no dates, folders below a date, and files
+    with something in them whose names say that they are not complete. Hidden ones and `.done` markers are no news."""
     if not exports.is_dir():
         return []
     found = []
@@ -109,9 +110,22 @@ def strangers(exports: Path, sources: frozenset[str]) -> list[str]:
             if _day(inner.name) is None:
                 found.append(f"{folder.name}/{inner.name}")
             elif inner.is_dir():
-                deeper = sorted(path.name for path in inner.iterdir() if path.is_dir() and not path.is_symlink())
-                found += [f"{folder.name}/{inner.name}/{name}" for name in deeper if not name.startswith(".")]
+                unread = sorted(path.name for path in inner.iterdir() if _is_folder(path) or _is_left_out(path))
+                found += [f"{folder.name}/{inner.name}/{_written(name)}" for name in unread if not name.startswith(".")]
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_left_out(path: Path) -> bool:
+    if path.name.endswith(".done") or not _NOT_EXPORTS.search(path.name):
+        return False
+    try:
+        return path.lstat().st_size > 0
+    except FileNotFoundError:
+        return False  # it is complete by now, and has its own name
 
 
 def settled(export: Export, settle: timedelta, now: datetime) -> bool:

@@ -22,6 +22,7 @@ from eventpipe.intake.presets import BATCH_KEYS
 from eventpipe.intake.refusal import ExportRefused
 from eventpipe.intake.sent import Sent
 from eventpipe.intake.stream import ENDINGS, Caps, Compression, ExportStream, read_whole
+from eventpipe.project.mapping import fields_of
 from eventpipe.project.settings import LimitSettings
 from eventpipe.project.sources import SourceProfile
 from eventpipe.sql import literal
@@ -170,7 +171,8 @@ def json_records(lines: str, profile: SourceProfile, limits: LimitSettings, docu
     batch = (BATCH_KEYS[profile.preset],) if profile.preset else None
     explode = tuple(profile.explode.split(".")) if profile.explode else None
     if many or explode:
-        return records.from_many(lines, limits, document, batch, explode)
+        fields = {field.partition(".")[0] for entry in profile.map.values() for field in fields_of(entry)}
+        return records.from_many(lines, limits, document, batch, explode, with_record=records.RECORD in fields)
     return records.from_lines(lines, limits.depth, document, batch)
 
 

@@ -12,6 +12,7 @@ from sqlglot import exp
 from eventpipe.intake import digits
 from eventpipe.intake.document import Document
 from eventpipe.intake.presets import as_object, deletion, known_kind, sent_by
+from eventpipe.intake.records import RECORD
 from eventpipe.intake.sent import Sent
 from eventpipe.project.mapping import Constant, FieldMap, FieldPath, SqlField, fields_of
 from eventpipe.project.sources import SourceProfile
@@ -133,6 +134,8 @@ class _Reader:
     def rest(self, profile: SourceProfile) -> str:
         """The record without the fields that the mapping uses."""
         paths = {self.path(field) for entry in profile.map.values() for field in fields_of(entry)}
+        if profile.explode is not None:
+            paths = {(RECORD,) if path[0] == RECORD else path for path in paths}
         used: _Used = {}
         for path in sorted(paths):
             if not any(path[:length] in paths for length in range(1, len(path))):

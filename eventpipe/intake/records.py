@@ -6,6 +6,7 @@ hold many events: a vendor's batch body, or a list that `explode` names; each el
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from eventpipe.intake import digits, strict
@@ -17,6 +18,9 @@ from eventpipe.sql import json_path, literal
 BATCH = "batch"
 
 _EXPANSION = 16
+
+# Under this name a mapping finds the record that a list stands in, also what an element has under the same name.
+RECORD = "^"
 
 
 def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str] | None) -> str:
@@ -39,9 +43,16 @@ def from_lines(frames: str, depth: int, document: Document, batch: Sequence[str]
 
 
 def from_many(
-    frames: str, limits: LimitSettings, document: Document, batch: Sequence[str] | None, explode: Sequence[str] | None
+    frames: str,
+    limits: LimitSettings,
+    document: Document,
+    batch: Sequence[str] | None,
+    explode: Sequence[str] | None,
+    *,
+    with_record: bool = False,
 ) -> str:
     """The same where a line may hold many events: under the list `batch`, if it is there, or `explode`, which must be.
+    `with_record`: each has what stands beside the list once more, under RECORD.
 
     A line whose other fields, repeated beside each of its events, would be `_EXPANSION` times as long as a line may be is too
     long: a megabyte could ask for a terabyte.
@@ -82,7 +93,7 @@ def from_many(
                 )
             )
         )"""
-    whole = f"case when index is null then element else {_beside('inside', 'outside')} end"
+    whole = f"case when index is null then element else {_beside('inside', 'outside', with_record)} end"
     alone = f"""
         select line, export, index, {whole} as raw,
             coalesce(fault, case when index is not null and not coalesce(starts_with(inside, '{{'), false) then 'json.invalid' end)
@@ -116,15 +127,16 @@ def _patch(path: Sequence[str]) -> str:
     return text
 
 
-def _beside(element: str, outer: str) -> str:
+def _beside(element: str, outer: str, with_record: bool) -> str:
     """The element's members, then the outer record's: where both have a key, the first wins, as for every record.
 
     Texts are joined because merging JSON objects would drop an element's nulls, and `deleted_at: null` has a meaning.
     """
     inside = f"substr({element}, 2, length({element}) - 2)"
     around = f"substr({outer}, 2, length({outer}) - 2)"
+    record = f", {literal(json.dumps(RECORD) + ':')} || {outer}" if with_record else ""
     return (
         f"case when starts_with({element}, '{{')"
-        f" then '{{' || concat_ws(',', nullif({inside}, ''), nullif({around}, '')) || '}}'"
+        f" then '{{' || concat_ws(',', nullif({inside}, ''), nullif({around}, ''){record}) || '}}'"
         f" else coalesce(cast({element} as varchar), 'null') end"
     )

@@ -74,9 +74,11 @@ class Severities(Section):
 
     freshness: Weight = "warn"
     mapped_columns_are_sent: Weight = "warn"
+    exports_are_landed_once: Weight = "warn"
     event_names_are_defined_once: Weight = "warn"
     properties_are_declared: Weight = "warn"
     properties_keep_their_type: Weight = "warn"
+    events_keep_their_name: Weight = "warn"
     orders_have_one_contact: Weight = "warn"
     few_contacts_merge: Weight = "warn"
     contacts_are_in_proportion: Weight = "warn"

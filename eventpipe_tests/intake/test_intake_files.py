@@ -110,11 +110,15 @@ def test_folders_that_are_no_date_and_sources_that_are_not_configured_are_left_a
     assert land(made) == {}
 
 
-def test_folders_that_no_run_will_ever_read_are_named(tmp_path: Path) -> None:
+def test_what_no_run_will_ever_read_is_named(tmp_path: Path) -> None:
     made = project(tmp_path)
     for folder in ("web/2026-01-05/13", "web/2026-1-5", "web/9999-12-31", "other/2026-01-05", ".hidden"):
         (made.exports / folder).mkdir(parents=True)
-    unread = ["other", "web/2026-01-05/13", "web/2026-1-5", "web/9999-12-31"]
+    for name in (".DS_Store", "_orders.jsonl", "a.jsonl.part", "a.jsonl", "a.jsonl.done"):
+        (made.exports / "web/2026-01-05" / name).write_bytes(CONTENT)
+    (made.exports / "web/2026-01-05/_SUCCESS").touch()
+    files = ["web/2026-01-05/_orders.jsonl", "web/2026-01-05/a.jsonl.part"]
+    unread = ["other", "web/2026-01-05/13", *files, "web/2026-1-5", "web/9999-12-31"]
     assert strangers(made.exports, frozenset(made.profiles)) == unread
     assert strangers(tmp_path / "nowhere", frozenset()) == []
 

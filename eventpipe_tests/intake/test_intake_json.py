@@ -326,6 +326,28 @@ def test_explode_reads_each_element_of_a_list_with_the_other_fields_beside_it(tm
     assert json.loads(rows["properties"][0]) == {"n": 1, "session": {"id": "s"}}
 
 
+def test_what_record_and_element_call_alike_is_told_apart(tmp_path: Path) -> None:
+    order = {
+        "id": "ORD1",
+        "email": "a@x.example",
+        "customer": {"id": 12345678901234567890123},
+        "lines": [{"id": 11, "price": "5.00"}, {"id": 12, "price": "7.50", "email": None}],
+    }
+    own = {
+        "order_id": "^.id",
+        "dedupe_key": {"sql": "\"^.id\" || '-' || id"},
+        "customer_id": "^.customer.id",
+        "email": "^.email",
+    }
+    source = {"explode": "lines", "map": {"event_name": {"value": "order.line"}, "value": "price", **own}}
+    rows = judged(tmp_path, order, sources={"shop": source})
+    assert rows["order_id"].to_list() == ["ORD1"] * 2
+    assert rows["dedupe_key"].to_list() == ["ORD1-11", "ORD1-12"]
+    assert rows["customer_id"].to_list() == ["12345678901234567890123"] * 2
+    assert rows["email"].to_list() == ["a@x.example"] * 2
+    assert [sorted(json.loads(each)) for each in rows["properties"]] == [["customer", "email"]] * 2
+
+
 @pytest.mark.parametrize("name", ["body.jsonl", "body.json", "list.json", "exploded.jsonl"])
 def test_numbers_keep_their_digits_where_a_text_holds_many_events(name: str, tmp_path: Path) -> None:
     others = '"customer_id": 12345678901234567890123, "occurred_at": "2026-01-05T10:00:00Z", "note": "at 02.000, 00000000000000.25"'

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventpipe.audit import contacts, drift
-from eventpipe.audit.columns import COLUMNS
+from eventpipe.audit import contacts, drift, exports
 from eventpipe.audit.freshness import FRESHNESS
 from eventpipe.errors import ConfigurationError
 from eventpipe.project.audit_rules import AuditRules, Severities, default_rules
@@ -64,7 +63,7 @@ severity: {few_contacts_merge: error, freshness: ignore}
 
 
 def test_severity_knows_every_check_of_our_own() -> None:
-    assert set(Severities.model_fields) == {FRESHNESS, COLUMNS, *drift.CHECKS, *contacts.CHECKS}
+    assert set(Severities.model_fields) == {FRESHNESS, *exports.CHECKS, *drift.CHECKS, *contacts.CHECKS}
 
 
 @pytest.mark.parametrize(
