@@ -44,7 +44,8 @@ def project(
         name: {"preset": entry} if isinstance(entry, str) else entry
         for name, entry in (sources or {"web": "canonical"}).items()
     }
-    (folder / "events").mkdir(parents=True, exist_ok=True)
+    for name in ("events", "exports"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     # JSON is YAML.
     (folder / "eventpipe.yml").write_text(json.dumps({"sources": entries, **settings}), encoding="utf-8")
     (folder / "events" / "all.yml").write_text(json.dumps({"events": list(events)}), encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import Literal
 import duckdb
 
 from eventpipe.erasure.tombstones import Tombstones
+from eventpipe.errors import EventpipeError
 from eventpipe.intake.erased import Forgetting
 from eventpipe.intake.exports import Export, ExportKey, Selection, changed, find, settled
 from eventpipe.intake.judge import Judge, newly_accepted
@@ -50,8 +51,13 @@ def land_exports(
 
     An export that is gone from the exports folder stays in the lake. The exports are independent of each other: a
     refused one is recorded and costs no other. Each is committed by itself, so an interrupted call is resumed by the
-    next.
+    next. Errors: `EventpipeError` where that folder is gone.
     """
+    if not project.exports.is_dir():
+        raise EventpipeError(
+            f"There is no folder {project.exports}: if it is on a disk of its own, is that mounted? Nothing was landed. Its name "
+            "is `paths.exports` in eventpipe.yml."
+        )
     lake = Lake(project.lake)
     lake.root.mkdir(parents=True, exist_ok=True)
     lake.sweep()

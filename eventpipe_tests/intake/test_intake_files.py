@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from eventpipe.erasure.tombstones import NOBODY
+from eventpipe.errors import EventpipeError
 from eventpipe.intake import land as landing
 from eventpipe.intake import stream
 from eventpipe.intake.exports import Selection, strangers
@@ -110,6 +111,16 @@ def test_folders_that_are_no_date_and_sources_that_are_not_configured_are_left_a
     assert land(made) == {}
 
 
+def test_an_exports_folder_that_is_not_there_is_no_quiet_day(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    made.exports.rmdir()
+    with pytest.raises(EventpipeError, match="is that mounted"):
+        land(made)
+    made.exports.symlink_to(tmp_path / "unmounted")
+    with pytest.raises(EventpipeError, match="is that mounted"):
+        land(made)
+
+
 def test_what_no_run_will_ever_read_is_named(tmp_path: Path) -> None:
     made = project(tmp_path)
     for folder in ("web/2026-01-05/13", "web/2026-1-5", "web/9999-12-31", "other/2026-01-05", ".hidden"):
@@ -123,7 +134,7 @@ def test_what_no_run_will_ever_read_is_named(tmp_path: Path) -> None:
     assert strangers(tmp_path / "nowhere", frozenset()) == []
 
 
-def test_without_an_exports_folder_there_is_nothing_to_land(tmp_path: Path) -> None:
+def test_an_empty_exports_folder_is_nothing_to_land(tmp_path: Path) -> None:
     assert land(project(tmp_path)) == {}
 
 
