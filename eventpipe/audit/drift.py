@@ -79,7 +79,7 @@ def _renamed(connection: duckdb.DuckDBPyConnection) -> Finding:
         [{**row, "names": ", ".join(shown(name) for name in row["names"])} for row in found],
         {"events": sum(row["events"] for row in found)},
         "Reports with one dedupe_key have different event names, and only one of them counts: a refund with the key of its order "
-        "is no event of its own. With `key_scope: event_name` in the source each name has keys of its own.",
+        "is no event of its own. Map a dedupe_key that differs, as {sql: \"type || '-' || id\"} does.",
     )
 
 

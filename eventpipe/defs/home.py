@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
-from sqlalchemy import make_url
 
 from eventpipe.defs.storage import kept_open
-from eventpipe.errors import UsageError
 from eventpipe.project.folder import Project
+from eventpipe.project.place import refuse_place
 
 SETTINGS: Final = """\
 # Written by eventpipe, and again whenever it differs.
@@ -49,12 +47,7 @@ retention:
 def dagster_home(project: Project) -> Path:
     """The folder that DAGSTER_HOME has to name for this project, made if need be, with its settings in it. Raises UsageError."""
     home = project.state / "dagster"
-    # Of a pattern it would find no settings, and report to its maker.
-    if make_url(f"sqlite:///{home}").database != str(home) or escape(str(home)) != str(home):
-        raise UsageError(
-            f"{project.root} cannot hold Dagster's record of runs: Dagster reads its place as an address and as a pattern, in "
-            "which *, ?, [ and % before two digits mean something else. Rename the folder; nothing was done."
-        )
+    refuse_place(project.state)
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     if not settings.exists() or settings.read_text(encoding="utf-8") != SETTINGS:

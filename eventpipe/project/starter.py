@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from eventpipe.errors import UsageError
+from eventpipe.project.place import refuse_place
 from eventpipe.project.settings import FILE
 
 SOURCES: Final = ("redo", "notifuse", "customerio", "arsel")
@@ -33,9 +34,10 @@ outbox/
 def create_project(directory: Path) -> list[Path]:
     """Writes the starter project into `directory` and lists what was made: files, then folders.
 
-    Raises UsageError, with nothing written, where a project is already or a file of the starter's would be
+    Raises UsageError, with nothing written, where no project can lie, one is already, or a file of the starter's would be
     overwritten. An existing .gitignore is left as it is.
     """
+    refuse_place(directory.resolve())
     templates = {directory / path: content for path, content in _templates()}
     _refuse_existing(directory, templates)
     if not (directory / ".gitignore").exists():

@@ -181,6 +181,13 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_text() == "mine"
 
 
+def test_a_folder_that_no_run_could_use_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    for name in ("shop[1]", "shop?", "50%41"):
+        with pytest.raises(UsageError, match="Rename the folder"):
+            create_project(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "shop").write_text("")
     with pytest.raises(UsageError, match="is a file"):
