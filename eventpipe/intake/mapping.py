@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import sqlglot
@@ -32,7 +32,7 @@ _TEXT_FIELDS = (
 
 
 def sent_from(profile: SourceProfile, document: Document, file: str, columns: Collection[str] = ()) -> Sent:
-    """The expressions of a source. A field is named by one of the `columns` that the export has, else by a dotted path."""
+    """The expressions of a source. A field is named by one of the `columns` that the export has, else by a key or a dotted path."""
     sent = sent_by(profile.preset, document, file) if profile.preset else Sent()
     reader = _Reader(document, columns)
     changes: dict[str, object] = {}
@@ -104,13 +104,18 @@ class _Reader:
         self._expressions: dict[str, str] = {}
         self._reads = 0
 
-    def path(self, field: str) -> tuple[str, ...]:
-        return (field,) if field in self._columns else tuple(field.split("."))
+    def places(self, field: str) -> list[tuple[str, ...]]:
+        """The paths that a field may mean, the likeliest first: a key may have dots in it."""
+        return [(field,)] if field in self._columns or "." not in field else [(field,), tuple(field.split("."))]
+
+    def _found(self, read: Callable[[tuple[str, ...]], str], field: str) -> str:
+        found = [read(path) for path in self.places(field)]
+        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
 
     def text(self, entry: FieldMap) -> str:
         match entry:
             case FieldPath():
-                return self._document.text(self.path(entry.field))
+                return self._found(self._document.text, entry.field)
             case Constant():
                 return literal(entry.value if isinstance(entry.value, str) else json.dumps(entry.value))
             case SqlField():
@@ -119,7 +124,7 @@ class _Reader:
     def json(self, entry: FieldMap) -> str:
         match entry:
             case FieldPath():
-                return self._document.json(self.path(entry.field))
+                return self._found(self._document.json, entry.field)
             case Constant():
                 return literal(json.dumps(entry.value))
             case SqlField():
@@ -128,12 +133,13 @@ class _Reader:
     def deletion(self, entry: FieldMap) -> str:
         """Null restores only where the record says so itself; a constant or expression that is null says nothing."""
         value = self.text(entry)
-        said = Document.has(self.path(entry.field)) if isinstance(entry, FieldPath) else f"{value} is not null"
-        return deletion(said, value)
+        if not isinstance(entry, FieldPath):
+            return deletion(f"{value} is not null", value)
+        return deletion(f"({' or '.join(map(Document.has, self.places(entry.field)))})", value)
 
     def rest(self, profile: SourceProfile) -> str:
         """The record without the fields that the mapping uses."""
-        paths = {self.path(field) for entry in profile.map.values() for field in fields_of(entry)}
+        paths = {path for entry in profile.map.values() for field in fields_of(entry) for path in self.places(field)}
         if profile.explode is not None:
             paths = {(RECORD,) if path[0] == RECORD else path for path in paths}
         used: _Used = {}
@@ -161,7 +167,7 @@ class _Reader:
     def _read(self, node: exp.Expression) -> exp.Expression:
         if not isinstance(node, exp.Column):
             return node
-        text = digits.as_sent(self._document.text(self.path(node.name)), "doc")
+        text = digits.as_sent(self._found(self._document.text, node.name), "doc")
         # Each time a field is read it is spelled differently. What occurs twice the engine computes once, and the cast of a
         # struct's field where the field is read: both outside of the try(), where it would cost the whole export.
         self._reads += 1

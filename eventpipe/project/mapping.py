@@ -45,7 +45,7 @@ def _checked_expression(text: str) -> str:
 
 
 class FieldPath(Section):
-    """A field of the record: a column's name, else a dotted JSON path. `format` is for strptime."""
+    """A field of the record: the name of a column or a key, else a dotted JSON path. `format` is for strptime."""
 
     union_tag: ClassVar[str] = "#field"
 

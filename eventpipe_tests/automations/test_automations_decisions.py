@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from eventpipe.ops import automations as ops
 from eventpipe.ops import holds, seen_events
 from eventpipe.ops import lease as leases
-from eventpipe.project.definitions import EventDefinition, Registry
+from eventpipe.project.definitions import EventDefinition, PropertyDefinition, Registry
 from eventpipe_tests.automations.world import World, at
 
 CHECKOUT = {"name": "cart", "trigger": {"event": "checkout"}}
@@ -493,6 +493,20 @@ def test_an_event_of_nobody_is_no_candidate(world: Make) -> None:
     made.put("checkout", "x", 1, contact_id=None)
     made.run(2)
     assert made.decisions() == {}
+
+
+def test_a_property_that_came_as_the_field_that_it_maps_to_is_asked_and_told(world: Make) -> None:
+    trigger = {"event": "checkout", "where": {"total": {"gte": 50}}}
+    made = world({**CHECKOUT, "trigger": trigger, "payload": ["total", "cart", "order_id"]})
+    total = PropertyDefinition(name="total", type="number", maps_to="value")
+    cart = PropertyDefinition(name="cart", type="string", maps_to="order_id")
+    made.plan = Registry((EventDefinition(name="checkout", properties=(total, cart)),))
+    made.put("checkout", "c1", 1, value=Decimal("49.99"), order_id="o0")
+    made.put("checkout", "c2", 1, value=Decimal("50.25"), order_id="o1")
+    made.run(1)
+    assert [json.loads(fired["payload"]) for fired in made.fired()] == [
+        {"total": 50.25, "cart": "o1", "order_id": "o1"}
+    ]
 
 
 def test_a_payload_keeps_its_types(world: Make) -> None:

@@ -78,6 +78,19 @@ def test_an_empty_text_that_a_map_reads_deletes_nothing(tmp_path: Path) -> None:
     assert rows["deletion"].to_list() == ["restored", "deleted", "unchanged"]
 
 
+def test_a_key_may_have_dots_in_it(tmp_path: Path) -> None:
+    fields = {"customer_id": "user.id", "dedupe_key": {"sql": 'upper("user.key")'}, "deleted_at": "meta.deleted_at"}
+    source = {"map": {"event_name": {"value": "a"}, **fields}}
+    flat = {"user.id": "u1", "user.key": "k", "meta.deleted_at": None, "n": 1}
+    nested = {"user": {"id": "u2", "key": "k", "name": "x"}, "n": 2}
+    both = {"user.id": "u3", "user": {"id": "not me"}}
+    rows = judged(tmp_path, flat, nested, both, sources={"web": source})
+    assert rows["customer_id"].to_list() == ["u1", "u2", "u3"]
+    assert rows["dedupe_key"].to_list() == ["K", "K", None]
+    assert rows["deletion"].to_list() == ["restored", "unchanged", "unchanged"]
+    assert [json.loads(each) for each in rows["properties"]] == [{"n": 1}, {"user": {"name": "x"}, "n": 2}, {}]
+
+
 def test_a_kind_that_there_is_not_is_a_tracked_event(tmp_path: Path) -> None:
     kinds = {
         "Identify": "identify",
