@@ -15,7 +15,7 @@ import duckdb
 from eventpipe.erasure.tombstones import Tombstones
 from eventpipe.errors import EventpipeError
 from eventpipe.intake.erased import Forgetting
-from eventpipe.intake.exports import Export, ExportKey, Selection, changed, find, settled
+from eventpipe.intake.exports import NO_DATES, Export, ExportKey, Selection, changed, find, settled
 from eventpipe.intake.judge import Judge, newly_accepted
 from eventpipe.intake.lake import Lake, Manifest, parquet
 from eventpipe.intake.refusal import UNREADABLE, ExportChanged, ExportRefused
@@ -53,7 +53,7 @@ def land_exports(
     refused one is recorded and costs no other. Each is committed by itself, so an interrupted call is resumed by the
     next. Errors: `EventpipeError` where that folder is gone.
     """
-    if not project.exports.is_dir():
+    if selection != NO_DATES and not project.exports.is_dir():
         raise EventpipeError(
             f"There is no folder {project.exports}: if it is on a disk of its own, is that mounted? Nothing was landed. Its name "
             "is `paths.exports` in eventpipe.yml."

@@ -95,7 +95,7 @@ def test_replay_is_held_by_an_error_and_served_once_it_is_corrected(call: Call, 
     root = tmp_path / "shop"
     shutil.copytree(made.root, root)
     builders.project(root, events=plan("string"))
-    shutil.rmtree(root / "exports")
+    shutil.rmtree(root / "exports" / "web")
     rule = {
         **{"name": "orders_are_leads", "severity": "error", "required": True, "of": "event_sample"},
         **{"expect": "column_values_to_be_in_set", "column": "goal_type", "value_set": ["lead"]},

@@ -47,7 +47,7 @@ class Halfway:
 def halfway(tmp_path_factory: pytest.TempPathFactory) -> Halfway:
     random = Random(41)
     folder = tmp_path_factory.mktemp("halfway")
-    exports = worlds.exports(random, worlds=8, reports=30)
+    exports = worlds.exports(random, worlds=4, reports=30)
     first = {key: worlds.edited(random, reports) for key, reports in exports.items() if random.random() < 0.6}
     shop = Shop(worlds.project(folder / "base"))
     put(shop, first)
@@ -78,7 +78,6 @@ _LANDING: Sequence[tuple[str, bool]] = (
 )
 _TABLES: Sequence[tuple[str, bool]] = (
     ("resolve.done:kill", False),
-    ("plan.emptying:kill:5", True),
     ("identify.done:kill", False),
     ("model.remembered:kill", False),
     ("plan.emptying:kill:3", True),
