@@ -38,6 +38,8 @@ _HEADER_LINES = 20
 # The module's own limit, 128 KiB, is below that of a line. There is one for the whole process.
 csv.field_size_limit(1 << 30)
 
+_NO_HEADER = "the first line is not a CSV record in UTF-8; export the file as CSV in UTF-8"
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -82,7 +84,7 @@ class DelimitedReader:
             if found is not None:
                 break
         if found is None and self._first.strip():
-            raise ExportRefused("file.header", "the first line is not a CSV record in UTF-8")
+            raise ExportRefused("file.header", _NO_HEADER)
         if found is not None:
             fields, blank, physical, length = found
             if self._dialect.header:
@@ -95,9 +97,17 @@ class DelimitedReader:
                 self.names = tuple(f"c{number}" for number in range(1, len(fields) + 1))
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             if twice or not all(self.names):
-                what = f"names {', '.join(twice)} more than once" if twice else "has a column without a name"
-                raise ExportRefused("file.header", f"the header {what}; correct the export, or set csv.header: false")
+                raise ExportRefused(
+                    "file.header", f"{self._broken_header(twice)}; correct the export, or set csv.header: false"
+                )
         return self.schema
+
+    def _broken_header(self, twice: list[str]) -> str:
+        if self.names[0].lower().startswith("sep="):
+            return "the first line is Excel's sep=, and no header"
+        if twice:
+            return f"the header names {', '.join(twice)} more than once"
+        return "the header has a column without a name (pandas writes its index so: to_csv(..., index=False))"
 
     @property
     def schema(self) -> pa.Schema:
@@ -136,7 +146,7 @@ class DelimitedReader:
                 if fields is not None:
                     return fields, index, last + 1, int(ends[last])
             if len(ends) - index >= _HEADER_LINES:
-                raise ExportRefused("file.header", "the first line is not a CSV record in UTF-8")
+                raise ExportRefused("file.header", _NO_HEADER)
             return None
         return None
 

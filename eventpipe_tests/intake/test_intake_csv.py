@@ -140,11 +140,21 @@ def test_a_header_may_be_quoted_and_hold_a_break() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"a,b,a\n1,2,3\n", b"a,\n1,2\n", b"a,,b\n", b'"a,b\n' + b"1,2\n" * 40, b'"a', b"a,\xff\n"]
+    ("content", "told"),
+    [
+        (b"a,b,a\n1,2,3\n", "names a more than once"),
+        (b"a,\n1,2\n", "a column without a name"),
+        (b",a,b\n0,1,2\n", "index=False"),
+        (b"sep=,\na,b\n1,2\n", "Excel's sep="),
+        (b'"a,b\n' + b"1,2\n" * 40, "not a CSV record"),
+        (b'"a', "not a CSV record"),
+        (b"a,\xff\n", "in UTF-8"),
+    ],
 )
-def test_a_header_that_names_a_column_twice_or_not_or_is_none_refuses_the_file(content: bytes) -> None:
-    with pytest.raises(ExportRefused, match=r"file\.header"):
+def test_a_header_that_names_a_column_twice_or_not_or_is_none_refuses_the_file(content: bytes, told: str) -> None:
+    with pytest.raises(ExportRefused, match=r"file\.header") as refused:
         read(content)
+    assert told in str(refused.value)
 
 
 def test_bytes_that_are_not_utf8_cost_their_line() -> None:
