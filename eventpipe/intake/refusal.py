@@ -13,10 +13,10 @@ UNREADABLE: Final = "file.unreadable"
 class ExportRefused(EventpipeError):
     """The export gives no rows. `reason` is one of:
 
-    `file.symlink`, `file.unreadable`, `file.format` (unknown ending, a format that the source cannot be in, decimals wider than can be read),
-    `file.encoding` (UTF-16, UTF-32), `file.corrupt` (compression or Parquet damaged, CRC), `file.truncated`,
-    `file.bomb` (expands beyond the caps), `file.document` (a JSON document that does not parse, or too large to be one),
-    `file.header` (a CSV header that names a column twice or lacks one).
+    `file.symlink`, `file.unreadable`, `file.format` (unknown ending, a format that the source cannot be in, decimals wider
+    than can be read), `file.encoding` (UTF-16, UTF-32), `file.corrupt` (compression or Parquet damaged, CRC),
+    `file.truncated`, `file.bomb` (expands beyond the caps), `file.document` (a JSON document that does not parse, or too large
+    to be one), `file.header` (a CSV header that names a column twice or lacks one).
     """
 
     def __init__(self, reason: str, detail: str) -> None:
