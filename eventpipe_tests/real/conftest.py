@@ -38,7 +38,7 @@ def online_retail(real_data: Path, shared_folder: Path) -> Iterator[RealProject]
         project = RealProject.make(folder, "online_retail")
         for file in sorted((real_data / "online_retail").glob("*.csv.gz")):
             project.put("shop", file.name[:10], file)
-        project.run()
+        project.run(expects=True)
 
     with built_once(shared_folder / "online_retail", build) as folder:
         yield RealProject(folder)

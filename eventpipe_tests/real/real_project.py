@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import polars as pl
 from eventpipe.client import connect
 from eventpipe.ops.runs import Counts
 from eventpipe.project.folder import load_project
-from eventpipe.refresh import Refresh, RunRequest
+from eventpipe_tests.pipeline.shop import Shop
 
 CONFIGURATIONS = Path(__file__).parent
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,10 +55,10 @@ class RealProject:
         shutil.copyfile(file, path)
         return path
 
-    def run(self, *, full_refresh: bool = False) -> Counts:
-        """One whole run, from exports to published tables."""
-        request = RunRequest(uuid.uuid4().hex, as_of=AS_OF, full_refresh=full_refresh)
-        with Refresh(load_project(self.root, {}), request, lambda: datetime.now(UTC)) as refresh:
+    def run(self, *, full_refresh: bool = False, expects: bool = False) -> Counts:
+        """One whole run, from exports to published tables; `expects` as in `Shop`."""
+        shop = Shop(load_project(self.root, {}), expects=expects)
+        with shop.refresh(AS_OF, full_refresh=full_refresh) as refresh:
             refresh.everything()
             return refresh.counts
 
