@@ -52,7 +52,6 @@ def _names(connection: duckdb.DuckDBPyConnection) -> Finding:
     pasted = "; ".join(_paste(row) for row in found if row["is_defined"])
     return told(
         NAMES,
-        "drift",
         CHECKS[NAMES],
         failing,
         {"names": len(failing)},
@@ -74,7 +73,6 @@ def _renamed(connection: duckdb.DuckDBPyConnection) -> Finding:
     )
     return told(
         RENAMED,
-        "drift",
         CHECKS[RENAMED],
         [{**row, "names": ", ".join(shown(name) for name in row["names"])} for row in found],
         {"events": sum(row["events"] for row in found)},
@@ -105,7 +103,6 @@ def _undeclared(connection: duckdb.DuckDBPyConnection) -> Finding:
     )
     return told(
         UNDECLARED,
-        "drift",
         CHECKS[UNDECLARED],
         [{**row, "event_name": shown(row["event_name"])} for row in found],
         {"events": len(found), "properties": sum(row["properties"] for row in found)},
@@ -125,7 +122,6 @@ def _types(connection: duckdb.DuckDBPyConnection, runs: Sequence[str]) -> Findin
     )
     return told(
         TYPES,
-        "drift",
         CHECKS[TYPES],
         found,
         {"properties": len(found), "reports": sum(row["mistyped"] for row in found)},

@@ -46,7 +46,6 @@ def _columns(connection: duckdb.DuckDBPyConnection, profiles: Mapping[str, Sourc
     named = "; ".join(f"{each['source']}: {each['field']} reads {each['column']}" for each in failing[:MOST_ROWS])
     return told(
         COLUMNS,
-        "drift",
         CHECKS[COLUMNS],
         failing,
         {"columns": len(failing)},
@@ -63,17 +62,16 @@ def _is_sent(name: str, sent: list[str]) -> bool:
 
 def _twice(connection: duckdb.DuckDBPyConnection) -> Finding:
     """Events without a key are bound to their file: of the same bytes under two names each is there twice."""
-    connection.execute("""
-        create or replace temp table alike as
-        select source, sha256, landed_on, file from run.exports
-        where status = 'loaded' and accepted > 0
-        qualify count(*) over (partition by source, sha256) > 1
-    """)
-    # The table of all events is read only where there is something to ask it.
-    found = rows(connection, "select 1 from alike limit 1") and rows(
+    # Where none are alike the engine does not read the events.
+    found = rows(
         connection,
         """
-        with doubled as (
+        with alike as (
+            select source, sha256, landed_on, file from run.exports
+            where status = 'loaded' and accepted > 0
+            qualify count(*) over (partition by source, sha256) > 1
+        ),
+        doubled as (
             select alike.source, alike.sha256, count(*) as events from main.events
             inner join alike on events.source = alike.source and events.landed_on = alike.landed_on and events.file = alike.file
             where events.dedupe_key is null and events.order_key is null
@@ -85,11 +83,9 @@ def _twice(connection: duckdb.DuckDBPyConnection) -> Finding:
         group by source, sha256 order by events desc, exports
         """,
     )
-    connection.execute("drop table alike")
     named = "; ".join(f"{each['source']}: {each['exports']}" for each in found[:MOST_ROWS])
     return told(
         TWICE,
-        "drift",
         CHECKS[TWICE],
         found,
         {"exports": len(found), "events": sum(each["events"] for each in found)},

@@ -57,7 +57,6 @@ class Finding:
 
 def told(
     check: str,
-    kind: Kind,
     asset: str,
     failing: Sequence[Mapping[str, Any]],
     observed: Mapping[str, Any],
@@ -65,10 +64,10 @@ def told(
     *,
     skipped: bool = False,
 ) -> Finding:
-    """A warning about a whole table, with the first of its rows that did not satisfy it; passed where none is there."""
+    """A warning of drift about a whole table, with the first of its rows that did not satisfy it; passed where none is there."""
     return Finding(
         check=check,
-        kind=kind,
+        kind="drift",
         asset=asset,
         subject=asset,
         severity="warn",

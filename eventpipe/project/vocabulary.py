@@ -29,22 +29,8 @@ KINDS: Final = ("track", "identify", "alias", "page", "screen")
 DELETIONS: Final = ("unchanged", "deleted", "restored")
 
 NOTHINGS: Final = (
-    *(
-        "null",
-        "none",
-        "nil",
-        "undefined",
-        "nan",
-        "nat",
-        "n/a",
-        "#n/a",
-        "<na>",
-        "\\n",
-        "unknown",
-        "not set",
-        "(not set)",
-    ),
-    *("true", "false", "[object object]"),
+    *"null none nil undefined nan nat n/a #n/a <na> \\n unknown true false".split(),
+    *("not set", "(not set)", "[object object]"),
 )
 """What languages, databases, spreadsheets and analytics tools write where there is nothing, and for a flag or an object in
 place of one of its fields; in lower case. It is nobody's name and no event's key."""

@@ -66,7 +66,7 @@ def event_attribute(name: str, names: Names, events: Iterable[str], goal: str | 
         return json_attribute(exp.column("properties"), called, None if field is None else _field(field))
 
     events = tuple(events)
-    itself = (name, name if name in EVENT_FIELDS else None)
+    itself = (name, field_of(name, None))
     declared = {event: (each.name, field_of(name, each)) for event, each in names.declared(name, events, goal).items()}
     places = {declared.get(names.event(each), itself) for each in events}
     if len(places) == 1:
