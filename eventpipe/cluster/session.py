@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -137,6 +138,7 @@ def session(project: Project, name: str) -> Iterator[Session]:
     engine = project.settings.engine
     assert engine.spark is not None
     spill = folder(project) / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
     conf = {
         "spark.master": engine.spark,
         "spark.app.name": name,
@@ -182,7 +184,9 @@ def _process(master: str, memory: str) -> dict[str, str]:
 
 def _environment(master: str, spill: Path) -> dict[str, str]:
     """The driver's variables: none of ours, which hold passwords; of this Spark and no other, which would be started in its
-    place; and on this machine alone, rows that do not fit in memory are spilled where the next run sweeps."""
+    place; and what Java and Spark put aside on this machine lies where the next run sweeps."""
     others = ("SPARK_HOME", "SPARK_REMOTE")
     kept = {k: v for k, v in os.environ.items() if k not in others and not k.startswith("EVENTPIPE_")}
-    return kept | ({"SPARK_LOCAL_DIRS": str(spill)} if master.startswith("local") else {})
+    told = shlex.join([f"-Djava.io.tmpdir={spill}"])
+    java = {"JAVA_TOOL_OPTIONS": f"{kept.get('JAVA_TOOL_OPTIONS', '')} {told}".lstrip()}
+    return kept | java | ({"SPARK_LOCAL_DIRS": str(spill)} if master.startswith("local") else {})

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -41,6 +42,19 @@ def processes(shop: Shop) -> list[int]:
             if (each / "fd" / "2").readlink() == log(shop.project):
                 found.append(int(each.name))
     return found
+
+
+def put_aside() -> set[Path]:
+    """What Java and Spark put into the machine's temporary folder."""
+    made = ("spark-*", "artifacts-*", "lib*-java-*", "snappy-*")
+    return {path for pattern in made for path in Path("/tmp").glob(pattern)}
+
+
+@pytest.fixture(autouse=True)
+def _tidy() -> Iterator[None]:
+    before = put_aside()
+    yield
+    assert put_aside() <= before
 
 
 def assert_nothing_left(shop: Shop) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -23,16 +22,17 @@ FIRED_AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 @cache
-def _empty_store() -> Path:
+def _empty_store() -> bytes:
     """An ops store with all its tables: migrating takes longer than most tests."""
-    path = Path(mkdtemp()) / "ops.db"
-    OpsStore.open(path).close()
-    return path
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ops.db"
+        OpsStore.open(path).close()
+        return path.read_bytes()
 
 
 def empty_store(path: Path) -> Path:
-    """The same under another name."""
-    shutil.copyfile(_empty_store(), path)
+    """An empty ops store at this path."""
+    path.write_bytes(_empty_store())
     return path
 
 
