@@ -37,6 +37,7 @@ SinceOption = Annotated[
 ]
 
 _WIDTH = 100  # characters of a raw line
+_NONE_LIKE_THAT = "No rejected line is like that: `eventpipe quarantine ls` by itself tells what there is."
 
 
 @app.callback()
@@ -68,7 +69,8 @@ def ls(
     if json:
         print_json(found)
     elif not found:
-        out().print("Nothing is rejected.")
+        is_any = reason or event or since
+        out().print(_NONE_LIKE_THAT if is_any else "Nothing is rejected.", soft_wrap=True)
     else:
         columns = ("reason", "source", "event_name", "lines", "first_landed_on", "last_landed_on", "sample")
         cells = [["" if row[name] is None else plain(row[name]) for name in columns] for row in found]
@@ -93,7 +95,7 @@ def show(
         print_json(found)
         return
     if not found:
-        out().print("No rejected line is like that: `eventpipe quarantine ls` tells what there is.", soft_wrap=True)
+        out().print(_NONE_LIKE_THAT, soft_wrap=True)
     for row in found:
         place = f"{row['source']}/{row['landed_on']}/{row['file']}:{row['line']}"
         out().print(inert(f"{place}  {', '.join(row['reasons'])}"), soft_wrap=True)

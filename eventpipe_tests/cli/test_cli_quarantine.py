@@ -74,8 +74,9 @@ def test_show_takes_what_is_asked_for(quarantine: Quarantine, asked: Sequence[st
     assert [row["line"] for row in quarantine("show", *asked, "--json").good().json] == lines
 
 
-def test_show_says_that_nothing_is_like_what_is_asked_for(quarantine: Quarantine) -> None:
-    assert "No rejected line" in quarantine("show", "--event", "nobody.sent").good().out
+def test_that_nothing_is_like_what_is_asked_for_is_said(quarantine: Quarantine) -> None:
+    for command in ("ls", "show"):
+        assert "No rejected line is like that" in quarantine(command, "--event", "nobody.sent").good().out
 
 
 def test_show_shows_lines_as_they_were_sent_and_inert(quarantine: Quarantine) -> None:
