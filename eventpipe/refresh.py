@@ -28,6 +28,7 @@ from eventpipe.audit.judge import Judge
 from eventpipe.automations import history as decision_tables
 from eventpipe.automations.decide import decide
 from eventpipe.cluster.session import require, sweep
+from eventpipe.engine import sweep as sweep_spilled
 from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
 from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
@@ -195,6 +196,7 @@ class Refresh:
     def resolve(self) -> plans.Plan:
         """Plan what the run touches; which reports are one event, and which version of it counts."""
         sweep(self.project)
+        sweep_spilled(self.project)
         with self._stage("resolve"), self.warehouse() as connection:
             plan = plans.make_plan(
                 connection,

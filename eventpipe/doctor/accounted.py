@@ -7,14 +7,18 @@ from collections.abc import Sequence
 import duckdb
 
 from eventpipe.doctor.findings import Check, Promise
+from eventpipe.engine import in_memory
 from eventpipe.intake.lake import Lake, Manifest, parquet
+from eventpipe.project.folder import Project
 
 _EXPORT = "source, landed_on, file"
 _REBUILD = "Run `eventpipe run --full-refresh`; if it stays so, land that day again with `eventpipe backfill`."
 
 
-def accounted(published: duckdb.DuckDBPyConnection, lake: Lake, manifests: Sequence[Manifest]) -> Promise:
-    """`published` is the published file, `manifests` those of the lake at the same moment."""
+def accounted(
+    project: Project, published: duckdb.DuckDBPyConnection, lake: Lake, manifests: Sequence[Manifest]
+) -> Promise:
+    """`published` is the published file, `lake` and `manifests` the lake at the same moment."""
     return Promise(
         1,
         "Accounted",
@@ -23,7 +27,7 @@ def accounted(published: duckdb.DuckDBPyConnection, lake: Lake, manifests: Seque
             _rows(published, "versions", "accepted", "event_versions"),
             _rows(published, "rejects", "rejected", "rejected_events"),
             _current(published),
-            _lake(lake, manifests),
+            _lake(project, lake, manifests),
         ),
     )
 
@@ -93,14 +97,14 @@ def _current(published: duckdb.DuckDBPyConnection) -> Check:
     )
 
 
-def _lake(lake: Lake, manifests: Sequence[Manifest]) -> Check:
+def _lake(project: Project, lake: Lake, manifests: Sequence[Manifest]) -> Check:
     paths = {lake.data_path(manifest): manifest for manifest in manifests}
     paths.pop(None, None)
     lost = [manifest for path, manifest in paths.items() if path is not None and not path.is_file()]
     there = [path for path, manifest in paths.items() if path is not None and manifest not in lost]
     accepted = rejected = 0
     if there:
-        with duckdb.connect() as connection:
+        with in_memory(project) as connection:
             accepted, rejected = _one(
                 connection,
                 "select count(*) filter (status = 'accepted'), count(*) filter (status = 'rejected')"

@@ -22,6 +22,7 @@ from eventpipe.doctor.same_answer import (
 )
 from eventpipe.doctor.served import served, unreachable
 from eventpipe.doctor.whole import whole
+from eventpipe.engine import closed_off, spill_folder
 from eventpipe.errors import EventpipeError
 from eventpipe.intake.lake import Lake, Manifest
 from eventpipe.ops import lease as leases
@@ -55,7 +56,7 @@ def examine(project: Project, clock: Callable[[], datetime], *, run_id: str) -> 
             with _working(project) as working:
                 third = whole(published, working, runs.recent(store, _ALL), *_elsewhere(project, published))
                 configuration = None if working is None else _configuration(working)
-        first = accounted(published, Lake(scratch / "lake"), manifests)
+        first = accounted(project, published, Lake(scratch / "lake"), manifests)
         second = _why_not(published, manifests)
         if second is None:
             rebuilt = rebuild(project, scratch, as_of_published(published), clock, run_id)
@@ -132,13 +133,8 @@ def _working(project: Project) -> Iterator[duckdb.DuckDBPyConnection | None]:
 
 
 def _read_only(project: Project) -> duckdb.DuckDBPyConnection:
-    engine = project.settings.engine
-    settings = {
-        "enable_external_access": "false",
-        "memory_limit": engine.memory,
-        "python_enable_replacements": "false",
-    }
-    connection = duckdb.connect(str(project.warehouse), read_only=True, config=dict(settings))
+    settings = closed_off(project.settings.engine, spill_folder(project, "warehouse"))
+    connection = duckdb.connect(str(project.warehouse), read_only=True, config=settings)
     connection.execute("set TimeZone = 'UTC'")
     return connection
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-import duckdb
-
+from eventpipe.engine import in_memory
 from eventpipe.erasure.person import Identifier
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.lake import Lake, parquet
@@ -22,7 +21,7 @@ class LakeLines:
     def __init__(self, project: Project) -> None:
         lake = Lake(project.lake)
         self._rows = [path for each in lake.manifests() if (path := lake.data_path(each)) is not None]
-        self._memory = project.settings.engine.memory
+        self._project = project
         self._rules = Rules.of(project)
 
     def sets_with(self, world: str, identifiers: Iterable[Identifier]) -> Iterator[tuple[Identifier, ...]]:
@@ -30,8 +29,7 @@ class LakeLines:
         wanted = ", ".join(f"[{literal(type)}, {literal(value)}]" for type, value in sorted(identifiers))
         if not self._rows or not wanted:
             return
-        with duckdb.connect() as connection:
-            connection.execute(f"set memory_limit = {literal(self._memory)}")
+        with in_memory(self._project) as connection:
             found = connection.execute(
                 f"select distinct identifiers from {parquet(self._rows)} where workspace_id = {literal(world)}"
                 f""" and list_has_any(from_json(identifiers, '[["VARCHAR"]]'), [{wanted}])"""

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from eventpipe.engine import limits
 from eventpipe.identity.changes import changes_sql
 from eventpipe.identity.resolve import resolve
 from eventpipe.identity.rules import Rules
@@ -103,14 +104,13 @@ def plan(project: Project, limit: int) -> Planned:
 def _scratch(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that goes away, with the published file beside it."""
     project.state.mkdir(parents=True, exist_ok=True)
-    engine = project.settings.engine
     with (
         TemporaryDirectory(prefix="identity-plan-", dir=project.state) as folder,
-        duckdb.connect(str(Path(folder) / "plan.duckdb")) as connection,
+        duckdb.connect(
+            str(Path(folder) / "plan.duckdb"), config=limits(project.settings.engine, Path(folder) / "spill")
+        ) as connection,
     ):
         connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
-        connection.execute(f"set memory_limit = {literal(engine.memory)}")
-        connection.execute(f"set temp_directory = {literal(folder)}")
         connection.execute(f"attach {literal(str(project.analytics))} as published (read_only)")
         connection.execute("create schema work; create schema run; create schema planned")
         yield connection

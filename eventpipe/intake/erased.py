@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from eventpipe.engine import in_memory
 from eventpipe.erasure.tombstones import Tombstones
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.contract import LAKE_COLUMNS
@@ -87,7 +88,7 @@ class Forgetting:
 
     def __init__(self, project: Project, tombstones: Tombstones) -> None:
         self._tombstones = tombstones
-        self._memory = project.settings.engine.memory
+        self._project = project
         if tombstones:
             self._rules = Rules.of(project)
 
@@ -95,10 +96,7 @@ class Forgetting:
         """The rows of an export beside them, under a temporary name; None where nobody in them was erased."""
         if not self._tombstones:
             return None
-        with duckdb.connect() as connection:
-            connection.execute(
-                f"set TimeZone = 'UTC'; set preserve_insertion_order = false; set memory_limit = {literal(self._memory)}"
-            )
+        with in_memory(self._project) as connection:
             relation = parquet([rows])
             connection.register("digests", pl.DataFrame({"digest": [*self._tombstones.digests]}).to_arrow())
             found = {

@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from eventpipe.engine import limits
 from eventpipe.errors import EventpipeError
 from eventpipe.intake import normalise
 from eventpipe.intake.contract import LAKE_COLUMNS, Contract, Landing
@@ -245,20 +246,15 @@ class Judge:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         """An engine of its own in memory, which reaches the exports and the lake and nothing else."""
-        engine = self._project.settings.engine
-        connection = duckdb.connect(":memory:")
+        state = self._project.state
+        state.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(config=limits(self._project.settings.engine, state / "intake.tmp"))
         normalise.register(connection)
-        self._project.state.mkdir(parents=True, exist_ok=True)
-        folders = (self._project.exports, self._project.lake, self._project.state)
+        folders = (self._project.exports, self._project.lake, state)
         for setting in (
             "TimeZone = 'UTC'",
             "preserve_insertion_order = false",
-            f"memory_limit = {literal(engine.memory)}",
-            f"temp_directory = {literal(str(self._project.state / 'intake.tmp'))}",
-            f"max_temp_directory_size = {literal(engine.temp_space)}",
-            *([f"threads = {engine.threads}"] if engine.threads else []),
             f"allowed_directories = {reachable(folders)}",
-            "autoinstall_known_extensions = false",
             "enable_external_access = false",
             "lock_configuration = true",
         ):

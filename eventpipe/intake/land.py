@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import duckdb
-
+from eventpipe.engine import in_memory
 from eventpipe.erasure.tombstones import Tombstones
 from eventpipe.errors import EventpipeError
 from eventpipe.intake.erased import Forgetting
@@ -89,6 +88,7 @@ class Lander:
     """Has exports judged and commits them to the lake."""
 
     def __init__(self, project: Project, lake: Lake, now: datetime, tombstones: Tombstones) -> None:
+        self._project = project
         self._lake = lake
         self._judge = Judge(project, lake, now)
         self._forgetting = Forgetting(project, tombstones)
@@ -150,7 +150,7 @@ class Lander:
         if known is None or stored is None or known.sha256 != manifest.sha256:
             lines = None
         else:
-            with duckdb.connect() as connection:
+            with in_memory(self._project) as connection:
                 lines = newly_accepted(connection, parquet([rows]), parquet([stored]))
             if lines.is_empty():
                 return None

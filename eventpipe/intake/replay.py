@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from eventpipe.engine import in_memory
 from eventpipe.erasure.tombstones import Tombstones
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.erased import Forgetting
@@ -76,7 +77,7 @@ def replay(
     forgetting = Forgetting(project, tombstones)
     results = []
     for manifest, rows, lines in _candidates(project, lake, wanted):
-        done = _replayed(lake, judge, forgetting, wanted, manifest, rows, lines, quieten)
+        done = _replayed(project, lake, judge, forgetting, wanted, manifest, rows, lines, quieten)
         on_export(done)
         results.append(done)
     return results
@@ -84,7 +85,7 @@ def replay(
 
 def _candidates(project: Project, lake: Lake, wanted: Wanted) -> Iterator[tuple[Manifest, Path, int]]:
     """Exports of today's sources with wanted lines: the manifest, the rows, how many lines."""
-    with duckdb.connect() as connection:
+    with in_memory(project) as connection:
         for manifest in lake.manifests():
             rows = lake.data_path(manifest)
             if (
@@ -100,6 +101,7 @@ def _candidates(project: Project, lake: Lake, wanted: Wanted) -> Iterator[tuple[
 
 
 def _replayed(
+    project: Project,
     lake: Lake,
     judge: Judge,
     forgetting: Forgetting,
@@ -115,8 +117,7 @@ def _replayed(
     others = f"(from {stored} where ({wanted.condition()}) is not true)"
     fresh: Path | None = None
     try:
-        with duckdb.connect() as connection:
-            connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
+        with in_memory(project) as connection:
             connection.execute(
                 f"copy (select line, index, raw from {stored} where {wanted.condition()}) to {literal(str(kept))}"
                 " (format parquet)"

@@ -9,8 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
-
+from eventpipe.engine import in_memory
 from eventpipe.intake.exports import Selection, find
 from eventpipe.intake.judge import Judge
 from eventpipe.intake.lake import Lake, parquet
@@ -69,7 +68,10 @@ def attempt(
     project.state.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=project.state, prefix="trial.") as folder:
         scratch = Lake(Path(folder))
-        judge = Judge(replace(project, registry=registry, lake=scratch.root), scratch, now)
+        # With a state folder of its own: a run may be reading exports meanwhile, and have spilled into the project's.
+        judge = Judge(
+            replace(project, registry=registry, lake=scratch.root, state=scratch.root / "state"), scratch, now
+        )
         for key in sorted(recent.keys() & found.keys()):
             scratch.folder(key).mkdir(parents=True, exist_ok=True)
             stored = lake.data_path(recent[key])
@@ -78,16 +80,16 @@ def attempt(
             except (ExportRefused, ExportChanged):
                 continue
             assert stored is not None
-            _compare(stored, rows, names, events)
+            _compare(project, stored, rows, names, events)
             rows.unlink()
             judged += 1
             on_export()
     return Trial(first, last, judged, len(recent) - judged, dict(sorted(events.items())))
 
 
-def _compare(stored: Path, rows: Path, names: frozenset[str], events: dict[str, EventTrial]) -> None:
+def _compare(project: Project, stored: Path, rows: Path, names: frozenset[str], events: dict[str, EventTrial]) -> None:
     wanted = literals(sorted(names))
-    with duckdb.connect() as connection:
+    with in_memory(project) as connection:
         found = connection.execute(f"""
             select coalesce(fresh.event_name, stored.event_name) as event_name,
                 stored.status as was, fresh.status as becomes, fresh.reasons, count(*) as lines

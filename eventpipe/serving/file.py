@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from eventpipe.engine import closed_off, spill_folder
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.interruption import interruptible
 from eventpipe.project.folder import Project
@@ -98,20 +99,10 @@ def open_published(project: Project) -> duckdb.DuckDBPyConnection:
             f"{project.root} has published nothing yet: there is no {project.analytics}. "
             "Put exports into its folder exports/ and start `eventpipe run`."
         )
-    engine = project.settings.engine
-    settings = {
-        "enable_external_access": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        # A table name never means a variable of the calling program.
-        "python_enable_replacements": "false",
-        "memory_limit": engine.memory,
-        "temp_directory": str(project.state / "query.tmp"),
-        "max_temp_directory_size": engine.temp_space,
-        **({"threads": str(engine.threads)} if engine.threads else {}),
-    }
+    # Connections of one process to one file share an instance, and its settings: they must be the same.
+    settings = closed_off(project.settings.engine, spill_folder(project, "published"))
     try:
-        connection = duckdb.connect(str(project.analytics), read_only=True, config=dict(settings))
+        connection = duckdb.connect(str(project.analytics), read_only=True, config=settings)
         # Connections of one process to one file share an instance, which the first of them locked.
         if connection.execute("select current_setting('lock_configuration')").fetchone() == (False,):
             connection.execute("set global TimeZone = 'UTC'")

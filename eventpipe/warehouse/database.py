@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from eventpipe.engine import limits
 from eventpipe.errors import StageFailed
 from eventpipe.intake.lake import reachable
 from eventpipe.project.folder import Project
@@ -22,20 +23,15 @@ def connect(project: Project) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(project.warehouse))
     except duckdb.Error as error:
         raise StageFailed(_why(project.warehouse, error)) from error
-    engine = project.settings.engine
-    for setting in (
-        "TimeZone = 'UTC'",
-        "preserve_insertion_order = false",
+    settings = {
+        "TimeZone": "UTC",
+        "preserve_insertion_order": False,
         # What a run changes is written into the file when the run says so, not with every model that is done.
-        "checkpoint_threshold = '1GB'",
-        f"memory_limit = {literal(engine.memory)}",
-        f"temp_directory = {literal(str(project.state / 'warehouse.tmp'))}",
-        f"max_temp_directory_size = {literal(engine.temp_space)}",
-        *([f"threads = {engine.threads}"] if engine.threads else []),
-        "autoinstall_known_extensions = false",
-        "autoload_known_extensions = false",
-    ):
-        connection.execute(f"set global {setting}")
+        "checkpoint_threshold": "1GB",
+        **limits(project.settings.engine, project.state / "warehouse.tmp"),
+    }
+    for name, value in settings.items():
+        connection.execute(f"set global {name} = {literal(str(value))}")
     if connection.execute("select current_setting('enable_external_access')").fetchone() == (True,):
         folders = (project.lake, project.state, project.warehouse.parent, project.analytics.parent)
         connection.execute(f"set global allowed_directories = {reachable(folders)}")

@@ -41,7 +41,7 @@ def broken(promise: Promise) -> list[Check]:
 def check_accounted(project: Project) -> Promise:
     lake = Lake(project.lake)
     with open_published(project) as published:
-        return accounted(published, lake, list(lake.manifests()))
+        return accounted(project, published, lake, list(lake.manifests()))
 
 
 def check_whole(project: Project) -> Promise:

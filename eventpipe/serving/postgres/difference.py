@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from eventpipe.engine import Configuration, limits
 from eventpipe.errors import StageFailed
 from eventpipe.project.settings import EngineSettings
 from eventpipe.serving.postgres.relations import Relation, relations
@@ -129,14 +130,10 @@ def compared(edition: Path, base: Path | None, engine: EngineSettings, temporary
 
     Errors: `StageFailed` where the engine stops, also while its rows travel.
     """
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": engine.memory,
-        "temp_directory": str(temporary),
-        "max_temp_directory_size": engine.temp_space,
+    config: Configuration = limits(engine, temporary) | {
         "preserve_insertion_order": False,
         # So few rows are looked for at their places, without reading the others of a table.
         "dynamic_or_filter_threshold": _FEW,
-        **({"threads": engine.threads} if engine.threads else {}),
     }
     try:
         with duckdb.connect(config=config) as connection:
