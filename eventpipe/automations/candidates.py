@@ -54,23 +54,23 @@ class Candidates:
             " from temp.undecided"
         )
 
-    def find_fresh(self, decided: Mapping[str, set[str]], seen: Callable[[set[str]], Iterable[pl.DataFrame]]) -> None:
+    def find_fresh(self, decided: Mapping[str, set[str]], seen: Callable[[], Iterable[pl.DataFrame]]) -> None:
         """Events that no decision step has seen, of the names in `decided`, which tells for each of them the runs that
-        decided about it. `seen` gives the keys of those of some names that were seen, in frames."""
+        decided about it. `seen` gives the keys of all that were seen, in frames: what is sent again under another name, or is
+        called otherwise by its definition now, is no new event."""
         self._connection.execute(f"""
             create or replace temp table {_FRESH} as
             select event_id, event_name, source, landed_on, file, line, index,
                 if(order_key is null, null, sha256(concat_ws(chr(31), workspace_id, event_name, order_key))) as order_hash
             from main.events where {self._undecided(decided)}""")
-        names = self._connection.execute(f"select distinct event_name from {_FRESH}").fetchall()
-        if not names:
+        if not self._connection.execute(f"select 1 from {_FRESH} limit 1").fetchall():
             return
         self._connection.execute(
             f"create or replace temp table fresh_keys as select event_id as key from {_FRESH}"
             f" union select order_hash from {_FRESH} where order_hash is not null"
         )
         self._connection.execute("create or replace temp table seen_keys (key varchar)")
-        for frame in seen({name for (name,) in names}):
+        for frame in seen():
             self._connection.register("keys_frame", frame.to_arrow())
             self._connection.execute(
                 "insert into temp.seen_keys select key from keys_frame where key in (from temp.fresh_keys)"
@@ -120,12 +120,19 @@ class Candidates:
             self._add(automation, f"semi join {_FRESH} using (event_id) anti join temp.quiet_events using (event_id)")
 
     def ask_for_events(self, automation: Automation, known: set[str]) -> None:
-        """All events that match, as old as the automation takes, become candidates, but the occasions `known`."""
+        """All events that match, as old as the automation takes, become candidates, but the occasions `known`: those events, and
+        whatever report stands for their orders now."""
         self._know("event_id", known)
+        self._connection.execute(
+            "create or replace temp table known_orders as select distinct workspace_id, event_name, order_key"
+            " from main.event_history semi join known_frame using (event_id) where order_key is not null"
+        )
         since = literal((self._as_of - automation.max_lateness).isoformat())
         self._add(
             automation,
-            f"anti join known_frame using (event_id) anti join (select occasion as event_id from {CANDIDATES}"
+            "anti join known_frame using (event_id)"
+            " anti join temp.known_orders using (workspace_id, event_name, order_key)"
+            f" anti join (select occasion as event_id from {CANDIDATES}"
             f" where automation = {literal(automation.name)}) as found using (event_id)",
             f"occurred_at >= {since}::timestamptz",
         )
@@ -153,14 +160,23 @@ class Candidates:
             self._connection.unregister("known_frame")
 
     def ask_for_memberships(self, automation: Automation, known: set[str]) -> None:
-        """All changes of membership of one segment, as old as the automation takes, become candidates, but those known."""
+        """All changes of membership of one segment, as old as the automation takes, become candidates, but those known, by
+        whatever id their contact had then."""
         change, segment = _membership(automation)
         at = "entered_at" if change == "entered" else "left_at"
         self._know("occasion", known)
         self._connection.execute(
             f"""
             insert into {CANDIDATES} by name
-            with asked as (
+            with decided as (
+                select regexp_extract(occasion, '^([^:]*):([^:]*):(.*)$', ['segment', 'contact_id', 'at']) as parts
+                from known_frame
+            ),
+            known as (
+                select concat_ws(':', parts.segment, coalesce(aliases.contact_id, parts.contact_id), parts.at) as occasion
+                from decided left join main.contact_aliases as aliases on parts.contact_id = aliases.alias_id
+            ),
+            asked as (
                 select {literal(automation.name)} as automation,
                     segment || ':' || contact_id || ':' || {_ISO.format(at)} as occasion,
                     workspace_id, contact_id, segment, {at} as occurred_at, true as is_new
@@ -168,7 +184,7 @@ class Candidates:
                 where segment = $segment and {at} >= $since
                     and (left_at is null or {literal(change)} = 'left')
             )
-            from asked anti join known_frame using (occasion) anti join {CANDIDATES} using (automation, occasion)""",
+            from asked anti join known using (occasion) anti join {CANDIDATES} using (automation, occasion)""",
             {"segment": segment, "since": self._as_of - automation.max_lateness},
         )
         self._connection.unregister("known_frame")
@@ -210,22 +226,27 @@ class Candidates:
             self._connection.unregister("loaded_frame")
 
     def _add(self, automation: Automation, among: str, also: str = "true") -> None:
-        trigger = automation.trigger
-        assert isinstance(trigger, EventTrigger)
-        event_name = self._names.event(trigger.event)
-        tests = [*where_holds(trigger.where, self._names, (trigger.event,))]
-        matches = sql(exp.and_(*tests)) if tests else "true"
+        assert isinstance(automation.trigger, EventTrigger)
         self._connection.execute(
             f"""
             insert into {CANDIDATES} by name
             select {literal(automation.name)} as automation, event_id as occasion, workspace_id, contact_id, event_id,
                 event_name, source, occurred_at, true as is_new
             from (
-                from main.events
-                where event_name = {literal(event_name)} and deletion <> 'deleted' and contact_id is not null and {also}
+                from main.events where deletion <> 'deleted' and contact_id is not null and {also}
             ) as events {among}
-            where {matches}"""
+            where {awaited(automation.trigger, self._names)}"""
         )
+
+
+def awaited(trigger: EventTrigger, names: Names) -> str:
+    """Over the rows of `events`: whether a trigger is for this event."""
+    tests = where_holds(trigger.where, names, (trigger.event,))
+    return sql(
+        exp.and_(
+            exp.EQ(this=exp.column("event_name"), expression=exp.Literal.string(names.event(trigger.event))), *tests
+        )
+    )
 
 
 def _marks(quiet: Iterable[QuietLines]) -> pl.DataFrame:

@@ -59,8 +59,12 @@ def decide(
 
     candidates = Candidates(connection, automations.names, as_of)
     candidates.begin(ops.undecided(store, as_of, held, {*ended, *changed}))
-    decided = seen_events.decided_runs(store, names)
-    candidates.find_fresh({name: decided[name] for name in sorted(names)}, partial(seen_events.frames, store))
+    # A run that decided about an event under another of its names saw what there was of it.
+    decided: dict[str, set[str]] = {name: set() for name in sorted(names)}
+    for name, runs in seen_events.decided_runs(store).items():
+        if (called := automations.names.event(name)) in decided:
+            decided[called] |= runs
+    candidates.find_fresh(decided, partial(seen_events.frames, store))
     candidates.quieten(marked(store), lands_the_past=lands_the_past)
     candidates.find_events(each for each in running if _is_event(each))
     last = ops.last_run(store)

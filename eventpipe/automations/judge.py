@@ -1,9 +1,10 @@
 """The decision about each candidate (spec 4): one status and, unless it fired or waits, one reason.
 
 In this order: the automation is gone (inactive); it was too old when it was found (too_late); the audit holds its event
-back (held); its wait is not over (waiting); the event was deleted (condition); the contact is gone (erased); nobody judged
-it for too long since (too_late); an exit since the trigger (exited); `only_if` does not hold (condition); the contact had
-its share (frequency); else it fires. So while it waits nothing is asked about it. All of it is judged with what is known
+back (held); its wait is not over (waiting); the event was deleted, or is nobody's any more (condition); the contact is gone
+(erased); nobody judged it for too long since (too_late); the event has become another that the automation does not wait for
+(condition); an exit since the trigger (exited); `only_if` does not hold (condition); the contact had its share (frequency);
+else it fires. So while it waits nothing is asked about it. All of it is judged with what is known
 as of the run, of the contact as it is now.
 
     temp.judged   temp.candidates and contact_id as it is now, current_event_id, due_at, status, reason, detail
@@ -20,7 +21,7 @@ import duckdb
 import polars as pl
 from sqlglot import exp
 
-from eventpipe.automations.candidates import CANDIDATES
+from eventpipe.automations.candidates import CANDIDATES, awaited
 from eventpipe.automations.grammar import Automation, EventTrigger
 from eventpipe.automations.payload import payload_sql
 from eventpipe.ops.automations import DECISION_SCHEMA, TRIGGER_SCHEMA
@@ -66,6 +67,7 @@ class Judge:
         fired = []
         for automation in automations:
             if self._exists(f"from {JUDGED} where automation = {literal(automation.name)} and status = 'open'"):
+                self._changes(automation)
                 self._exits(automation)
                 self._conditions(automation)
                 self._frequency(automation, last_fired)
@@ -127,7 +129,9 @@ class Judge:
             with now as (
                 select candidates.* exclude (contact_id), candidates.contact_id as known_contact_id,
                     coalesce(current.contact_id, aliases.contact_id, candidates.contact_id) as contact_id,
-                    current.event_id as current_event_id, current.deletion, rules.rule_version, rules.lateness, rules.latest,
+                    current.event_id as current_event_id, current.deletion,
+                    current.event_id is not null and current.contact_id is null as is_nobodys,
+                    rules.rule_version, rules.lateness, rules.latest,
                     occurred_at + to_microseconds(coalesce(rules.wait, 0)) as due_at,
                     rules.automation is null or (rules.is_started and not is_new) as is_inactive, held.source is not null as is_held
                 from {CANDIDATES} as candidates
@@ -149,6 +153,7 @@ class Judge:
                     when is_held then 'held'
                     when due_at > {as_of} then 'waiting'
                     when deletion = 'deleted' then 'deleted'
+                    when is_nobodys then 'nobodys'
                     when is_gone then 'erased'
                     when event_id is not null and current_event_id is null then 'deleted'
                     when {as_of} - due_at > to_microseconds(lateness) then 'missed'
@@ -159,17 +164,37 @@ class Judge:
             select automation, occasion, workspace_id, contact_id, known_contact_id, event_id, current_event_id, event_name,
                 source, segment, occurred_at, due_at, rule_version, is_new,
                 if(outcome in ('open', 'held', 'waiting'), outcome, 'skipped') as status,
-                case outcome when 'deleted' then 'condition' when 'missed' then 'too_late' when 'waiting' then null
-                    when 'open' then null else outcome end as reason,
+                case when outcome in ('deleted', 'nobodys') then 'condition' when outcome = 'missed' then 'too_late'
+                    when outcome not in ('waiting', 'open') then outcome end as reason,
                 case outcome
                     when 'inactive' then 'the automation is no longer defined, or waits for something else'
                     when 'deleted' then 'the event was deleted'
+                    when 'nobodys' then 'the event is nobody''s any more'
                     when 'erased' then 'the contact is no longer there'
                     when 'too_late' then 'it was older than ' || latest || ' when it came'
                     when 'missed' then 'nobody judged it within ' || latest || ' of its time'
                     when 'held' then 'the audit holds ' || event_name || ' of ' || source || ' back'
                 end as detail
             from first_look""")
+
+    def _changes(self, automation: Automation) -> None:
+        """Skips those whose event, as it was sent again or reported by another source, would not be a candidate now."""
+        trigger = automation.trigger
+        if not isinstance(trigger, EventTrigger):
+            return
+        self._connection.execute(f"""
+            create or replace temp table changed as
+            with waited as (
+                from {JUDGED} where automation = {literal(automation.name)} and status = 'open' and not is_new
+            )
+            select occasion from waited
+            where current_event_id in (
+                select event_id from (from main.events semi join waited on events.event_id = waited.current_event_id) as events
+                where ({awaited(trigger, self._names)}) is not true
+            )""")
+        self._skip(
+            automation, "condition", "'the event is not what it was, and none to wait for'", "temp.changed", "changed"
+        )
 
     def _exits(self, automation: Automation) -> None:
         """Skips those whose contact did what `unless` names since the trigger."""
@@ -190,7 +215,8 @@ class Judge:
             for place, name in enumerate(unless.match)
         )
         alike = "".join(f" and mine.match_{place} = exits.match_{place}" for place in range(len(unless.match)))
-        # Of two at the same instant that could exit each other, the one with the later id does.
+        # Its own event exits nobody, whenever a later report of it says that it occurred. Of two at the same instant that
+        # could exit each other, the one with the later id does.
         self._connection.execute(f"""
             create or replace temp table exited as
             with waiting as (
@@ -214,11 +240,10 @@ class Judge:
             from waiting
             inner join exits using (contact_id)
             left join matched as mine on waiting.current_event_id = mine.event_id
-            where (
+            where exits.event_id is distinct from waiting.current_event_id and (
                 exits.occurred_at > waiting.occurred_at
-                or (exits.occurred_at = waiting.occurred_at and exits.event_id is distinct from waiting.current_event_id
-                    and (exits.event_name is distinct from {literal(own_name)}
-                        or exits.event_id > waiting.current_event_id))
+                or (exits.occurred_at = waiting.occurred_at and (exits.event_name is distinct from {literal(own_name)}
+                    or exits.event_id > waiting.current_event_id))
             ){alike}
             group by waiting.occasion""")
         self._skip(

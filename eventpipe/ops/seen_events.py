@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -47,21 +47,18 @@ Seen = Mapping[str, Sequence[SeenFrame]]
 """What a run was the first to see, by event name; a name of which it saw nothing new has no frames."""
 
 
-def decided_runs(connection: Connection, event_names: Iterable[str]) -> dict[str, set[str]]:
-    """For each of these event names, the runs that decided about all its events that there were."""
-    query = select(seen_events.c.event_name, seen_events.c.run_id).where(seen_events.c.event_name.in_(event_names))
+def decided_runs(connection: Connection) -> dict[str, set[str]]:
+    """For each event name, as it was then, the runs that decided about all its events that there were."""
     found: dict[str, set[str]] = defaultdict(set)
-    for row in connection.execute(query):
+    for row in connection.execute(select(seen_events.c.event_name, seen_events.c.run_id)):
         found[row.event_name].add(row.run_id)
     return found
 
 
-def frames(connection: Connection, event_names: Iterable[str]) -> Iterator[pl.DataFrame]:
-    """The keys of all events of these names that were seen, a frame at a time."""
+def frames(connection: Connection) -> Iterator[pl.DataFrame]:
+    """The keys of all events that were seen, a frame at a time."""
     query = select(seen_event_frames.c.events, seen_event_frames.c.frame)
-    for row in connection.execution_options(yield_per=1).execute(
-        query.where(seen_event_frames.c.event_name.in_(event_names))
-    ):
+    for row in connection.execution_options(yield_per=1).execute(query):
         yield SeenFrame(row.events, row.frame).keys()
 
 
