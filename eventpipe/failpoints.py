@@ -27,6 +27,7 @@ POINTS: Final = (
     "identify.done",
     "model.done",  # the tables are made, but nothing says so
     "model.remembered",
+    "segment.done",
     "decide.judged",  # decisions are made, but nobody knows of them
     "decide.recorded",  # the ops store has them, the tables do not show them
     "deliver.sent",  # a target has a trigger, but nobody knows of it

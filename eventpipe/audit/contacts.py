@@ -16,6 +16,8 @@ from eventpipe.project.audit_rules import IdentityRules
 ORDERS: Final = "orders_have_one_contact"
 MERGES: Final = "few_contacts_merge"
 LARGEST: Final = "contacts_are_in_proportion"
+# So few are a large share of a small shop, and no news.
+_FEW_MERGES: Final = 10
 CHECKS: Final = {ORDERS: "order_conflicts", MERGES: "contacts", LARGEST: "contacts"}
 
 
@@ -42,7 +44,7 @@ def contacts(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) -> Ite
     yield _finding(
         MERGES,
         "identity",
-        merged <= rules.merges and not (merged > 10 and share > rules.merged_share),
+        merged <= rules.merges and not (merged > _FEW_MERGES and share > rules.merged_share),
         {"merged": merged, "share": share, "most": rules.merges, "most_share": rules.merged_share},
         "One run merged more contacts than usual: an identifier that many people share may have begun to tie them. "
         "Block it (identity.blocked), or raise the limit in expectations.yml.",

@@ -188,6 +188,7 @@ def _catalog(project: Project) -> list[Row]:
 
 
 def _seen_properties(connection: duckdb.DuckDBPyConnection, event: str, entries: Sequence[Row]) -> list[SeenProperty]:
+    from eventpipe.intake import normalise
     from eventpipe.project.draft import SeenProperty
     from eventpipe.serving.file import execute
     from eventpipe.sql import json_path, literal
@@ -198,10 +199,9 @@ def _seen_properties(connection: duckdb.DuckDBPyConnection, event: str, entries:
         if "string" in types:
             # As stored: what a definition read as a number is one.
             value = f"json_extract_string(properties, {json_path([entry['name']])})"
-            is_date = f"regexp_matches({value}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') and try_cast({value} as timestamp) is not null"
             row = execute(
                 connection,
-                f"select count(*), count(*) filter ({is_date}), count(*) filter (try_cast({value} as double) is not null)"
+                f"select count(*), count(*) filter ({normalise.day(value)}), count(*) filter (try_cast({value} as double) is not null)"
                 f" from (select properties from events where event_name = {literal(event)}"
                 f" and json_type(properties, {json_path([entry['name']])}) = 'VARCHAR' limit 10000)",
             ).fetchone()

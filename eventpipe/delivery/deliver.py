@@ -298,7 +298,7 @@ class _Target:
             self._state = replace(self._state, failures=0, paused_until=None, last_error=None)
             return
         failures = self._state.failures + 1
-        pause = answer.wish if answer.wish is not None else rest(failures)
+        pause = rest(failures, answer.wish)
         until = None if pause is None else at + pause
         self._state = replace(
             self._state,

@@ -30,21 +30,24 @@ TROUBLE: Final = 5
 
 
 def next_attempt(attempts: int, now: datetime, wish: timedelta | None, chance: random.Random) -> datetime | None:
-    """When to try again after so many attempts, None when it was the last. The target's own wish comes first; else the
-    schedule, a tenth sooner or later, so that what failed together does not come back together."""
+    """When to try again after so many attempts, None when it was the last: by the schedule, a tenth sooner or later, so that
+    what failed together does not come back together, and not before the target wants to be asked again."""
     if attempts >= ATTEMPTS:
         return None
-    if wish is not None:
-        return now + wish
-    return now + PAUSES[attempts - 1] * (1 + chance.uniform(-_JITTER, _JITTER))
+    return now + _longest(wish, PAUSES[attempts - 1] * (1 + chance.uniform(-_JITTER, _JITTER)))
 
 
-def rest(failures: int) -> timedelta | None:
-    """How long a target is left alone after so many failures in a row: a minute, doubling to an hour."""
+def rest(failures: int, wish: timedelta | None) -> timedelta | None:
+    """How long a target is left alone after so many failures in a row: a minute, doubling to an hour, and at least as long as
+    it wants itself."""
     if failures < TROUBLE:
-        return None
-    doubled: timedelta = _FIRST_REST * 2 ** min(failures - TROUBLE, 10)
-    return min(doubled, _LONGEST_REST)
+        return wish
+    return _longest(wish, min(_FIRST_REST * 2 ** min(failures - TROUBLE, 10), _LONGEST_REST))
+
+
+def _longest(wish: timedelta | None, pause: timedelta) -> timedelta:
+    """A wish never shortens a pause: a target that asks for no time at all would have used up its attempts within minutes."""
+    return pause if wish is None else max(wish, pause)
 
 
 def retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -82,8 +83,11 @@ class WebhookClient:
         async with request as response:
             status = response.status
             found = {name.lower(): value for name, value in response.headers}
-            # It is read so that the connection can be used again, as long as that is worth it.
-            with anyio.move_on_after(1):
+            # It is read so that the connection can be used again, as long as that is worth it; what it says is nothing to us.
+            with (
+                anyio.move_on_after(1),
+                suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException),
+            ):
                 size = 0
                 async for chunk in response.aiter_stream():
                     size += len(chunk)

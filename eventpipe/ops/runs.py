@@ -179,7 +179,11 @@ PUBLISHED_COLUMNS = (
     PublishedColumn("as_of", "timestamp", "The instant its tables were computed for (UTC)."),
     PublishedColumn("full_refresh", "boolean", "Whether everything was rebuilt."),
     PublishedColumn("exports_landed", "bigint", "Export files landed, new or changed."),
-    PublishedColumn("exports_unchanged", "bigint", "Export files seen again with the same content."),
+    PublishedColumn(
+        "exports_unchanged",
+        "bigint",
+        "Export files seen again with the same content, or still being written.",
+    ),
     PublishedColumn("exports_refused", "bigint", "Export files refused whole."),
     PublishedColumn("lines_accepted", "bigint", "Accepted lines in the landed files."),
     PublishedColumn("lines_rejected", "bigint", "Rejected lines in the landed files."),

@@ -83,8 +83,8 @@ def add_correction(root: Path, key: Literal["block", "shared", "unlink"], entry:
     """
     path = root / FILE
     text = path.read_text(encoding="utf-8") if path.exists() else _HEADER
-    before = _parsed(text)
-    if entry in getattr(before, key):
+    before = getattr(_parsed(text), key)
+    if entry in before or (entry[::-1] in before and isinstance(entry, tuple)):  # a pair is one either way round
         return False
     after = _with_entry(text, key, json.dumps(entry, ensure_ascii=False))
     _parsed(after)
@@ -146,10 +146,15 @@ def _with_entry(text: str, key: str, entry: str) -> str:
     """The file's text with `entry`, which is JSON and so YAML, at the end of the list `key`."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    listed = next((value for name, value in pairs if name.value == key), None)
-    if not isinstance(listed, yaml.SequenceNode):  # not there, or nothing under it
-        lines = [line for line in text.splitlines() if line.split("#")[0].rstrip() != f"{key}:"]
-        return "\n".join([*lines, f"{key}:", f"  - {entry}", ""])
+    found = next(((name, value) for name, value in pairs if name.value == key), None)
+    if found is None and isinstance(root, yaml.MappingNode) and root.flow_style:
+        closing = root.end_mark.index - 1
+        return text[:closing].rstrip() + (", " if pairs else "") + f"{key}: [{entry}]" + text[closing:]
+    if found is None:
+        return "\n".join([*text.splitlines(), f"{key}:", f"  - {entry}", ""])
+    name, listed = found
+    if not isinstance(listed, yaml.SequenceNode):  # nothing, or null
+        return f"{text[: name.end_mark.index]}: [{entry}]{text[listed.end_mark.index :]}"
     if listed.flow_style:
         closing = listed.end_mark.index - 1
         return text[:closing].rstrip() + (", " if listed.value else "") + entry + text[closing:]

@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.6)
         size = 5_000_000 if self.path == "/huge" else 2
         self.send_response(status)
-        self.send_header("content-length", str(size))
+        self.send_header("content-length", str(size + 100 if self.path == "/broken" else size))
         if status in (429, 503):
             self.send_header("retry-after", got.retry_after)
         if status == 301:
@@ -107,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
             for _ in range(0, size, 65536):
                 self.wfile.write(b"x" * min(65536, size))
         except OSError:
+            self.close_connection = True
+        if self.path == "/broken":
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:

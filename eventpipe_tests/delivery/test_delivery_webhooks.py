@@ -22,7 +22,7 @@ from eventpipe.project.folder import Project
 from eventpipe_tests.delivery.fired import fire, project
 from eventpipe_tests.delivery.receiver import OTHER_SECRET, SECRET, Receiver, payload, receiving
 
-PATHS = ("/ok", "/other", "/slow", "/huge", "/reset", "/moved_to")
+PATHS = ("/ok", "/other", "/slow", "/huge", "/broken", "/reset", "/moved_to")
 
 
 class Desk:
@@ -129,6 +129,13 @@ def test_retry_after_is_honoured_by_the_whole_target(desk: Desk) -> None:
     desk.deliver()
     assert desk.backlog().pending == 0
     assert desk.state(first)[0] == "delivered"
+
+
+def test_an_answer_is_its_status_whatever_becomes_of_its_body(desk: Desk) -> None:
+    """What has said that it took a trigger is not sent it again."""
+    (trigger_id,) = desk.fire("broken", "c1")
+    desk.deliver()
+    assert desk.state(trigger_id) == ("delivered", 1, None)
 
 
 def test_a_redirect_is_a_failure_and_is_not_followed(desk: Desk) -> None:
@@ -282,7 +289,7 @@ def test_retry_after_is_seconds_or_a_date(written: str | None, wish: timedelta |
 
 
 def test_a_target_rests_a_minute_doubling_to_an_hour() -> None:
-    assert [rest(n) for n in (1, 4, 5, 6, 7, 40)] == [
+    assert [rest(n, None) for n in (1, 4, 5, 6, 7, 40)] == [
         None,
         None,
         timedelta(minutes=1),
@@ -290,6 +297,18 @@ def test_a_target_rests_a_minute_doubling_to_an_hour() -> None:
         timedelta(minutes=4),
         timedelta(hours=1),
     ]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 9])
+def test_what_a_target_asks_for_makes_a_pause_longer_and_never_shorter(attempts: int) -> None:
+    """Else a target that always asks for no time would have used up ten attempts within minutes."""
+    now, pause = datetime(2026, 1, 1, tzinfo=UTC), PAUSES[attempts - 1]
+    for wish in (timedelta(), pause / 2, pause * 2):
+        again = next_attempt(attempts, now, wish, random.Random(3))
+        assert again is not None
+        assert max(wish, pause * 0.9) <= again - now <= max(wish, pause * 1.1)
+    assert [rest(n, timedelta()) for n in (1, 5)] == [timedelta(), timedelta(minutes=1)]
+    assert [rest(n, timedelta(hours=3)) for n in (1, 5, 40)] == [timedelta(hours=3)] * 3
 
 
 def test_an_orphan_that_wakes_up_cannot_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

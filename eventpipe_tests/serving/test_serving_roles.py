@@ -175,8 +175,10 @@ def test_masked_views_show_no_identifier(tmp_path: Path, database: str, monkeypa
     hidden = {
         "a": [1, {"Email": "a@example.com", "b": []}],
         "email": ["a@example.com"],
-        "c": {"EMAIL": 1},
+        "c": {"EMAIL": 1, "contact.email": "a@example.com"},
         "d": "email",
+        "contact.traits.email": "a@example.com",
+        "emails": 2,
     }
     two = make(
         tmp_path,
@@ -192,7 +194,7 @@ def test_masked_views_show_no_identifier(tmp_path: Path, database: str, monkeypa
     with psycopg.connect(as_role(database, READER), autocommit=True) as reader:
         assert reader.execute("select distinct email, traits from contacts").fetchall() == [("***", {"plan": "gold"})]
         assert reader.execute("select identifiers from events limit 1").fetchone() == ([["email", "***"]],)
-        shown = {"a": [1, {"b": []}], "c": {}, "d": "email"}
+        shown = {"a": [1, {"b": []}], "c": {}, "d": "email", "emails": 2}
         assert reader.execute("select distinct properties from events").fetchall() == [(shown,)]
         everything = [
             str(reader.execute(f"select * from {name}".encode()).fetchall())

@@ -57,6 +57,10 @@ def test_what_is_wrong_is_refused_before_anything_is_read(tmp_path: Path, text: 
         "block: [x]  # the till\nunlink: [[a, b]]\n",
         "block:\nunlink:\n- - a\n  - b\n- [c, d]",
         "{block: [x], unlink: []}\n",
+        "block: null  # ours\nunlink: ~\n",
+        "unlink:   # pairs\nblock: # the till\n",
+        "{}\n",
+        "{shared: [x]}\n",
     ],
 )
 def test_adding_keeps_what_is_there(tmp_path: Path, text: str | None) -> None:
@@ -65,10 +69,11 @@ def test_adding_keeps_what_is_there(tmp_path: Path, text: str | None) -> None:
     assert add_correction(tmp_path, "block", 'qa: "1" #é')
     assert add_correction(tmp_path, "unlink", ("email:q@x.example", "a"))
     assert not add_correction(tmp_path, "block", 'qa: "1" #é')
+    assert not add_correction(tmp_path, "unlink", ("a", "email:q@x.example"))
     after, problems = read_corrections(tmp_path, {})
     assert not problems
     assert after == Corrections(
-        block=(*before.block, 'qa: "1" #é'), unlink=(*before.unlink, ("email:q@x.example", "a"))
+        shared=before.shared, block=(*before.block, 'qa: "1" #é'), unlink=(*before.unlink, ("email:q@x.example", "a"))
     )
     for comment in ("# ours", "# the till", "# pairs"):
         assert (comment in (text or "")) <= (comment in path.read_text(encoding="utf-8"))

@@ -1,9 +1,10 @@
 """Masked views: the published tables as readers see them who may not see whom they are about (spec 5, security).
 
 They lie in a schema of their own, under the same names, and read as their owner does: who may read them needs no right on
-the tables. A column that is named like a masked type and the values of such identifiers are hidden, the keys of that name in
-JSON left out, at any depth and however they are written; where personal data may be anywhere (the raw text of rejected
-lines, what a source dedupes by), all of it is hidden. What a source sends under other names is shown.
+the tables. A column that is named like a masked type and the values of such identifiers are hidden. The keys of that name in
+JSON are left out, at any depth, however they are written and whatever they are said to be of (`contact.email`). Where
+personal data may be anywhere (the raw text of rejected lines, what a source dedupes by), all of it is hidden. What a source
+sends under other names is shown.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def function(server: Server) -> str:
             select case jsonb_typeof(document)
                 when 'object' then (
                     select coalesce(jsonb_object_agg(key, {name}(value, keys)), '{{}}')
-                    from jsonb_each(document) where lower(key) <> all(keys)
+                    from jsonb_each(document) where lower(substring(key from '[^.]*$')) <> all(keys)
                 )
                 when 'array' then (
                     select coalesce(jsonb_agg({name}(value, keys) order by place), '[]')
@@ -85,7 +86,7 @@ def _shown(table: str, column: ServedColumn, server: Server) -> str:
         return f"(select jsonb_agg({pairs}) from jsonb_array_elements({name}) as pairs (pair))"
     if isinstance(column.type, JSONB) and table not in ("event_catalog", "runs", "checks"):
         # Few documents hold such a key, and looking for one costs less than the function.
-        key = literal('"(' + "|".join(mask) + ')"')
+        key = literal('"([^"]*[.])?(' + "|".join(mask) + ')"')
         has_one = f"{name}::text ~* {key}"
         without = f"{named(server.masked_schema, _WITHOUT)}({name}, array[{literals(mask)}])"
         return f"case when {has_one} then {without} else {name} end"
