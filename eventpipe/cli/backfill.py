@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +49,7 @@ def backfill(
 ) -> None:
     """Land dates again from the exports, judged by today's definitions, then update every table.
 
-    An interrupted backfill of the same dates goes on where it stopped.
+    An interrupted backfill of the same dates goes on where it stopped, unless definitions or settings changed since.
     """
     if first > last:
         raise UsageError(f"A backfill from {first} to {last} has no day: give the earlier date as --from.")
@@ -69,6 +69,13 @@ def backfill(
     with writing(opened, f"{request.run_id} (landing)") as lease:
         backfills = Backfills(lease)
         current = backfills.open_or_resume(first, last, now=now(), restart=restart)
+        if current.done and _is_outdated(opened, current.done):
+            err().print(
+                f"Days of the backfill of {current.started_at:%Y-%m-%d %H:%M:%S %Z}, which was cut short, were judged by other "
+                "definitions or settings than today's: it begins anew.",
+                soft_wrap=True,
+            )
+            current = backfills.open_or_resume(first, last, now=now(), restart=True)
         skipped = current.done
         if skipped:
             _say_skipped(current)
@@ -91,6 +98,15 @@ def backfill(
         print_json({"backfill": {"from": first, "to": last, **days}, **report.as_dict()})
     else:
         report.show()
+
+
+def _is_outdated(project: Project, days: Collection[date]) -> bool:
+    """Whether exports of these days stand as others than today's definitions and settings judged them."""
+    from eventpipe.intake.lake import Lake
+    from eventpipe.intake.rules import judged_otherwise
+
+    of_days = (each for each in Lake(project.lake).manifests() if each.landed_on in days)
+    return any(judged_otherwise(project, of_days))
 
 
 def chunks(days: Sequence[date], size: int = CHUNK_DAYS) -> Iterator[tuple[date, ...]]:

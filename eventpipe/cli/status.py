@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,7 +99,7 @@ def status(
     from eventpipe.cli.report import refusal
     from eventpipe.intake.exports import Selection, find, strangers
     from eventpipe.intake.lake import Lake
-    from eventpipe.intake.rules import judged_by
+    from eventpipe.intake.rules import judged_otherwise
 
     sources = frozenset(opened.profiles)
     manifests = list(Lake(opened.lake).manifests())
@@ -106,8 +107,8 @@ def status(
     waiting = sum(1 for export in find(opened.exports, sources, Selection()) if export.key not in landed)
     runs, tenure = _runs(opened, last_runs), current_writer(opened)
     audit = _audit(opened)
-    today = {name: judged_by(opened, name) for name in sources}
-    exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests, today)
+    before = Counter(each.source for each in judged_otherwise(opened, manifests))
+    exports = by_source(sorted(sources | {manifest.source for manifest in manifests}), manifests, before)
     refused = [manifest for manifest in manifests if manifest.status == "refused"]
     published = _published(opened)
     delivery = delivery_state(opened)
@@ -148,9 +149,10 @@ def status(
 
 
 def by_source(
-    sources: Iterable[str], manifests: Sequence[Manifest], judged_today: Mapping[str, str]
+    sources: Iterable[str], manifests: Sequence[Manifest], judged_before: Mapping[str, int]
 ) -> list[SourceExports]:
-    """One entry per source, those without exports too. `judged_today` is what each configured source is judged by."""
+    """One entry per source, those without exports too. `judged_before` is how many each has that today's definitions did not
+    judge."""
     found = []
     for source in sources:
         of_source = [manifest for manifest in manifests if manifest.source == source]
@@ -166,9 +168,7 @@ def by_source(
                 blank=sum(manifest.blank for manifest in of_source),
                 first_landed_on=days[0] if days else None,
                 last_landed_on=days[-1] if days else None,
-                judged_before=sum(
-                    manifest.judged_by != judged_today.get(source, manifest.judged_by) for manifest in of_source
-                ),
+                judged_before=judged_before.get(source, 0),
             )
         )
     return found

@@ -22,6 +22,7 @@ from eventpipe.intake.strict import suspects, true_at
 LF, CR = 10, 13
 _BOM = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_COMPRESSED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 _LONGEST_MARK = 4
 _PORTION = 64 * 1024
 
@@ -107,6 +108,10 @@ def _without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:
         head += chunk
         if len(head) >= _LONGEST_MARK:
             break
+    for kind, mark in _COMPRESSED.items():
+        if head.startswith(mark):
+            detail = f"its content is compressed ({kind}): let its name end in {kind}, and compress it once"
+            raise ExportRefused("file.encoding", detail)
     if head.startswith(_OTHER_ENCODINGS) or b"\0" in head[:_LONGEST_MARK]:
         raise ExportRefused("file.encoding", "the file is UTF-16 or UTF-32; export it as UTF-8")
     yield head.removeprefix(_BOM)

@@ -133,6 +133,7 @@ class Judge:
 
         try:
             _, seen = self._looked(connection, whole, judge)
+            blank = manifest.blank + _blank(connection, kept, rows)
         except duckdb.Error as error:
             rows.unlink(missing_ok=True)
             raise _failed(manifest.key, error) from error
@@ -140,9 +141,10 @@ class Judge:
             connection.close()
         again = replace(
             manifest,
-            lines=seen.accepted + seen.rejected + manifest.blank,
+            lines=seen.accepted + seen.rejected + blank,
             accepted=seen.accepted,
             rejected=seen.rejected,
+            blank=blank,
             judged_by=self._judged_by[manifest.source],
             loaded_at=self._now.isoformat(),
         )
@@ -268,6 +270,15 @@ def newly_accepted(connection: duckdb.DuckDBPyConnection, fresh: str, stored: st
         f"select line, index from {fresh} where status = 'accepted'"
         f" except select line, index from {stored} where status = 'accepted'"
     ).pl()
+
+
+def _blank(connection: duckdb.DuckDBPyConnection, kept: Path, rows: Path) -> int:
+    """Of the lines that were judged again those that hold no event: a list of events that is empty."""
+    found = connection.execute(
+        f"select count(distinct line) from (from {parquet([kept])}) as asked anti join {parquet([rows])} as found using (line)"
+    ).fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def _failed(key: ExportKey, error: duckdb.Error) -> EventpipeError:

@@ -64,7 +64,7 @@ def from_many(
     )
     path = explode or batch
     if path is None:
-        return _parsed(
+        return _parsed_anyway(
             "select line, null::bigint as index, raw, case when fault is null then raw end as doc, fault, export"
             f" from ({checked})",
             document,
@@ -99,7 +99,7 @@ def from_many(
             coalesce(fault, case when index is not null and not coalesce(starts_with(inside, '{{'), false) then 'json.invalid' end)
                 as fault
         from (select *, {digits.restored("element", "lost")} as inside from ({opened}))"""
-    return _parsed(
+    return _parsed_anyway(
         f"select line, index, raw, case when fault is null then raw end as doc, fault, export from ({alone})", document
     )
 
@@ -107,6 +107,11 @@ def from_many(
 def _parsed(records: str, document: Document) -> str:
     structure = literal(document.structure())
     return f"select *, case when fault is null then from_json(doc, {structure}) end as j from ({records})"
+
+
+def _parsed_anyway(records: str, document: Document) -> str:
+    """What can be read of a faulty line too: its event's name says more of it than none."""
+    return f"select *, try(from_json(coalesce(doc, raw), {literal(document.structure())})) as j from ({records})"
 
 
 def from_columns(frames: str, names: Sequence[str], document: Document) -> str:

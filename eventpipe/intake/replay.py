@@ -128,14 +128,15 @@ def _replayed(
                 return Replayed(manifest, False, lines, 0)
             again = f"(select {columns} from {parquet([fresh])})"
             accepted = _count(connection, f"select count(*) from {again} where status = 'accepted'")
-            if not _count(connection, f"select count(*) from (from {again} except from {stored})"):
+            news = f"select count(*) from (from {again} except from {stored})"
+            if judged.blank == manifest.blank and not _count(connection, news):
                 return Replayed(manifest, False, lines, accepted)
             connection.execute(
                 f"copy (from {others} union all from {again}) to {literal(str(merged))} (format parquet, compression zstd)"
             )
-            news = newly_accepted(connection, again, stored)
-        if quieten is not None and not news.is_empty():
-            quieten(QuietLines(manifest.source, manifest.landed_on, manifest.file, manifest.sha256, news))
+            accepted_now = newly_accepted(connection, again, stored)
+        if quieten is not None and not accepted_now.is_empty():
+            quieten(QuietLines(manifest.source, manifest.landed_on, manifest.file, manifest.sha256, accepted_now))
         lake.commit(replace(judged, data=f"{stem}.{_version(manifest, judged, wanted)}.parquet"), merged)
     finally:
         for temporary in (kept, fresh, merged):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from eventpipe.intake.lake import Manifest
 from eventpipe.project.folder import Project
 
 # Raise it when the same export and configuration would give other rows.
-INTAKE_VERSION: Final = "8"
+INTAKE_VERSION: Final = "9"
+
+
+def judged_otherwise(project: Project, manifests: Iterable[Manifest]) -> Iterator[Manifest]:
+    """Those of configured sources that today's definitions, settings or eventpipe have not judged."""
+    today = {name: judged_by(project, name) for name in project.profiles}
+    return (each for each in manifests if each.judged_by != today.get(each.source, each.judged_by))
 
 
 def judged_by(project: Project, source: str) -> str:

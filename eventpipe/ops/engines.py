@@ -70,10 +70,11 @@ def engine_for(url_or_path: str | Path, busy_timeout: timedelta) -> Engine:
 
 
 def place_of(engine: Engine) -> str:
-    """Where the store is, for messages: the file, or the address without password and options."""
+    """Where the store is, for messages: the file, or the address, of whose options only those that say where."""
     if engine.dialect.name == "sqlite":
         return str(engine.url.database)
-    return engine.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+    where = {name: value for name, value in engine.url.query.items() if name in ("host", "port")}
+    return engine.url.set(drivername="postgresql", query=where).render_as_string(hide_password=True)
 
 
 def schema_of(engine: Engine) -> str | None:

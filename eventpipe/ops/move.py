@@ -31,6 +31,10 @@ def move(source: OpsStore, target: OpsStore, *, now: leases.Clock, wait: timedel
             lease = leases.acquire(source, holder, now=now, wait=wait, name=name)
             held.callback(lease.release)
             taken.append(lease)
+        if leases.current(target).holder == holder:
+            raise UsageError(
+                f"{target.place} is the store that is to be moved, by another address. Nothing was changed."
+            )
         with source.begin() as before, target.begin() as after:
             for lease in taken:
                 lease.check(before)

@@ -322,7 +322,7 @@ def test_explode_reads_each_element_of_a_list_with_the_other_fields_beside_it(tm
     rows = judged(tmp_path, record, {"user": "c3"}, sources={"web": source})
     assert reasons(rows) == [[], [], ["event_name.missing"], ["explode.missing"]]
     assert rows["event_name"].to_list() == ["a", "b", None, None]
-    assert rows["customer_id"].to_list() == ["c1", "c2", "c1", None]
+    assert rows["customer_id"].to_list() == ["c1", "c2", "c1", "c3"]
     assert json.loads(rows["properties"][0]) == {"n": 1, "session": {"id": "s"}}
 
 

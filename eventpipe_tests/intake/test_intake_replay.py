@@ -218,6 +218,46 @@ def test_a_record_that_another_dialect_takes_apart_stays_rejected(tmp_path: Path
     assert apart.height > 0
 
 
+def test_a_line_that_turns_out_to_hold_no_event_is_blank(tmp_path: Path) -> None:
+    """A list of events that is empty: of a source that is said to send lists only after it has sent some."""
+    bodies = lines({"events": [{"name": "a", "who": "c1"}, {"name": "b", "who": "c1"}]}, {"events": []}, "{")
+
+    def shop(name: str, **source: object) -> Project:
+        map = {"event_name": "name", "customer_id": "who"}
+        return project(tmp_path / name, sources={"web": {"map": map, **source}})
+
+    late, right = shop("late"), shop("right", explode="events")
+    for each in (late, right):
+        export(each, bodies)
+        land(each)
+    assert figures(late) == (3, 0, 3, 0)
+    late = shop("late", explode="events")
+    assert [each.changed for each in replayed(late)] == [True]
+    assert figures(late) == figures(right) == (4, 2, 1, 1)
+    assert_frame_equal(lake_rows(late), lake_rows(right))
+    assert [each.changed for each in replayed(late)] == [False]
+
+
+def test_what_is_known_of_a_faulty_line_does_not_hang_on_the_others_of_its_file(tmp_path: Path) -> None:
+    """A batch body makes the whole export be read another way."""
+    faulty: list[str] = [
+        '{"event_name": "deep", "p": ' + "[" * 40 + "]" * 40 + "}",
+        '{"event_name": "nan", "v": NaN}',
+        "{",
+    ]
+    batch = {"events": [event()]}
+    found = []
+    contents: list[list[Any]] = [faulty, [*faulty, batch]]
+    for number, content in enumerate(contents):
+        made = project(tmp_path / str(number))
+        export(made, lines(*content))
+        land(made)
+        found.append(lake_rows(made).filter(pl.col("status") == "rejected")["event_name"].to_list())
+        assert [each.changed for each in replayed(made)] == [False]
+    assert found[0] == found[1]
+    assert found[0][0] == "deep"
+
+
 def test_names_count_against_the_limit_as_if_the_file_were_there(tmp_path: Path) -> None:
     """A name that a definition lists is let in by it; the others stay what the limit made of them."""
     limits = {"event_names": 2}

@@ -80,6 +80,7 @@ _TABLES: Sequence[tuple[str, bool]] = (
     ("resolve.done:kill", False),
     ("identify.done:kill", False),
     ("model.remembered:kill", False),
+    ("segment.done:kill", False),
     ("plan.emptying:kill:3", True),
     ("decide.judged:kill", False),
     ("decide.recorded:kill", False),

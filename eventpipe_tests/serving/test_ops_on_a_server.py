@@ -183,6 +183,14 @@ def test_a_store_that_moves_remembers_everything_and_opens_no_more_where_it_was(
         OpsStore.open(place)
 
 
+def test_a_store_moves_to_no_other_address_of_its_own(database: str) -> None:
+    clock = Clock()
+    with OpsStore.open(database) as one, OpsStore.open(database.replace("postgresql://", "postgres://")) as same:
+        with pytest.raises(UsageError, match="by another address"):
+            move(one, same, now=clock, wait=timedelta())
+        take(one, "the next run", clock).release()
+
+
 def test_a_store_moves_to_none_that_remembers_something_nor_while_a_run_works(tmp_path: Path, database: str) -> None:
     clock = Clock()
     with OpsStore.open(tmp_path / "ops.db") as file, OpsStore.open(database) as server:
