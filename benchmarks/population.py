@@ -1,6 +1,6 @@
 """Who is in the generated data and what one event of it looks like, as DuckDB SQL.
 
-Lines are bodies of Customer.io's track API v1 with the person beside them (spec 1, section 3).
+Lines are bodies of Customer.io's track API v1 with the person beside them.
 
 Everything about event `e` is a function of `e` and the seed, so that a repeated line is byte for byte the
 line it repeats, and any range of lines can be written alone.

@@ -1,4 +1,4 @@
-"""The written part of a generated project: settings and event definitions (spec 1, sections 1 and 4)."""
+"""The written part of a generated project: settings and event definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published tables from Python, read-only (spec 1, section 7).
+"""The published tables from Python, read-only.
 
     from eventpipe.client import connect
 
@@ -7,7 +7,7 @@
         shop.sql("select count(*) from events")
 
 What is opened is `analytics.duckdb` as the last good run left it, or the server that serves the project. Nothing can be
-written, and no query reads or writes any file (spec 5, security). A connection to a file goes on reading the tables it
+written, and no query reads or writes any file. A connection to a file goes on reading the tables it
 was opened on when a run replaces them; connect again for the new ones. On a server each call sees the last good run.
 """
 

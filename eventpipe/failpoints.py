@@ -1,4 +1,4 @@
-"""Named fail points at each side effect of a run (spec 5, "Faults"), for tests only.
+"""Named fail points at each side effect of a run, for tests only.
 
     EVENTPIPE_FAIL_AT=<point>:<action>[:<n>]
 

@@ -1,4 +1,4 @@
--- No contact holds more identifiers of a type than the type's limit (spec 2): never two customer ids.
+-- No contact holds more identifiers of a type than the type's limit: never two customer ids.
 with held as (
     select
         workspace_id,

@@ -1,1 +1,1 @@
-"""The audit between model and publish: what a run made, held against what it must satisfy (spec 5)."""
+"""The audit between model and publish: what a run made, held against what it must satisfy."""

@@ -1,4 +1,4 @@
-"""The audit of a run, check by check: dbt tests, expectations, volume, freshness, exports, drift, contacts (spec 5).
+"""The audit of a run, check by check: dbt tests, expectations, volume, freshness, exports, drift, contacts.
 
 Judged is what the run made and what earlier runs made that was not published: a bad day that held one run back holds the
 next one back too. The checks and their names follow from the project alone, so that they are known before a run.

@@ -1,4 +1,4 @@
-"""What may be wrong with who is who: orders on two contacts, merges, contacts out of proportion (spec 1, section 6; spec 2).
+"""What may be wrong with who is who: orders on two contacts, merges, contacts out of proportion.
 
 No row is listed: identifiers and orders are somebody's. The table order_conflicts has them.
 """

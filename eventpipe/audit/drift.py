@@ -1,4 +1,4 @@
-"""Drift: event names, properties and types that are not what the definitions say (spec 1, section 4; spec 5).
+"""Drift: event names, properties and types that are not what the definitions say.
 
 Names of properties that no definition declares are counted, not listed: `eventpipe events show` lists them.
 """

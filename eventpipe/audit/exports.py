@@ -1,4 +1,4 @@
-"""What is wrong with exports that could all be read: columns that the map misses, one file under two names (spec 1, section 1).
+"""What is wrong with exports that could all be read: columns that the map misses, one file under two names.
 
 Neither leaves a rejected line: a field would be empty, or an event there twice, in silence.
 """

@@ -1,4 +1,4 @@
-"""Freshness: how long each source has been silent, as of the run (spec 5)."""
+"""Freshness: how long each source has been silent, as of the run."""
 
 from __future__ import annotations
 

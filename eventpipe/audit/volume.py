@@ -1,4 +1,4 @@
-"""The volume watch: is a day's count of an event like its past? (spec 5, "Volume")
+"""The volume watch: is a day's count of an event like its past?
 
 Pure: counts in, verdicts out. Every series (an event of a source) is walked day by day, and a day is compared only with
 days before it. A day that broke with its past is an incident: it is judged, and left out of what later days are compared

@@ -1,1 +1,1 @@
-"""Automations: definitions as typed trees, and the decision about each candidate (spec 4)."""
+"""Automations: definitions as typed trees, and the decision about each candidate."""

@@ -1,4 +1,4 @@
-"""Candidates: what an automation could be triggered by in this run (spec 4).
+"""Candidates: what an automation could be triggered by in this run.
 
 A new event is one that no decision step has seen in the table `events`, under its id or that of its order. So neither an
 update, a deletion or a restoration, nor a merge, another source's report of the same order, or a rebuild from the lake

@@ -1,4 +1,4 @@
-"""The decision step of a run (spec 4): what the ops store is going to be told, in one transaction.
+"""The decision step of a run: what the ops store is going to be told, in one transaction.
 
 The first run that sees an automation activates it: what it finds then is the automation's past. So does one that finds it
 waiting for something else than before. An automation that is no longer defined takes its waiting candidates with it.

@@ -1,4 +1,4 @@
-"""An automation as a typed tree: everything that a definition can say, and nothing else (spec 4).
+"""An automation as a typed tree: everything that a definition can say, and nothing else.
 
     automation = trigger [wait] [unless] [only_if] [frequency] [max_lateness] [payload] [deliver]
     trigger    = event [where] | segment_entered | segment_left

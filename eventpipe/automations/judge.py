@@ -1,4 +1,4 @@
-"""The decision about each candidate (spec 4): one status and, unless it fired or waits, one reason.
+"""The decision about each candidate: one status and, unless it fired or waits, one reason.
 
 In this order: the automation is gone (inactive); it was too old when it was found (too_late); the audit holds its event
 back (held); its wait is not over (waiting); the event was deleted, or is nobody's any more (condition); the contact is gone

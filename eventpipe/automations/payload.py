@@ -1,4 +1,4 @@
-"""What a trigger carries: values of the event, of its contact and of the membership, with their types kept (spec 4).
+"""What a trigger carries: values of the event, of its contact and of the membership, with their types kept.
 
 A name is, in this order: `contact.` and a column or a trait of the contact; an identifier, as the contact has it now, else
 as the event carried it; `segment`; a property of the event; the field of the event that it maps to, or that has the name. What

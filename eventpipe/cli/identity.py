@@ -1,4 +1,4 @@
-"""`eventpipe identity`: why identifiers are or are not one contact's, and corrections of that (spec 2).
+"""`eventpipe identity`: why identifiers are or are not one contact's, and corrections of that.
 
 `explain` and `plan` read the published tables, so they never wait for a run. `block` and `unlink` add to identity.yml.
 """

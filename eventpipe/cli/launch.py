@@ -24,7 +24,7 @@ def launch(
     *,
     debug: bool = False,
 ) -> RefreshOutcome:
-    """Runs the job `refresh` in this process (spec 1, section 7); `debug` shows Dagster's log. `confirm` is asked
+    """Runs the job `refresh` in this process; `debug` shows Dagster's log. `confirm` is asked
     before the past of automations fires.
 
     Raises what a stage raises.

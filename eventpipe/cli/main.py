@@ -84,7 +84,7 @@ def run() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command and returns the exit code (spec 1, section 7).
+    """Runs one command and returns the exit code.
 
     0 good; 1 failed; 2 wrong usage or configuration, nothing done; 3 the audit held the publish back. A
     command that is interrupted ends with 130, one whose reader went away with 141, as a shell reports those

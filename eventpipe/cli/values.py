@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-# What a spreadsheet takes for the beginning of a formula (spec 5, faults); the wide forms are read like the
+# What a spreadsheet takes for the beginning of a formula; the wide forms are read like the
 # narrow ones.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 

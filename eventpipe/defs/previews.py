@@ -1,7 +1,7 @@
 """A few counts of each table, as people see them beside an asset.
 
 Here: what may be shown of which table. Not here: its rows, identifiers, properties, lines as they were sent: what
-Dagster keeps is not erased with a contact (spec 5, "Security and privacy"). Shown are names that the project chose,
+Dagster keeps is not erased with a contact. Shown are names that the project chose,
 closed sets of values, numbers, and of event names, which senders choose, those that look like names.
 """
 

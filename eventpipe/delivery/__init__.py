@@ -1,1 +1,1 @@
-"""Delivery of fired triggers: webhooks and files (spec 4, "Delivery")."""
+"""Delivery of fired triggers: webhooks and files."""

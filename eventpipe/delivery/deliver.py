@@ -1,4 +1,4 @@
-"""Delivering what is due: each target by itself, so that one's trouble holds up no other (spec 4, "Delivery").
+"""Delivering what is due: each target by itself, so that one's trouble holds up no other.
 
 The state is the ops store's: a process takes the delivery lease, sends what is due, and records what came of it in small
 batches. Killed in between, it has sent a few triggers that the next process sends again, under the same ids. Of one

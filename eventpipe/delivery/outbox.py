@@ -1,4 +1,4 @@
-"""File targets: whole files of JSON lines in a folder, each put there by one rename (spec 4, "Delivery").
+"""File targets: whole files of JSON lines in a folder, each put there by one rename.
 
 A file that is there is complete. Killed between the rename and the record of it, the next process writes the same triggers
 again, in another file, under the same ids.

@@ -1,4 +1,4 @@
-"""Where a webhook may go (spec 4, "Delivery"): checked on the address that its name resolves to, when connecting.
+"""Where a webhook may go: checked on the address that its name resolves to, when connecting.
 
 A name could resolve to another address a moment later, so it is resolved once, every address that comes back is judged,
 and the connection is made to one of those. TLS still proves the name.

@@ -1,1 +1,1 @@
-"""Are the promises of spec 5 kept on this project?"""
+"""Are the promises of the README kept on this project?"""

@@ -38,7 +38,7 @@ _ALL = 1_000_000
 
 
 def examine(project: Project, clock: Callable[[], datetime], *, run_id: str) -> list[Promise]:
-    """Checks promises 1 to 3 of spec 5 and changes nothing. `run_id` names the examination where it holds the
+    """Checks promises 1 to 3 of the README and changes nothing. `run_id` names the examination where it holds the
     lease.
 
     Raises UsageError when nothing is published yet, LeaseHeld when a run does not end in time, StageFailed

@@ -28,7 +28,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Promise:
-    """One promise of spec 5 and the checks that it is kept by."""
+    """One promise of the README and the checks that it is kept by."""
 
     number: int
     name: str

@@ -1,6 +1,6 @@
 """Promise 2, same answer: a full rebuild from the lake gives tables that are equal to the published ones.
 
-Equal means hash-equal in all columns but those that tell of a run or the clock (spec 3, "Published tables").
+Equal means hash-equal in all columns but those that tell of a run or the clock.
 The rebuild happens in a folder of its own, from a copy of the lake that shares its files, so it neither
 disturbs a run nor is disturbed by one.
 """

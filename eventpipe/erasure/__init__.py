@@ -1,1 +1,1 @@
-"""Erasure: a person is forgotten everywhere, and stays so (spec 5, promise 6)."""
+"""Erasure: a person is forgotten everywhere, and stays so."""

@@ -1,4 +1,4 @@
-"""Erasing somebody from all that eventpipe keeps: what a recorded erasure takes out, place by place (spec 5, promise 6).
+"""Erasing somebody from all that eventpipe keeps: what a recorded erasure takes out, place by place.
 
     record     tombstones; from here on nothing of the person lands, and no other run begins
     take out   lake, working database, Data Docs, files of triggers, identity.yml, ops store

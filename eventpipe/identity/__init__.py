@@ -1,1 +1,1 @@
-"""Who did it: identifiers, their limits, the solver (spec 2). Knows neither Dagster nor dbt."""
+"""Who did it: identifiers, their limits, the solver. Knows neither Dagster nor dbt."""

@@ -1,4 +1,4 @@
-"""Values that never link and never make a contact (spec 2, "Identifiers"), as one SQL condition."""
+"""Values that never link and never make a contact, as one SQL condition."""
 
 from __future__ import annotations
 

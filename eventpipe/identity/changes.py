@@ -1,4 +1,4 @@
-"""What changed for who had read the contacts before (spec 2, "Outputs", contact_id_changes)."""
+"""What changed for who had read the contacts before."""
 
 from __future__ import annotations
 

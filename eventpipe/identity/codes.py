@@ -1,7 +1,7 @@
 """Identifiers and sets as integers: what the solver takes, gives back, and passes from hand to hand.
 
 A *node* is an identifier, numbered by age: earliest seen, then strongest, then text. A *place* is a set, numbered in
-the order in which sets are taken: first `occurred_at`, then the set's own text (spec 2, "Resolution").
+the order in which sets are taken: first `occurred_at`, then the set's own text.
 """
 
 from __future__ import annotations

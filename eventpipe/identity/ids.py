@@ -1,4 +1,4 @@
-"""Contact ids as SQL: functions of one identifier, or of one set (spec 2, "Resolution", 3 and 4)."""
+"""Contact ids as SQL: functions of one identifier, or of one set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ties are refused (spec 2, "Resolution", 2): by a type's limit, or because somebody unlinked what they would join.
+"""Which ties are refused: by a type's limit, or because somebody unlinked what they would join.
 
 A contact only ever grows, so what was refused once is refused for good: components within every limit that hold no
 unlinked pair cannot have had a refusal, and their ties need not be walked.

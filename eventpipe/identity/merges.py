@@ -1,4 +1,4 @@
-"""Which ties joined two contacts that both had events before them (spec 2, "Outputs", contact_merges).
+"""Which ties joined two contacts that both had events before them.
 
 Events are a contact's by an identifier that holds them, the *anchor* of their set. Most contacts begin once and grow by
 identifiers that nothing was known of; a merge needs two beginnings. Those are counted for all contacts at once, and

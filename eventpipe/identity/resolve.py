@@ -14,7 +14,7 @@
 `alias_id` is the contact id that an identifier gives, or a set of several identifiers none of which is known.
 
 `component` names everything that ties reach before limits: whatever a new or changed set touches lies in the components
-of its members, so solving those anew gives what solving everything would (spec 2, "Cost"). Sets of deleted events are
+of its members, so solving those anew gives what solving everything would. Sets of deleted events are
 silent: they tie nothing and have no component, but their history still shows on somebody's timeline. They are few, and
 every run looks up anew who holds their identifiers.
 """

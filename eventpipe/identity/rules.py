@@ -1,4 +1,4 @@
-"""What decides who belongs together: the declared types, what never links, and what people corrected (spec 2)."""
+"""What decides who belongs together: the declared types, what never links, and what people corrected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who belongs together (spec 2, "Resolution"), on integer codes in columnar arrays.
+"""Who belongs together, on integer codes in columnar arrays.
 
 The rule. Sets are taken in the order of their first `occurred_at`, ties by the sets' own text. Within a set the
 strongest identifier is tied to each of the others, strongest first. A tie is made unless the contact that would result

@@ -1,1 +1,1 @@
-"""Exports to lake: framing, presets and mappings, normalisation, the contract, one Parquet file per export (spec 1)."""
+"""Exports to lake: framing, presets and mappings, normalisation, the contract, one Parquet file per export."""

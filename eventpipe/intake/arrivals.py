@@ -1,4 +1,4 @@
-"""What a run would land: settled exports that the lake does not hold as they are now (spec 1, section 2).
+"""What a run would land: settled exports that the lake does not hold as they are now.
 
 The truth is in the two folders alone. Nothing is remembered between two looks but where the last one stopped, and
 to lose that costs time only.

@@ -1,4 +1,4 @@
-"""The row contract: records in, judged events out (spec 1, sections 3 and 4), as one SQL query per export.
+"""The row contract: records in, judged events out, as one SQL query per export.
 
 Every line of an export becomes one row of the lake: accepted with its canonical event, or rejected with its raw text
 and every reason that applies. The steps are the common table expressions of `judged`, top to bottom.

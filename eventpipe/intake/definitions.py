@@ -1,4 +1,4 @@
-"""Event definitions (spec 1, section 4) as SQL: which definition an event falls under, what it makes of properties.
+"""Event definitions as SQL: which definition an event falls under, what it makes of properties.
 
 Every event's declared properties are read in one parse into list columns, one entry per declared property and in its
 definition's order: `v` the JSON values (the name's, else an alias's), `t` the same as text, `c` whether the value has

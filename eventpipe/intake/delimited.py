@@ -1,4 +1,4 @@
-"""CSV bytes to records in columns (spec 1, sections 1 and 2).
+"""CSV bytes to records in columns.
 
 Lines are cut as for JSON lines, so that every record keeps its own bytes and its physical line number; a record that
 holds line breaks inside quotes is put together again; fields are parsed by Arrow's CSV reader. A stray quote costs

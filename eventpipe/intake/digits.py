@@ -1,4 +1,4 @@
-"""Numbers with all digits that were sent, as SQL: money is decimal (spec 1, section 3).
+"""Numbers with all digits that were sent, as SQL: money is decimal.
 
 The engine's JSON parser keeps a whole number of any length, but reads one with a point as a double, and so writes it
 again with at most 17 digits. What was sent still stands in the text of the line, where it is found by the double that it

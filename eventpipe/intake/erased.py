@@ -1,7 +1,7 @@
-"""Lines of erased people: they take their place in an export, and say nothing (spec 5, promise 6).
+"""Lines of erased people: they take their place in an export, and say nothing.
 
 A line is an erased person's when its strongest usable identifier that says who somebody is was theirs (as events are
-attributed, spec 2), when it has none and any of its identifiers was theirs, or when it reports one of their events. A rejected
+attributed), when it has none and any of its identifiers was theirs, or when it reports one of their events. A rejected
 line is theirs when it names them at all. Such a line is rejected as `identifier.erased`: of it the lake has where it stood.
 An event of somebody else keeps all but the identifier that was theirs, and where it says that once more it says `[erased]`.
 

@@ -1,4 +1,4 @@
-"""What lies in the exports folder, and which of it a run may take (spec 1, sections 1 and 2).
+"""What lies in the exports folder, and which of it a run may take.
 
 exports/<source>/<YYYY-MM-DD>/<file>
 """

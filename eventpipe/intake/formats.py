@@ -1,4 +1,4 @@
-"""Opening an export by its format (spec 1, sections 1 and 2): which frames it gives and how they become records."""
+"""Opening an export by its format: which frames it gives and how they become records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes to numbered lines, in columns (spec 1, section 2: CR, LF, CRLF, BOM, blank lines, line size, UTF-8).
+"""Bytes to numbered lines, in columns (CR, LF, CRLF, BOM, blank lines, line size, UTF-8).
 
 A chunk is cut by numpy and handed on as Arrow buffers without a Python object per line; only a chunk that holds
 bytes that are not UTF-8 is looked at line by line.

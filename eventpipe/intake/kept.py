@@ -1,4 +1,4 @@
-"""Rejected lines as the lake keeps them, read again (spec 5, "Undoable").
+"""Rejected lines as the lake keeps them, read again.
 
 What a rejected row holds in `raw` is all that a definition can ask about, so judging it anew needs no export. Not here:
 lines of which the lake has the beginning only or nothing, or bytes that are no text; no definition lets them in.

@@ -1,4 +1,4 @@
-"""Landing: every new or changed export becomes one Parquet file in the lake (spec 1, section 2)."""
+"""Landing: every new or changed export becomes one Parquet file in the lake."""
 
 from __future__ import annotations
 

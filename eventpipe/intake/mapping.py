@@ -1,4 +1,4 @@
-"""A source's `map` (spec 1, section 1) as `Sent` expressions: alone, or over a preset."""
+"""A source's `map` as `Sent` expressions: alone, or over a preset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation of values, each rule once (spec 1, section 3), as SQL over text expressions.
+"""Normalisation of values, each rule once, as SQL over text expressions.
 
 `register(connection)` must have been called on the connection that runs the SQL: phone numbers need Python's
 `phonenumbers`. Identifiers given on the command line go through the same expressions.

@@ -1,4 +1,4 @@
-"""What the vendors send, every generation of field names (facts: spec/source-systems.md), as `Sent` expressions."""
+"""What the vendors send, every generation of field names, as `Sent` expressions."""
 
 from __future__ import annotations
 

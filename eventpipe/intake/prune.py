@@ -1,4 +1,4 @@
-"""Pruning: landed exports whose files were deleted, taken out of the lake too (spec 1, section 2).
+"""Pruning: landed exports whose files were deleted, taken out of the lake too.
 
 A file that is gone says nothing by itself: it may have been archived, and its folder may not be mounted. So what landed
 stays until somebody asks for this, and sees first what would go.

@@ -1,4 +1,4 @@
-"""Every reason that a line may be rejected for (spec 1, section 4), as SQL over the steps of the contract."""
+"""Every reason that a line may be rejected for, as SQL over the steps of the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames to records, as SQL: one row per event, with its JSON document (spec 1, sections 1 and 2).
+"""Frames to records, as SQL: one row per event, with its JSON document.
 
 A record's `doc` is the JSON object that presets and mappings read; `raw` is what a rejected row keeps. One line may
 hold many events: a vendor's batch body, or a list that `explode` names; each element gets the line's other fields.

@@ -1,4 +1,4 @@
-"""Why a whole export is refused (spec 1, section 2: a bad file costs that file)."""
+"""Why a whole export is refused (a bad file costs that file)."""
 
 from __future__ import annotations
 

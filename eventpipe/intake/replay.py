@@ -1,4 +1,4 @@
-"""Replay: rejected lines judged by today's definitions (spec 5, "Undoable").
+"""Replay: rejected lines judged by today's definitions.
 
 Only the rejected lines that are asked for are judged again, from what the lake keeps of them: the export's file is not
 needed, and the work is that of the lines. What an export's other lines became, and by which definitions, stays. A line

@@ -1,4 +1,4 @@
-"""What shows only when an export has been judged whole: more names than the limits allow (spec 5, faults), and keys that
+"""What shows only when an export has been judged whole: more names than the limits allow, and keys that
 a record gives twice.
 
 Both are rare, and dear to look for line by line. They are looked for in the finished rows by the few distinct values

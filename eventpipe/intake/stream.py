@@ -1,4 +1,4 @@
-"""An export's bytes in chunks: opened, hashed, decompressed, capped (spec 1, section 2).
+"""An export's bytes in chunks: opened, hashed, decompressed, capped.
 
 Nothing here knows lines or records. Memory is one chunk; the digest is of the bytes on disk.
 """

@@ -1,4 +1,4 @@
-"""Which lines are JSON as RFC 8259 has it, within the depth limit (spec 1, section 2).
+"""Which lines are JSON as RFC 8259 has it, within the depth limit.
 
 DuckDB's parser also takes NaN, Infinity and trailing commas, and turns `\\u0000` into a NUL; those lines are refused.
 Bytes are scanned once, by numpy, for lines that may hold such a thing; only those suspects are looked at closely, as SQL.

@@ -1,4 +1,4 @@
-"""What was decided about automations, run by run: no rebuild can find it out again (spec 4).
+"""What was decided about automations, run by run: no rebuild can find it out again.
 
 A run's decision step is one transaction: which automations are active, which events were seen for the first time, what
 became of each candidate, which triggers fired and wait to be delivered. Killed before it, the run decided nothing, and

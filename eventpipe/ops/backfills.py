@@ -1,4 +1,4 @@
-"""Backfills and how far they got, so that an interrupted one goes on where it stopped (spec 1, section 7)."""
+"""Backfills and how far they got, so that an interrupted one goes on where it stopped."""
 
 from __future__ import annotations
 

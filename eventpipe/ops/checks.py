@@ -1,4 +1,4 @@
-"""The checks of each run's audit, as they came out then (spec 3, table `checks`)."""
+"""The checks of each run's audit, as they came out then."""
 
 from __future__ import annotations
 

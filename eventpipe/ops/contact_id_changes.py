@@ -1,4 +1,4 @@
-"""What changed for readers of contact ids, as observed run by run (spec 2, "Outputs").
+"""What changed for readers of contact ids, as observed run by run.
 
 The rename of the published file commits it, the store follows in the transaction around that. A run that is killed in
 between has published rows that the store does not know: the next run finds them in the published file and `record`s

@@ -1,4 +1,4 @@
-"""Which version of each event's definition was in force when (spec 1, section 4)."""
+"""Which version of each event's definition was in force when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which triggers are delivered, which are to be, and what was tried: the outbox (spec 4, "Delivery").
+"""Which triggers are delivered, which are to be, and what was tried: the outbox.
 
 A row is `pending` until it is delivered or dead. One process delivers at a time, under a lease of its own; killed between
 sending and recording, it leaves the row pending, and the trigger is sent again under the same id.

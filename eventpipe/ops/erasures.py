@@ -1,4 +1,4 @@
-"""Erasures: who is being erased, what must not come back, and what the ops store itself has to forget (spec 5, promise 6).
+"""Erasures: who is being erased, what must not come back, and what the ops store itself has to forget.
 
 What was decided about an erased person stays a fact without a person: counts of decisions and triggers are what they were,
 under ids that lead nowhere. Writing takes the caller's transaction and a lease.

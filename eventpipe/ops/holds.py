@@ -1,4 +1,4 @@
-"""Events that the audit holds back, per source, until a person releases them (spec 5, "Volume").
+"""Events that the audit holds back, per source, until a person releases them.
 
 A held event still lands and is published; what would be triggered by it waits. `held` is what triggers ask.
 """

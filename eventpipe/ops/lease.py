@@ -1,4 +1,4 @@
-"""The lease that lets one run write to a project at a time (spec 5, faults: two runs at once; an orphan
+"""The lease that lets one run write to a project at a time (two runs at once; an orphan
 still writes).
 
 Two things keep writers apart. The *lease* keeps them from starting side by side: it is held by one run,

@@ -1,4 +1,4 @@
-"""The journal of segment memberships: what each run found to have changed. No rebuild can produce it again (spec 3)."""
+"""The journal of segment memberships: what each run found to have changed. No rebuild can produce it again."""
 
 from __future__ import annotations
 

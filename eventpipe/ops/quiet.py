@@ -1,4 +1,4 @@
-"""Lines that a backfill or a replay takes in: their events are nobody's triggers (spec 4).
+"""Lines that a backfill or a replay takes in: their events are nobody's triggers.
 
 A line is marked before the lake holds it, so that a run which finds it there finds the mark too, whoever was killed in
 between. A mark is of one content of an export: lines that come with the next content are not meant.

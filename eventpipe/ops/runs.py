@@ -37,7 +37,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a run's intake did: exports by outcome, and the lines of the landed ones (spec 1, section 2)."""
+    """What a run's intake did: exports by outcome, and the lines of the landed ones."""
 
     exports_landed: int = 0
     exports_unchanged: int = 0
@@ -161,7 +161,7 @@ class PublishedColumn:
     description: str
 
 
-# The published table `runs` (spec 3), one row per run. Names that begin with run_ carry run ids and
+# The published table `runs`, one row per run. Names that begin with run_ carry run ids and
 # wall-clock times.
 PUBLISHED_COLUMNS = (
     PublishedColumn("workspace_id", "text", "Workspace of the project."),

@@ -1,4 +1,4 @@
-"""Which events decision steps have seen, of the names that automations wait for (spec 4): what is new is not among them.
+"""Which events decision steps have seen, of the names that automations wait for: what is new is not among them.
 
 A run tells of which names it has seen all events that there were, and keeps the keys of those it was the first to see, in
 frames of a bounded size. As a run's frame takes in those that are no larger, there are few of them however many runs there

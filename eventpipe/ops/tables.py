@@ -1,7 +1,7 @@
 """The tables of the ops store, as SQLAlchemy Core objects.
 
 A change here comes with a migration in `migrations/versions`; a test compares the two. What can be rebuilt
-from the lake is not kept here (shared design: derived and observed state are never mixed).
+from the lake is not kept here (derived and observed state are never mixed).
 """
 
 from __future__ import annotations

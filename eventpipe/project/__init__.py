@@ -1,1 +1,1 @@
-"""The user's folder: eventpipe.yml and events/*.yml, read, checked, as frozen typed objects (spec 1)."""
+"""The user's folder: eventpipe.yml and events/*.yml, read, checked, as frozen typed objects."""

@@ -1,4 +1,4 @@
-"""expectations.yml: what a run must satisfy, as frozen typed objects (spec 5, "Write, audit, publish").
+"""expectations.yml: what a run must satisfy, as frozen typed objects.
 
 Without the file a project has the one that `eventpipe init` writes.
 """

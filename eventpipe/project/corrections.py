@@ -1,4 +1,4 @@
-"""identity.yml: what people corrected about who is who (spec 2, "Outputs"). Applied to the past too.
+"""identity.yml: what people corrected about who is who. Applied to the past too.
 
     block:                                     # values that link nobody and make no contact, whatever their type
       - qa@myshop.com

@@ -1,4 +1,4 @@
-"""Event definitions, the tracking plan, as frozen typed objects (spec 1, section 4)."""
+"""Event definitions, the tracking plan, as frozen typed objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A definition written from what was seen: a beginning to edit, never taken by itself (spec 1, section 4)."""
+"""A definition written from what was seen: a beginning to edit, never taken by itself."""
 
 from __future__ import annotations
 

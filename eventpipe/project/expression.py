@@ -3,7 +3,7 @@
 What runs is never the text of the file but what sqlglot generates from the checked tree, so nothing that the
 check did not understand reaches the engine. Allowed are expressions over the fields of one record that give
 the same answer for the same record: no subquery, aggregate or window, and no function that reads files,
-network, settings, the clock or chance (spec 1, section 1). A list of what is allowed stays right when the
+network, settings, the clock or chance. A list of what is allowed stays right when the
 engine learns new functions.
 """
 

@@ -1,4 +1,4 @@
-"""The project folder as one object: settings, definitions, where everything lies (spec 1, section 1)."""
+"""The project folder as one object: settings, definitions, where everything lies."""
 
 from __future__ import annotations
 

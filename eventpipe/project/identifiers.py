@@ -1,4 +1,4 @@
-"""The section `identity` of eventpipe.yml: which identifiers there are and what never links (spec 2)."""
+"""The section `identity` of eventpipe.yml: which identifiers there are and what never links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source's `map`: canonical field <- source field, constant or SQL expression (spec 1, section 1).
+"""A source's `map`: canonical field <- source field, constant or SQL expression.
 
 order_id:    InvoiceNo                                          FieldPath
 occurred_at: {field: InvoiceDate, format: "%Y-%m-%d %H:%M:%S"}  FieldPath with a format

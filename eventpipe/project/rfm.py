@@ -1,4 +1,4 @@
-"""The section `rfm` of eventpipe.yml: what counts as an order, how scores are cut, what score ranges are called (spec 3)."""
+"""The section `rfm` of eventpipe.yml: what counts as an order, how scores are cut, what score ranges are called."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ DEFAULT_SEGMENTS: Final = (
     RfmSegment(name="Can't Lose Them", r=(1, 1), f=(4, 5), m=(4, 5)),
     RfmSegment(name="Lost", r=(1, 2), f=(1, 2), m=(1, 2)),
 )
-"""The table of spec 3, RFM. It is written for five bins."""
+"""What ranges of scores are called. The table is written for five bins."""
 
 
 class RfmSettings(Section):

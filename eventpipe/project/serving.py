@@ -1,4 +1,4 @@
-"""Where people read the published tables: beside the project, or in PostgreSQL (spec 1, section 1; spec 5, security)."""
+"""Where people read the published tables: beside the project, or in PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""eventpipe.yml: settings, sources and identity as frozen typed objects (spec 1, section 1; spec 2).
+"""eventpipe.yml: settings, sources and identity as frozen typed objects.
 
 Scalars and locations can also come from the environment, which wins over the file; an empty variable counts
 as unset, one of another name is told of (eventpipe.project.environment). Sources, identity and RFM are set in the file only.
@@ -87,7 +87,7 @@ Store = Annotated[str, AfterValidator(_store)]
 
 
 class Paths(Section):
-    """Where things are, relative to the project's folder or absolute (spec 1, section 1, the tree); the ops store may
+    """Where things are, relative to the project's folder or absolute; the ops store may
     be on a PostgreSQL server.
     """
 
@@ -115,7 +115,7 @@ class EngineSettings(Section):
 
 
 class LimitSettings(Section):
-    """Where intake stops reading on (spec 1, section 2; spec 5, faults). Sizes in bytes."""
+    """Where intake stops reading on. Sizes in bytes."""
 
     line_bytes: ByteCount = 1024 * 1024
     depth: int = Field(default=32, ge=1, le=1000)
@@ -133,7 +133,7 @@ def _hosts(written: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class DeliverSettings(Section):
-    """Where triggers may go (spec 4, "Delivery"). `allow_hosts` are targets of developers: hosts, or hosts with a port,
+    """Where triggers may go. `allow_hosts` are targets of developers: hosts, or hosts with a port,
     that may be private and without TLS. `in_flight` is how many requests are under way at once."""
 
     allow_hosts: Annotated[tuple[str, ...], AfterValidator(_hosts)] = ()

@@ -1,4 +1,4 @@
-"""One entry of `sources` in eventpipe.yml, and the profile it resolves to (spec 1, sections 1, 4 and 5).
+"""One entry of `sources` in eventpipe.yml, and the profile it resolves to.
 
 `Source` is what the file says, with None where it says nothing; `SourceProfile` is what the pipeline works
 with, every default filled in by preset.
@@ -62,7 +62,7 @@ _CSV: Final = TypeAdapter(CsvOptions)
 
 @dataclass(frozen=True)
 class MergeRules:
-    """How the reports of a source become events (spec 1, sections 5 and 6): which of several reports counts, and which
+    """How the reports of a source become events: which of several reports counts, and which
     source. The defaults are those of a source that says nothing.
     """
 

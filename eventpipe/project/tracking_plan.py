@@ -1,4 +1,4 @@
-"""events/*.yml read into a registry, and what is wrong between their keys (spec 1, section 4)."""
+"""events/*.yml read into a registry, and what is wrong between their keys."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ NOTHINGS: Final = (
 place of one of its fields; in lower case. It is nobody's name and no event's key."""
 
 GOAL_TYPES_WITH_VALUE: Final = ("purchase", "subscription")
-"""Goals that are worth nothing without a value (spec 3, goals)."""
+"""Goals that are worth nothing without a value."""
 
 DEFAULT_IDENTIFIERS: Final = ("customer_id", "email", "phone", "anonymous_id")
-"""The identifier types of spec 2, strongest first; they are also columns of the canonical event."""
+"""The identifier types that are always there, strongest first; they are also columns of the canonical event."""
 
 MAPPABLE_FIELDS: Final = (
     "workspace_id",
@@ -59,7 +59,7 @@ MAPPABLE_FIELDS: Final = (
     "deleted_at",
     "previous_id",
 )
-"""What a source's `map` may fill, next to the declared identifier types (spec 1, sections 1 and 3)."""
+"""What a source's `map` may fill, next to the declared identifier types."""
 
 TIME_FIELDS: Final = ("occurred_at", "deleted_at")
 """The mappable fields that a `format` can apply to."""

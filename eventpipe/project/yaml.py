@@ -5,7 +5,7 @@ refuse what a hostile or careless file does (tags, aliases, duplicate keys, deep
 does it, and because plain scalars are typed by the YAML 1.2 core rules: `NO` is Norway and not false, a date
 stays text until a model asks for a date.
 
-`${env:NAME}` inside a string value is replaced by that environment variable (spec 1, section 1). A value
+`${env:NAME}` inside a string value is replaced by that environment variable. A value
 written without quotes is typed after the replacement, one in quotes stays text. The value of a variable never
 reaches a message.
 """

@@ -1,4 +1,4 @@
-"""Arsel's send bodies (source-systems.md, section 4). One form, `send`: exactly one of email and contact_id,
+"""Arsel's send bodies. One form, `send`: exactly one of email and contact_id,
 no unique id.
 
 The shop gave its contacts its own customer ids, so `contact_id` is the customer id.

@@ -1,4 +1,4 @@
-"""Who is who among the reports: the rule of spec 2, section Resolution, walked through one tie at a time.
+"""Who is who among the reports: the rule of docs/identity.md, walked through one tie at a time.
 
 Slow and plain on purpose: it serves as the second opinion on the pipeline's own solver.
 """

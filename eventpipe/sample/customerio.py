@@ -1,4 +1,4 @@
-"""Customer.io's bodies (source-systems.md, sections 3 and 3.1).
+"""Customer.io's bodies.
 
 Forms: `v1` (track API, the person beside the event), `v2` (identifiers, action, attributes), `pipelines` (a
 row of a storage export).

@@ -1,4 +1,4 @@
-"""The engine of `eventpipe sample` (spec 1, section 7): tells the story of a shop day by day and writes what
+"""The engine of `eventpipe sample`: tells the story of a shop day by day and writes what
 its tools exported.
 """
 

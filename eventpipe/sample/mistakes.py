@@ -36,7 +36,7 @@ def _always(_report: Report) -> bool:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One kind of bad line. `reasons` are the codes of spec 1, section 4, all of them.
+    """One kind of bad line. `reasons` are all codes that it is rejected with.
 
     The copy is spoilt as a report, as a body or as a line, in this order; only a JSON line can be spoilt as
     one.

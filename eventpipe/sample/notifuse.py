@@ -1,4 +1,4 @@
-"""Notifuse's bodies (source-systems.md, section 1). Forms: `upsert` (one event) and `import` (an element of a
+"""Notifuse's bodies. Forms: `upsert` (one event) and `import` (an element of a
 batch).
 """
 

@@ -1,4 +1,4 @@
-"""Redo's bodies in all three generations of field names (source-systems.md, section 2).
+"""Redo's bodies in all three generations of field names.
 
 Forms: `v0`, `v1`, `v1-drawn` (the customer as one string, as the overview draws it), `v2`. v0 has no unique
 id and no customer id.

@@ -58,7 +58,7 @@ class SampleRequest:
 class SourceSummary:
     """What one source's files hold. Money is per ISO 4217 currency, with two decimals.
 
-    `lines` = `expected_accepted` + `rejected_lines` + `blank` (spec 1, section 2). A CSV header is no line;
+    `lines` = `expected_accepted` + `rejected_lines` + `blank`. A CSV header is no line;
     the elements of a batch body and the rows of a Parquet file are.
     """
 
@@ -82,7 +82,7 @@ class SourceSummary:
     late: int
     """Accepted lines that landed on a later date than they occurred."""
     contacts: int
-    """Contacts of the whole sample (spec 2) that have an event from this source."""
+    """Contacts of the whole sample that have an event from this source."""
     orders: int
     """Distinct live orders with a positive value, as this source alone tells it."""
     gross: dict[str, Decimal]
@@ -94,8 +94,7 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """What all files hold together, and per source. Orders reported by several sources count once (spec 1,
-    section 6).
+    """What all files hold together, and per source. Orders reported by several sources count once.
     """
 
     events: int
@@ -111,7 +110,7 @@ class SampleSummary:
     contacts: int
     known_contacts: int
     identity_conflicts: int
-    """Distinct ties that the limits of spec 2 refuse."""
+    """Distinct ties that the limits of identifiers refuse."""
     orders: int
     orders_reported_twice: int
     """Orders that more than one source reports."""

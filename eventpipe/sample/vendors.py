@@ -24,7 +24,7 @@ _LINES = {
     "arsel": "sends.jsonl.zst",
 }
 _BATCHES = {"redo": ("bulk.json", 100), "notifuse": ("import.json", 50)}
-"""The vendors' own limits for the events of one body (source-systems.md, sections 1.2 and 2)."""
+"""The vendors' own limits for the events of one body."""
 
 _as_utf8 = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _as_ascii = json.JSONEncoder(separators=(",", ":")).encode

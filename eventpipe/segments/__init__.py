@@ -1,1 +1,1 @@
-"""The segment language: definitions as typed trees, as SQL, and who is a member since when (spec 3, "Segments")."""
+"""The segment language: definitions as typed trees, as SQL, and who is a member since when."""

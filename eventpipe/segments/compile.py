@@ -1,4 +1,4 @@
-"""A definition as one query: the ids of its members (spec 3, "Segments").
+"""A definition as one query: the ids of its members.
 
 Each condition on events becomes a common table expression with one row per contact that has such events, and each is true
 or false, never null, of every contact: `not` is exactly the complement. Nothing of a definition is ever SQL: names and

@@ -1,4 +1,4 @@
-"""Conditions as a typed tree: everything that a definition can say, and nothing else (spec 3, "Segments").
+"""Conditions as a typed tree: everything that a definition can say, and nothing else.
 
     condition = all [condition, ...] | any [condition, ...] | not condition
               | goal | event | any_event | contact | rfm | segment

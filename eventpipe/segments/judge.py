@@ -1,4 +1,4 @@
-"""The segment stage of a run: who enters and who leaves (spec 3, "Segments").
+"""The segment stage of a run: who enters and who leaves.
 
 Judged again are the contacts of whom something can have changed (`scope`); for a new or changed segment, everyone. The
 result equals judging everyone.

@@ -1,4 +1,4 @@
-"""When an event counts: an interval of time with the edges of spec 3, "Timeframes"."""
+"""When an event counts: an interval of time whose edges are days of the project, or instants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the published file: read-only, and closed off from every other file (spec 5, security)."""
+"""Reading the published file: read-only, and closed off from every other file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing to `analytics.duckdb` (spec 5, "Write, audit, publish").
+"""Publishing to `analytics.duckdb`.
 
 The published file is a copy of the checkpointed working database without its working schemas, put in place by one
 rename: readers see the last good run or this one, and who has the old file open keeps it. Where PostgreSQL serves, the

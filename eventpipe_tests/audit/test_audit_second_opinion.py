@@ -1,4 +1,4 @@
-"""Great Expectations and the row contract say the same of random dirty data (spec 5, "Write, audit, publish")."""
+"""Great Expectations and the row contract say the same of random dirty data."""
 
 from __future__ import annotations
 

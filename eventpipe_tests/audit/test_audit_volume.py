@@ -1,4 +1,4 @@
-"""The volume watch: quiet histories raise no alarm, broken ones do (spec 5, "Volume")."""
+"""The volume watch: quiet histories raise no alarm, broken ones do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Automations by the letter of spec 4: every candidate by itself, from plain lists, as slowly as it likes.
+"""Automations by the letter of docs/automations.md: every candidate by itself, from plain lists, as slowly as it likes.
 
 It shares no code with `eventpipe.automations`: what a definition means is read here from its words.
 """

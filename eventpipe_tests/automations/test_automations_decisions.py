@@ -1,4 +1,4 @@
-"""One decision with its reason for each candidate (spec 4), on the tables that the step reads."""
+"""One decision with its reason for each candidate, on the tables that the step reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong automations: each is refused with its place and what is accepted, all of them at once (spec 4)."""
+"""Wrong automations: each is refused with its place and what is accepted, all of them at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands fail: exit codes, one paragraph on stderr, JSON on stdout (spec 1, section 7)."""
+"""How commands fail: exit codes, one paragraph on stderr, JSON on stdout."""
 
 from __future__ import annotations
 

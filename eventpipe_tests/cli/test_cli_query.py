@@ -1,4 +1,4 @@
-"""`eventpipe query`: formats, and what a query may not do (spec 5, security)."""
+"""`eventpipe query`: formats, and what a query may not do."""
 
 from __future__ import annotations
 

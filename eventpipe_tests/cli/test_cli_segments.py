@@ -1,4 +1,4 @@
-"""`eventpipe segments` and the same from Python (spec 3, "Segments"; spec 1, section 7)."""
+"""`eventpipe segments` and the same from Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor sees it when a promise is broken (spec 5, "The six promises"): each test breaks one."""
+"""The doctor sees it when a promise is broken: each test breaks one."""
 
 from __future__ import annotations
 

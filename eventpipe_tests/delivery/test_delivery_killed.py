@@ -1,5 +1,5 @@
 """kill -9 of the delivering process between sending and recording, again and again: nothing is lost, and what is sent twice
-has the same id and the same body (spec 5, promise 4)."""
+has the same id and the same body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where nothing is ever delivered to: by the address as it is written, and by what its name resolves to (spec 4)."""
+"""Where nothing is ever delivered to: by the address as it is written, and by what its name resolves to."""
 
 from __future__ import annotations
 

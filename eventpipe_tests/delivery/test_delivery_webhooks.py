@@ -1,4 +1,4 @@
-"""Delivery to a real receiver: what is sent, what counts as success, when it is tried again (spec 4, "Delivery")."""
+"""Delivery to a real receiver: what is sent, what counts as success, when it is tried again."""
 
 from __future__ import annotations
 

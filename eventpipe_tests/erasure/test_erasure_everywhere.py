@@ -1,5 +1,4 @@
-"""An erased person is in no file, no table and no history, nothing brings them back, and nothing fires because of it (spec 5,
-promise 6)."""
+"""An erased person is in no file, no table and no history, nothing brings them back, and nothing fires because of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which lines are an erased person's: those keep their place in an export and say nothing (spec 5, promise 6)."""
+"""Which lines are an erased person's: those keep their place in an export and say nothing."""
 
 from __future__ import annotations
 

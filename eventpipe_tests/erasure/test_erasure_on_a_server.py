@@ -1,4 +1,4 @@
-"""An erased person is in no table of the server that serves and remembers, and in no file of its tables (spec 5, promise 6)."""
+"""An erased person is in no table of the server that serves and remembers, and in no file of its tables."""
 
 from __future__ import annotations
 

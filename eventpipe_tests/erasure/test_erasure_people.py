@@ -1,4 +1,4 @@
-"""Who is erased, and who is not: through the real pipeline, in shops with one awkward thing each (spec 5, promise 6)."""
+"""Who is erased, and who is not: through the real pipeline, in shops with one awkward thing each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The identity step on a database: solving what a run touches equals solving everything (spec 2, "Cost")."""
+"""The identity step on a database: solving what a run touches equals solving everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The solver against spec 2 read word by word, and against networkx where no limit applies."""
+"""The solver against the rules of docs/identity.md read word by word, and against networkx where no limit applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taken when it is complete, once, and anew when it changes (spec 1, section 2)."""
+"""Taken when it is complete, once, and anew when it changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever lies in the exports folder is accounted for line by line or refused (spec 5, promise 1)."""
+"""Whatever lies in the exports folder is accounted for line by line or refused."""
 
 from __future__ import annotations
 

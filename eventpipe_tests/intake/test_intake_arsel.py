@@ -1,4 +1,4 @@
-"""Arsel: strict by default (source-systems.md, section 4)."""
+"""Arsel: strict by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV bytes to records with their physical line numbers (spec 1, sections 1 and 2)."""
+"""CSV bytes to records with their physical line numbers."""
 
 from __future__ import annotations
 

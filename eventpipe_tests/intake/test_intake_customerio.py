@@ -1,4 +1,4 @@
-"""Customer.io: the track API, the Pipelines calls and the storage exports (source-systems.md, section 3)."""
+"""Customer.io: the track API, the Pipelines calls and the storage exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a definition makes of an event: names, fields, goals, types (spec 1, section 4)."""
+"""What a definition makes of an event: names, fields, goals, types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files a run takes, and how they are opened (spec 1, section 2)."""
+"""Which files a run takes, and how they are opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes to numbered lines (spec 1, section 2)."""
+"""Bytes to numbered lines."""
 
 from __future__ import annotations
 

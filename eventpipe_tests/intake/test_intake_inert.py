@@ -1,4 +1,4 @@
-"""Quotes, braces and statements are inert text wherever they stand (spec 5, faults)."""
+"""Quotes, braces and statements are inert text wherever they stand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON lines, documents and batch bodies (spec 1, section 2; spec 5, faults: line)."""
+"""JSON lines, documents and batch bodies."""
 
 from __future__ import annotations
 

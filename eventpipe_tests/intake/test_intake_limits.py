@@ -1,4 +1,4 @@
-"""More distinct names than the limits allow, and more text (spec 1, sections 2 and 4; spec 5, faults)."""
+"""More distinct names than the limits allow, and more text."""
 
 from __future__ import annotations
 

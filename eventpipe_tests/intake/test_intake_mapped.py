@@ -1,4 +1,4 @@
-"""The canonical preset and the mappings of a project (spec 1, sections 1 and 3)."""
+"""The canonical preset and the mappings of a project."""
 
 from __future__ import annotations
 

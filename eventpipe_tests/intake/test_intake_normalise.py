@@ -1,4 +1,4 @@
-"""Golden values of normalisation (spec 1, section 3; spec 5, faults: value)."""
+"""Golden values of normalisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notifuse, and what makes an event the same event (source-systems.md, section 1; spec 1, section 5)."""
+"""Notifuse, and what makes an event the same event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet exports (spec 1, section 1)."""
+"""Parquet exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every reason to reject a line (spec 1, section 4)."""
+"""Every reason to reject a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redo: three generations of field names (source-systems.md, section 2)."""
+"""Redo: three generations of field names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random exports against the slow reference: every row, and every reason to reject one (spec 1, sections 1 to 4)."""
+"""Random exports against the slow reference: every row, and every reason to reject one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def place(file: Export, line: Line) -> Place:
 
 
 def expected_events(made: World) -> set[frozenset[Place]]:
-    """The reports of each event: those of one key, or one without a key (spec 1, section 5)."""
+    """The reports of each event: those of one key, or one without a key."""
     events: dict[object, set[Place]] = defaultdict(set)
     for file, line, row in made.judged():
         if not row.reasons:

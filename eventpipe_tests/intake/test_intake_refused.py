@@ -1,4 +1,4 @@
-"""A bad file costs that file: it is refused whole, with a reason (spec 1, section 2; spec 5, faults)."""
+"""A bad file costs that file: it is refused whole, with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rejected lines judged again are, row for row, what they would have been from the start (spec 5, "Undoable").
+"""Rejected lines judged again are, row for row, what they would have been from the start.
 
 The exports are taken away first: what the lake keeps of a rejected line is enough. That a replay is seen in the published
 tables is told in `pipeline/test_pipeline_replay.py`.

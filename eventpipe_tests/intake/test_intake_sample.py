@@ -1,4 +1,4 @@
-"""What the sample says of its files, held against what intake makes of them (spec 1, section 2)."""
+"""What the sample says of its files, held against what intake makes of them."""
 
 from __future__ import annotations
 

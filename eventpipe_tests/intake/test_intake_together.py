@@ -1,4 +1,4 @@
-"""Small exports are judged in one query, and nothing of that shows (spec 1, section 2)."""
+"""Small exports are judged in one query, and nothing of that shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When deliveries and judgements are asked for: by the state of the ops store, whatever became of earlier ticks (spec 4)."""
+"""When deliveries and judgements are asked for: by the state of the ops store, whatever became of earlier ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing of a person is in what Dagster stores (spec 5, "Security and privacy")."""
+"""Nothing of a person is in what Dagster stores."""
 
 from __future__ import annotations
 

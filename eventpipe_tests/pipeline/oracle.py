@@ -20,7 +20,7 @@ from eventpipe_tests.pipeline.reports import Deletion, Identifier, Landed, Place
 
 @dataclass(frozen=True)
 class Source:
-    """What decides between reports of a source: spec 1, section 5."""
+    """What decides between reports of a source."""
 
     on_conflict: Literal["first_wins", "latest_wins"]
     authority: int = 0
@@ -255,7 +255,7 @@ def _told(content: Landed, goal: Report) -> State:
 
 
 def _as_notifuse_does(reports: Sequence[Landed]) -> State:
-    """The server's upsert, statement by statement (source-systems, 1.3)."""
+    """The server's upsert, statement by statement."""
     first = reports[0]
     row = _told(first, first.report)
     row = replace(row, deletion=_said(first.report, False), deleted_at=first.report.deleted_at)

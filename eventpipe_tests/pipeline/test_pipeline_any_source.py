@@ -1,5 +1,5 @@
 """Whatever the presets and mappings of all sources make of random exports: what the intake's reference judges, put
-together by the oracle of versions, orders and people, is what the tables say (spec 1; spec 2).
+together by the oracle of versions, orders and people, is what the tables say.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The audit: each dbt test fails when what it tests is broken, and then nothing is published (spec 5)."""
+"""The audit: each dbt test fails when what it tests is broken, and then nothing is published."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Automations through the real pipeline: one person on two devices, kills at every point of the decision, rebuilds, and the
-same exports in other cuts (spec 4)."""
+same exports in other cuts."""
 
 from __future__ import annotations
 

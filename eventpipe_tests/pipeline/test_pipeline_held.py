@@ -1,4 +1,4 @@
-"""A run that made something wrong is not served, and says why: each kind of check, through the real pipeline (spec 5)."""
+"""A run that made something wrong is not served, and says why: each kind of check, through the real pipeline."""
 
 from __future__ import annotations
 

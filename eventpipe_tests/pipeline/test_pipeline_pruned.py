@@ -1,4 +1,4 @@
-"""Prune: what a deleted export brought is gone from the lake and every table, as if it had never landed (spec 1, section 2)."""
+"""Prune: what a deleted export brought is gone from the lake and every table, as if it had never landed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay: rejected lines judged by a better definition give what it would have given from the start (spec 5, "Undoable").
+"""Replay: rejected lines judged by a better definition give what it would have given from the start.
 
 Here: that the published tables say so. Which lines, of which formats: `intake/test_intake_replay.py`.
 """

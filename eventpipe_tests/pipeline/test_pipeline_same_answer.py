@@ -1,6 +1,6 @@
 """Promise 2: any order, cut, repetition or interruption of the same exports, and a full rebuild, give equal tables.
 
-Every run of a history is also held against the oracle, which reads spec 1, sections 5 and 6, and spec 2 word by word.
+Every run of a history is also held against the oracle, which reads docs/data-shapes.md and docs/identity.md word by word.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Random shops, many at once: each world is a workspace of one project, so that one run tries all of them.
 
 A world is small and crowded on purpose: few keys, orders, people and moments, so that reports collide in every way that
-spec 1, sections 5 and 6, and spec 2 speak of.
+they can.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ CONFIGURATIONS = Path(__file__).parent
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 """Later than all of the data."""
 
-# What differs between two runs that say the same (spec 3, "Published tables").
+# What differs between two runs that say the same.
 _OF_THE_RUN = ("run_", "loaded_", "published_", "recorded_")
 _OBSERVED = ("runs", "checks", "segment_history")
 

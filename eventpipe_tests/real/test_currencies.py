@@ -1,4 +1,4 @@
-"""The fixture of two libraries for customer value, loaded in dollars and again in yen (spec 3, goals)."""
+"""The fixture of two libraries for customer value, loaded in dollars and again in yen."""
 
 from __future__ import annotations
 

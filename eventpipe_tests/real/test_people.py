@@ -1,4 +1,4 @@
-"""splink's 1,000 records of people: missing, mistyped and broken addresses (spec 2)."""
+"""splink's 1,000 records of people: missing, mistyped and broken addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table contact_rfm and its history against the slow reference (spec 3, "RFM").
+"""The table contact_rfm and its history against the slow reference.
 
 Runs are shared: workspaces are scored each by itself, so each test has one of its own in the same project.
 """

@@ -1,4 +1,4 @@
-"""Each operator, aggregate and timeframe at its edges, one case a line (spec 3, "Segments")."""
+"""Each operator, aggregate and timeframe at its edges, one case a line."""
 
 from __future__ import annotations
 

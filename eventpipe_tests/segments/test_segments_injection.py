@@ -1,4 +1,4 @@
-"""Whatever stands in a definition's strings is compared with, never run (spec 3: definitions are data, never SQL)."""
+"""Whatever stands in a definition's strings is compared with, never run (definitions are data, never SQL)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who enters and leaves, run by run, through the whole pipeline (spec 3, "Segments").
+"""Who enters and leaves, run by run, through the whole pipeline.
 
 One shop is run day after day, and everything happens in it; each test tells one customer's story. Whom a run judges is
 held against the reference in `test_segments_judge`.

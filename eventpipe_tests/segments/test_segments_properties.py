@@ -1,4 +1,4 @@
-"""What `where` asks of an event, each operator at its edges, one case a line (spec 3, "Segments")."""
+"""What `where` asks of an event, each operator at its edges, one case a line."""
 
 from __future__ import annotations
 

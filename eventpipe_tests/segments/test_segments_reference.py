@@ -1,4 +1,4 @@
-"""Random definitions over random worlds against the slow reference (spec 3, "Segments")."""
+"""Random definitions over random worlds against the slow reference."""
 
 from __future__ import annotations
 

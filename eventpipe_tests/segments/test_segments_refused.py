@@ -1,4 +1,4 @@
-"""A wrong definition is refused with its place and the fix, and every other one is looked at too (spec 3, "Segments")."""
+"""A wrong definition is refused with its place and the fix, and every other one is looked at too."""
 
 from __future__ import annotations
 

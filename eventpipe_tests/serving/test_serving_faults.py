@@ -1,4 +1,4 @@
-"""What is tried again, and how often: each fault provoked on the server itself by a second session (spec 5, faults)."""
+"""What is tried again, and how often: each fault provoked on the server itself by a second session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backfills go on where they stopped (spec 1, section 7)."""
+"""Backfills go on where they stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run writes at a time, and a run that lost its lease commits nothing (spec 5, faults)."""
+"""One run writes at a time, and a run that lost its lease commits nothing."""
 
 from __future__ import annotations
 

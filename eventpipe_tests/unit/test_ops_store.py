@@ -1,4 +1,4 @@
-"""Opening the ops store: made, migrated, recognised, refused; its transactions (spec 5, faults)."""
+"""Opening the ops store: made, migrated, recognised, refused; its transactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""events/*.yml: definitions, the registry, and how each mistake is told (spec 1, section 4)."""
+"""events/*.yml: definitions, the registry, and how each mistake is told."""
 
 from __future__ import annotations
 

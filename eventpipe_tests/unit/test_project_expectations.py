@@ -1,4 +1,4 @@
-"""expectations.yml: read, and each mistake told with its line before anything is read (spec 5, "Write, audit, publish")."""
+"""expectations.yml: read, and each mistake told with its line before anything is read."""
 
 from __future__ import annotations
 

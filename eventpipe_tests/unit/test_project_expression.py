@@ -1,4 +1,4 @@
-"""`sql` mappings: one scalar expression, and nothing else (spec 1, section 1)."""
+"""`sql` mappings: one scalar expression, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The project folder: where it is, where its parts lie, every problem of every file (spec 1, section 1)."""
+"""The project folder: where it is, where its parts lie, every problem of every file."""
 
 from __future__ import annotations
 

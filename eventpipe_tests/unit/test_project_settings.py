@@ -1,4 +1,4 @@
-"""eventpipe.yml: what it says, its defaults, how each mistake is told (spec 1, sections 1, 4, 5; spec 2)."""
+"""eventpipe.yml: what it says, its defaults, how each mistake is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`eventpipe init`: a project that loads, knows the tools' spellings, harms nothing (spec 1, section 7)."""
+"""`eventpipe init`: a project that loads, knows the tools' spellings, harms nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML of a project: lines, refusals, and values from the environment (spec 1, section 1)."""
+"""YAML of a project: lines, refusals, and values from the environment."""
 
 from __future__ import annotations
 

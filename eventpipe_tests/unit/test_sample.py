@@ -1,7 +1,6 @@
 """The sample engine, held against a reader of its files that shares no code with it.
 
-The reader judges lines by spec 1 with the shipped definitions, deduplicates them, and walks the ties of spec
-2.
+The reader judges lines by the shipped definitions, deduplicates them, and walks their ties.
 """
 
 from __future__ import annotations
@@ -309,7 +308,7 @@ def recount(folder: Path) -> dict[str, Any]:
 
 
 def current(accepted: list[Seen]) -> list[Seen]:
-    """First wins, and for notifuse the newest; deletion follows what landed last (spec 1, section 5)."""
+    """First wins, and for notifuse the newest; deletion follows what landed last."""
     kept: dict[Any, Seen] = {}
     deleted: set[Any] = set()
     for number, seen in enumerate(accepted):
@@ -326,7 +325,7 @@ def current(accepted: list[Seen]) -> list[Seen]:
 
 
 def resolve(live: list[Seen]) -> tuple[dict[tuple[str, str], int], set[int]]:
-    """The contact of each identifier, and which contacts are known (spec 2, Resolution)."""
+    """The contact of each identifier, and which contacts are known."""
     first: dict[tuple[tuple[str, str], ...], float] = {}
     for seen in live:
         one_set = tuple((kind, seen.identifiers[kind]) for kind in TYPES if kind in seen.identifiers)

@@ -4,7 +4,7 @@
     pre_hook="{{ replace_solved(['workspace_id', 'from_contact_id'], ['workspace_id', 'alias_id']) }}",
 ) }}
 
--- Ties that made one contact of two which both had events before (spec 2).
+-- Ties that made one contact of two which both had events before.
 with told as (
     select * from {{ source("run", "merges") }}
 ),

@@ -84,7 +84,7 @@ property_lists as (
     group by property_names.event_name
 ),
 
--- Names that differ by case, blanks and separators only are drift: shown, never merged silently (spec 1, section 4).
+-- Names that differ by case, blanks and separators only are drift: shown, never merged silently.
 lookalikes as (
     select
         {{ name_skeleton("event_name") }} as skeleton,

@@ -6,7 +6,7 @@
     ) }}",
 ) }}
 
--- Ties that were refused, by a limit or because somebody unlinked what they would have joined (spec 2).
+-- Ties that were refused, by a limit or because somebody unlinked what they would have joined.
 with conflicts as (
     select * from {{ source("run", "conflicts") }}
 ),

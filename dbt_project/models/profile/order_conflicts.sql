@@ -1,4 +1,4 @@
--- One order id on several contacts (spec 1, section 6): every event of it is kept, and the audit warns.
+-- One order id on several contacts: every event of it is kept, and the audit warns.
 with shown as (
     select
         workspace_id,

@@ -1,7 +1,7 @@
 {{ config(tags=["by_event"]) }}
 
 -- Repeated events as they stood after each of their reports: content of one version, goal of another, deletion by
--- landing order (spec 1, section 5). Grain: event_id and version_number.
+-- landing order. Grain: event_id and version_number.
 with sequence as (
     select
         *,

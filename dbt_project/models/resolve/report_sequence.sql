@@ -1,6 +1,6 @@
 {{ config(tags=["by_event"]) }}
 
--- The reports of repeated events in landing order, and what each did (spec 1, section 5).
+-- The reports of repeated events in landing order, and what each did.
 -- As of the run: later ones wait.
 with reports as (
     select * from {{ ref("reports") }}

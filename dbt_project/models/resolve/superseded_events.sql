@@ -1,6 +1,6 @@
 {{ config(tags=["by_event"]) }}
 
--- Events that another report of the same order stands before (spec 1, section 6). Grain: event_id.
+-- Events that another report of the same order stands before. Grain: event_id.
 with single as (
     select
         reports.event_id,

@@ -3,7 +3,7 @@
 {% set stored = stored_table("work", "identifier_sets") %}
 
 -- depends_on: {{ source("run", "reopened_events") }}
--- Identifier sets that this run touches (spec 2), and what the live events say under each as they now are: their number
+-- Identifier sets that this run touches, and what the live events say under each as they now are: their number
 -- and the times of the first, the last and the last look. Grain: workspace_id and identifiers.
 -- The times are null when no live event carries the set any more.
 with resolved as (

@@ -1,4 +1,4 @@
-"""Masked views: the published tables as readers see them who may not see whom they are about (spec 5, security).
+"""Masked views: the published tables as readers see them who may not see whom they are about.
 
 They lie in a schema of their own, under the same names, and read as their owner does: who may read them needs no right on
 the tables. A column that is named like a masked type and the values of such identifiers are hidden. The keys of that name in

@@ -1,4 +1,4 @@
-"""The roles of the server (spec 5, security): one that writes the published tables, one that reads them and no more.
+"""The roles of the server: one that writes the published tables, one that reads them and no more.
 
 Whoever sets the server up calls `set_up`, once or many times. What a role may read is granted by the publish too, as
 the owner of the tables: by default privileges on what comes later, and by itself on what there is.

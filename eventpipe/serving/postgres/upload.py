@@ -1,4 +1,4 @@
-"""Publishing an edition to PostgreSQL: everything that changed, in one transaction (spec 5, "Write, audit, publish").
+"""Publishing an edition to PostgreSQL: everything that changed, in one transaction.
 
 Readers see one run's tables or the next one's. Rows are deleted and inserted in place, which waits for no reader and
 keeps what others built on the tables; only a change of columns or views takes a lock that readers can hold.

@@ -1,4 +1,4 @@
-"""A judged event by the columns of spec 1, section 3, and what it is judged by."""
+"""A judged event by its columns in the lake, and what it is judged by."""
 
 from __future__ import annotations
 

@@ -135,6 +135,6 @@ def key(value: str | None) -> str | None:
 
 
 def links(value: str) -> bool:
-    """Whether an identifier can tie anybody to anybody: spec 2, "Blocked values"; nor does JSON where an id should be."""
+    """Whether an identifier can tie anybody to anybody: no blocked value does; nor does JSON where an id should be."""
     blocked = value.lower() in _PLACEHOLDERS or value.startswith("noreply@") or value[0] in "{["
     return not blocked and not re.fullmatch(r"[0-]*", value)
