@@ -1,5 +1,4 @@
-"""An expectation of expectations.yml: what Great Expectations asks of a profile or of a sample, as a frozen typed object.
-"""
+"""An expectation of expectations.yml: what Great Expectations asks of a profile or of a sample, as a frozen typed object."""
 
 from __future__ import annotations
 

@@ -55,8 +55,7 @@ class _Account:
             self.refunds[basket.currency] += basket.cents
 
     def note_version(self, report: Report) -> None:
-        """Newest `occurred_at` wins, an equal one changes nothing; deletion follows the order of landing.
-        """
+        """Newest `occurred_at` wins, an equal one changes nothing; deletion follows the order of landing."""
         current = self.versioned.get((report.event, report.key))
         if current is None:
             current = self.versioned[(report.event, report.key)] = _Versions(report)

@@ -94,8 +94,7 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """What all files hold together, and per source. Orders reported by several sources count once.
-    """
+    """What all files hold together, and per source. Orders reported by several sources count once."""
 
     events: int
     files: int
