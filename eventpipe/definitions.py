@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
@@ -35,14 +37,21 @@ def defs() -> dg.Definitions:
     project = load_project(None, os.environ)
     for sentence in project.unread:
         dg.get_dagster_logger().warning(sentence)
-    return build_defs(project)
+    return build_defs(project, read=partial(load_project, project.root, os.environ))
 
 
-def build_defs(project: Project, *, dbt: Dbt | None = None, **overrides: dg.ResourceDefinition) -> dg.Definitions:
-    """The definitions on `project`; `overrides` are resources by their key.
+def build_defs(
+    project: Project,
+    *,
+    read: Callable[[], Project] | None = None,
+    dbt: Dbt | None = None,
+    **overrides: dg.ResourceDefinition,
+) -> dg.Definitions:
+    """The definitions on `project`; sensors `read` it anew. `overrides` are resources by their key.
 
     Reading dbt's manifest is all the work there is, but for the first time, when dbt has to parse its project.
     """
+    read = read or (lambda: project)
     dbt = dbt or Dbt(project)
     models = read_models(dbt.manifest())
     with warnings.catch_warnings():
@@ -54,10 +63,10 @@ def build_defs(project: Project, *, dbt: Dbt | None = None, **overrides: dg.Reso
             jobs=[refresh_job(), deliver_job()],
             schedules=[daily_schedule(project), hourly_schedule(project)],
             sensors=[
-                new_exports_sensor(project, _now),
-                due_candidates_sensor(project, _now),
-                undelivered_triggers_sensor(project, _now),
-                *([failure_alert(project, _now)] if project.settings.alerts.webhook else []),
+                new_exports_sensor(read, _now),
+                due_candidates_sensor(read, _now),
+                undelivered_triggers_sensor(read, _now),
+                *([failure_alert(project, read, _now)] if project.settings.alerts.webhook else []),
             ],
             resources={REFRESH: refresh_resource(project, _now, dbt=dbt), **overrides},
             # The steps share a run of the pipeline and an instance of the engine, which live in one process. Every

@@ -66,6 +66,12 @@ class Failure:
             case _ if (place := _full_disk(error)) is not None:
                 told = f"The disk is full{place}. What was finished stays. Free some space and start again."
                 return cls(kind, told, 1, (), error)
+            case _ if _is_disk_fault(error):
+                told = (
+                    "The disk could not be read or written: it is full, or fails. What was finished stays. Check it and its free "
+                    "space, and start again."
+                )
+                return cls(kind, told, 1, (), error)
             case OSError() if error.strerror and isinstance(error.filename, str | bytes):
                 return cls(kind, _refusal(error, os.fsdecode(error.filename)), 1, (), error)
             case _:
@@ -117,6 +123,15 @@ def _full_disk(error: BaseException | None) -> str | None:
             return ""
         error = error.__cause__ or error.__context__
     return None
+
+
+def _is_disk_fault(error: BaseException | None) -> bool:
+    """What SQLite says of a full disk too, depending on what it was about to write."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _refusal(error: OSError, place: str) -> str:

@@ -1,4 +1,5 @@
-"""Alerts: a message to a webhook when a run has failed or was held, whoever started it and however it ended.
+"""Alerts: a message to a webhook when a run of the daemon has failed or was held, however it ended. Who started a command
+has its exit code.
 
 Here: what the message says and how it is sent. Not here: what went wrong in detail, which the ops store records; the
 message repeats its paragraph, which holds no personal data.
@@ -17,6 +18,7 @@ from typing import Any, Final
 import dagster as dg
 
 from eventpipe.delivery.message import headers
+from eventpipe.errors import EventpipeError
 from eventpipe.ops import runs
 from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
@@ -24,14 +26,20 @@ from eventpipe.project.folder import Project
 
 FAILED_RUNS: Final = "failed_runs"
 _TRIES: Final = 3
+_LONGEST: Final = 1_000
+"""Characters of what is wrong with the project's files."""
 _PATIENCE: Final = 10.0
 """Seconds that the receiver has to answer. All tries together end within the minute that a sensor has."""
 
 
 def failure_alert(
-    project: Project, clock: Callable[[], datetime], sleep: Callable[[float], None] = time.sleep
+    project: Project,
+    read: Callable[[], Project],
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dg.SensorDefinition:
-    """Tells of every run that failed or was held. On from the start: whoever names an address wants to be told.
+    """Tells of every run that failed or was held. On from the start: whoever names an address wants to be told. `project` as
+    it was when this began is what is gone by while its files are refused, for then runs fail.
 
     It looks on from outside, so a receiver that is down makes its tick fail and nothing else.
     """
@@ -44,16 +52,22 @@ def failure_alert(
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
-        _post(project, run.run_id, message(project, run.run_id, run.job_name), clock, sleep)
+        try:
+            now, refusal = read(), None
+        except EventpipeError as error:
+            now, refusal = project, str(error).replace("\n", "; ")[:_LONGEST]
+        now = now if now.settings.alerts.webhook else project
+        _post(now, run.run_id, message(now, run.run_id, run.job_name, refusal), clock, sleep)
 
     return failed_runs
 
 
-def message(project: Project, run_id: str, job: str) -> str:
-    """What is told of a run that failed, in one paragraph."""
+def message(project: Project, run_id: str, job: str, refusal: str | None = None) -> str:
+    """What is told of a run that failed, in one paragraph. `refusal`: what is wrong with the project's files now."""
     run = _recorded(project, run_id)
     how = "was held back by its audit" if run is not None and run.status == "held" else "failed"
-    why = (run and run.error) or "It left no word: its process was killed, or it never started. See it in Dagster."
+    unsaid = "It left no word: its process was killed, or it never started. See it in Dagster."
+    why = (run and run.error) or refusal or unsaid
     return (
         f"eventpipe: run {run_id} of {job} on {project.root.name} {how}. {why} "
         "The tables that people read are those of the last good run."

@@ -6,6 +6,9 @@ What is asked for is read from the lake and the ops store on every tick. Nothing
 says where the next look at very many exports goes on, nor on what a tick did before. A run key is used up by its run,
 also when that failed: so keys count attempts, and attempts are counted in Dagster's table of runs, where a launch
 that came to nothing is none. A tick asks for a run and does nothing else.
+
+Each tick reads the project anew, as each run does: a source or an automation that somebody adds or takes out while the
+daemon is up is seen at once. A tick on files that are refused fails, and shows why.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final
 
 import dagster as dg
@@ -42,6 +46,7 @@ EVERY: Final = 30
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 _ON_ITS_WAY: Final = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+_DONE: Final = dg.DagsterRunStatus.SUCCESS
 _FAILED: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -63,11 +68,14 @@ class Wait:
     reason: str
 
 
-def next_attempt(state: str, tries: Sequence[Try], tenure: Tenure | None, now: datetime) -> int | Wait:
+def next_attempt(
+    state: str, tries: Sequence[Try], tenure: Tenure | None, now: datetime, *, recurs: bool = False
+) -> int | Wait:
     """The number of the attempt to make now for this state of the exports, or why to wait.
 
     `tries` are the last ones, newest first. While somebody writes to the project, or is about to, no run is asked for:
-    what landed meanwhile is found after it. With each failure the pause doubles, from a minute to an hour.
+    what landed meanwhile is found after it. With each failure the pause doubles, from a minute to an hour; so it does with
+    each run that ended well and left the state as it was, unless the state `recurs`.
     """
     if tenure is not None and tenure.holder is not None and tenure.expires_at is not None and tenure.expires_at > now:
         return Wait(f"Run {tenure.holder} is writing to this project.")
@@ -77,11 +85,13 @@ def next_attempt(state: str, tries: Sequence[Try], tenure: Tenure | None, now: d
         is_expected = newest.status in _ON_ITS_WAY and now - newest.asked_at < 2 * LEASE_WAIT
         if newest.status is dg.DagsterRunStatus.QUEUED or is_expected:
             return Wait("The run that was asked for last has not ended.")
-        failures = _leading_failures(tries)
-        if failures:
-            until = (newest.ended_at or newest.asked_at) + min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)
+        failures = _leading(tries, lambda each: each.status in _FAILED)
+        idle = 0 if recurs else _leading(tries, lambda each: each.status is _DONE and each.state == state)
+        if count := failures or idle:
+            until = (newest.ended_at or newest.asked_at) + min(_FIRST_PAUSE * 2 ** (count - 1), _LONGEST_PAUSE)
             if now < until:
-                return Wait(f"The last {failures} runs failed; trying again at {until:%H:%M:%S} UTC.")
+                what = "failed" if failures else "left it as it was"
+                return Wait(f"Runs in a row that {what}: {count}; trying again at {until:%H:%M:%S} UTC.")
     same = [each for each in tries if each.state == state]
     if not same:
         return 1
@@ -90,7 +100,7 @@ def next_attempt(state: str, tries: Sequence[Try], tenure: Tenure | None, now: d
     return same[0].attempt if is_unlaunched else same[0].attempt + 1
 
 
-def new_exports_sensor(project: Project, clock: Callable[[], datetime]) -> dg.SensorDefinition:
+def new_exports_sensor(read: Callable[[], Project], clock: Callable[[], datetime]) -> dg.SensorDefinition:
     """Asks for `refresh` when an export has settled that the lake does not hold. Off until somebody turns it on."""
 
     @dg.sensor(
@@ -102,7 +112,7 @@ def new_exports_sensor(project: Project, clock: Callable[[], datetime]) -> dg.Se
         "marker. A run that failed is asked for again, after a pause that grows to an hour.",
     )
     def new_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = clock()
+        now, project = clock(), read()
         found = look(project, now, start=_place(context.cursor))
         cursor = json.dumps([found.resume[0], found.resume[1].isoformat()]) if found.resume else ""
         if not found.new:
@@ -117,7 +127,7 @@ def new_exports_sensor(project: Project, clock: Callable[[], datetime]) -> dg.Se
     return new_exports
 
 
-def due_candidates_sensor(project: Project, clock: Callable[[], datetime]) -> dg.SensorDefinition:
+def due_candidates_sensor(read: Callable[[], Project], clock: Callable[[], datetime]) -> dg.SensorDefinition:
     """Asks for `refresh` when the wait of a candidate is over, also where nothing lands. Off until somebody turns it on."""
 
     @dg.sensor(
@@ -128,7 +138,7 @@ def due_candidates_sensor(project: Project, clock: Callable[[], datetime]) -> dg
         description="Runs `refresh` when a candidate of an automation has waited long enough to be judged.",
     )
     def due_candidates(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = clock()
+        now, project = clock(), read()
         due = sorted(f"{name} {at.isoformat()}" for name, at in _due_since(project, now).items())
         if not due:
             return dg.SensorResult(skip_reason="No candidate is due.")
@@ -141,7 +151,7 @@ def due_candidates_sensor(project: Project, clock: Callable[[], datetime]) -> dg
     return due_candidates
 
 
-def undelivered_triggers_sensor(project: Project, clock: Callable[[], datetime]) -> dg.SensorDefinition:
+def undelivered_triggers_sensor(read: Callable[[], Project], clock: Callable[[], datetime]) -> dg.SensorDefinition:
     """Asks for `deliver` when triggers are due. Off until somebody turns it on."""
 
     @dg.sensor(
@@ -152,12 +162,13 @@ def undelivered_triggers_sensor(project: Project, clock: Callable[[], datetime])
         description="Runs `deliver` when triggers are to be sent, for the first time or again. It sends nothing itself.",
     )
     def undelivered_triggers(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = clock()
+        now, project = clock(), read()
         due = _due(project, now)
         if not due:
             return dg.SensorResult(skip_reason="No trigger is due.")
         # One state: what is due is never the same again, but a run that failed sent nothing of it.
-        attempt = next_attempt(UNDELIVERED, _tries(context.instance, UNDELIVERED), _tenure(project, DELIVERY), now)
+        tries, tenure = _tries(context.instance, UNDELIVERED), _tenure(project, DELIVERY)
+        attempt = next_attempt(UNDELIVERED, tries, tenure, now, recurs=True)
         if isinstance(attempt, Wait):
             return dg.SensorResult(skip_reason=f"{due} triggers are due. {attempt.reason}")
         return dg.SensorResult(run_requests=[_request(UNDELIVERED, UNDELIVERED, attempt, {})])
@@ -187,11 +198,9 @@ def _due(project: Project, now: datetime) -> int:
         return deliveries.backlog(store, now, destinations(project)).due
 
 
-def _leading_failures(tries: Sequence[Try]) -> int:
-    for place, each in enumerate(tries):
-        if each.status not in _FAILED:
-            return place
-    return len(tries)
+def _leading(tries: Sequence[Try], is_one: Callable[[Try], bool]) -> int:
+    """How many of the newest are of a kind."""
+    return len([*takewhile(is_one, tries)])
 
 
 def _tries(instance: dg.DagsterInstance, sensor: str) -> list[Try]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
-from eventpipe.defs.alerts import failure_alert
-from eventpipe.errors import AuditHeld, EventpipeError, StageFailed
+from eventpipe.defs.alerts import failure_alert, message
+from eventpipe.errors import AuditHeld, ConfigurationError, EventpipeError, Problem, StageFailed
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
+from eventpipe.project.folder import Project
 from eventpipe_tests.delivery.receiver import SECRET, Receiver, receiving
 from eventpipe_tests.orchestration.shop import CANARIES, Shop, refresh
 from eventpipe_tests.orchestration.test_failures import failing, last_run
@@ -38,11 +39,19 @@ class Troubled:
 class Tick:
     """A tick of the sensor, as the daemon makes it. `errors`: what went wrong with each run that there was to be told of."""
 
-    def __init__(self, shop: Shop, address: str, secret: str | None, cursor: str | None) -> None:
+    def __init__(
+        self,
+        shop: Shop,
+        address: str,
+        secret: str | None,
+        cursor: str | None,
+        read: Callable[[], Project] | None = None,
+    ) -> None:
         alerts = shop.project.settings.alerts.model_copy(update={"webhook": address, "secret": secret})
         settings = shop.project.settings.model_copy(update={"alerts": alerts})
         self.pauses: list[float] = []
-        sensor = failure_alert(replace(shop.project, settings=settings), lambda: datetime.now(UTC), self.pauses.append)
+        told = replace(shop.project, settings=settings)
+        sensor = failure_alert(told, read or (lambda: told), lambda: datetime.now(UTC), self.pauses.append)
         definitions = dg.Definitions(sensors=[sensor])
         with (
             shop.instance() as instance,
@@ -89,6 +98,21 @@ def test_a_failed_run_and_a_held_one_are_told(troubled: Troubled, receiver: Rece
     assert receiver.got[0].headers["content-type"] == "application/json"
     assert "webhook-signature" not in receiver.got[0].headers
     assert Tick(troubled.shop, receiver.url(), None, tick.cursor).errors == [], "once"
+
+
+def test_files_that_are_refused_are_the_reason_of_runs_that_left_none(troubled: Troubled) -> None:
+    """Such a run ends before there is a record of it."""
+    told = message(troubled.shop.project, "none", "refresh", "eventpipe.yml:3: timezone: 'Mars' is no time zone")
+    assert "eventpipe.yml:3: timezone" in told
+    assert "left no word" not in told
+
+
+def test_an_alert_is_sent_also_while_the_project_s_files_are_refused(troubled: Troubled, receiver: Receiver) -> None:
+    def read() -> Project:
+        raise ConfigurationError([Problem("eventpipe.yml", 3, "timezone", "'Mars' is no time zone")])
+
+    assert Tick(troubled.shop, receiver.url(), None, troubled.cursor, read).errors == [None, None]
+    assert len(receiver.got) == 2
 
 
 def test_a_message_is_signed_where_there_is_a_secret(troubled: Troubled, receiver: Receiver) -> None:

@@ -31,7 +31,7 @@ from eventpipe_tests.delivery.fired import fire, project
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 Status = dg.DagsterRunStatus
-Sensor = Callable[[Project, Callable[[], datetime]], dg.SensorDefinition]
+Sensor = Callable[[Callable[[], Project], Callable[[], datetime]], dg.SensorDefinition]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def tick(
     now: datetime = NOW,
     cursor: str | None = None,
 ) -> dg.SensorResult:
-    made = sensor(shop, lambda: now)
+    made = sensor(lambda: shop, lambda: now)
     with ExitStack() as stack:
         used = instance or stack.enter_context(dg.DagsterInstance.ephemeral())
         result = made(stack.enter_context(dg.build_sensor_context(instance=used, cursor=cursor)))

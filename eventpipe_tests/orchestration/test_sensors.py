@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import dagster as dg
@@ -43,7 +43,7 @@ def tick(
     cursor: str | None = None,
     now: datetime = NOW,
 ) -> dg.SensorResult:
-    sensor = new_exports_sensor(shop, lambda: now)
+    sensor = new_exports_sensor(lambda: shop, lambda: now)
     with dg.build_sensor_context(instance=instance or dg.DagsterInstance.ephemeral(), cursor=cursor) as context:
         result = sensor(context)
     assert isinstance(result, dg.SensorResult)
@@ -174,6 +174,27 @@ def test_the_pause_doubles_up_to_an_hour() -> None:
         return after
 
     assert [pause(failures) for failures in (1, 2, 3, 9)] == [timedelta(minutes=minutes) for minutes in (1, 2, 4, 60)]
+
+
+def test_a_run_that_changed_nothing_is_not_asked_for_again_at_once() -> None:
+    """What is there and cannot land would have a run a minute."""
+    done = [Try("s", 2 - n, Status.SUCCESS, NOW, NOW) for n in range(2)]
+    assert isinstance(next_attempt("s", done, None, NOW + timedelta(minutes=1.9)), Wait)
+    assert next_attempt("s", done, None, NOW + timedelta(minutes=2)) == 3
+    assert next_attempt("s", done, None, NOW, recurs=True) == 3
+    assert next_attempt("other", done, None, NOW) == 1
+
+
+def test_a_tick_reads_the_project_anew(tmp_path: Path) -> None:
+    """A source that was added while the daemon is up."""
+    before = project(tmp_path)
+    projects = [before]
+    sensor = new_exports_sensor(lambda: projects[-1], lambda: NOW)
+    landed_export(before, source="kiosk")
+    with dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral()) as context:
+        assert not cast(dg.SensorResult, sensor(context)).run_requests
+        projects.append(project(tmp_path, sources={"web": "canonical", "kiosk": "canonical"}))
+        requested(cast(dg.SensorResult, sensor(context)))
 
 
 def test_other_exports_do_not_shorten_the_pause() -> None:

@@ -207,6 +207,24 @@ def test_another_projects_tables_are_left_alone(tmp_path: Path, database: str) -
     assert served(database) == expected(one)
 
 
+def test_tables_of_other_exports_are_left_alone_also_where_the_ops_store_is_shared(
+    tmp_path: Path, database: str
+) -> None:
+    """Two projects with one EVENTPIPE_OPS know each other's runs."""
+    one = make(tmp_path, "one")
+    elsewhere = "update ledger set source = 'kiosk'"
+    stranger = make(tmp_path, "stranger", known=["one"], extra=[elsewhere])
+    empty = make(tmp_path, "empty", known=["one"], extra=["delete from ledger"])
+    serve(database, one)
+    for other in (stranger, empty):
+        with pytest.raises(StageFailed, match="tables of 1 exports, none of which has landed here"):
+            serve(database, other)
+    assert served(database) == expected(one)
+    serve(database, make(tmp_path, "two", known=["one"]))  # its file is lost, its exports are not
+    renamed = make(tmp_path, "three", known=["two"], extra=[elsewhere])
+    serve(database, renamed, make(tmp_path, "of two", known=["one"]))
+
+
 def test_objects_inside_of_objects_are_built_by_functions_that_the_oldest_server_has() -> None:
     """JSON_OBJECT('a': 1) came with PostgreSQL 16."""
     view = Relation(

@@ -21,6 +21,8 @@ _BUILT_UPON = ("2BP01", "0A000")  # something depends on it, or a view reads a c
 _FORBIDDEN = ("25006", "42501")  # a transaction that may only read, a right that is missing
 _TRIED_AGAIN = ("40P01", "40001")  # deadlock, serialisation failure
 _BROKEN_CONNECTION = ("08", "57P")  # classes: connection exceptions, the server shutting down
+_MOST = 5
+"""Holders of locks that are named."""
 _UNTOUCHED = "The tables there are still those of the run before."
 
 
@@ -48,7 +50,7 @@ def explained(server: Server, error: Exception) -> StageFailed:
     if state == _LOCKED:
         return PublishBlocked(
             f"The publish to {server.place} waited {server.lock_timeout.total_seconds():.0f} s for a lock and gave up; "
-            f"nothing failed. {_holders(server)} {_UNTOUCHED} End what holds it and run again, or wait longer "
+            f"nothing was changed. {_holders(server)} {_UNTOUCHED} End what holds it and run again, or wait longer "
             "(serving.lock_timeout)."
         )
     if state == _TIMEOUT:
@@ -77,11 +79,11 @@ def explained(server: Server, error: Exception) -> StageFailed:
 def _holders(server: Server) -> str:
     """Who holds locks on the tables, in a sentence."""
     query = text("""
-        select distinct a.pid, a.usename, a.application_name, a.xact_start
+        select a.pid, a.usename, a.application_name, a.xact_start, bool_or(l.mode <> 'AccessShareLock') as is_strong
         from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
         join pg_stat_activity a on a.pid = l.pid
         where n.nspname = any(:schemas) and l.granted and a.pid <> pg_backend_pid() and a.datname = current_database()
-        order by a.xact_start, a.pid limit 5
+        group by a.pid, a.usename, a.application_name, a.xact_start order by a.xact_start, a.pid limit 100
         """)
     try:
         with server.connect() as connection:
@@ -92,10 +94,12 @@ def _holders(server: Server) -> str:
         return ""
     if not found:
         return "Who held it is gone by now."
+    # Who only reads is in the way of a change of columns, and of nothing else.
+    strong = [row for row in found if row.is_strong] or found
     told = "; ".join(
         f"process {pid} of {user}"
         + (f" ({program})" if program else "")
         + (f", in a transaction since {since:%H:%M:%S}" if since else "")  # of another role's the server does not say
-        for pid, user, program, since in found
+        for pid, user, program, since, _ in strong[:_MOST]
     )
     return f"Held by: {told}."

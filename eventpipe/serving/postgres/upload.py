@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
+import duckdb
+from sqlalchemy import Connection, text
 
 from eventpipe import __version__
 from eventpipe.errors import StageFailed
@@ -28,9 +29,11 @@ from eventpipe.serving.postgres.difference import Comparison, compared
 from eventpipe.serving.postgres.faults import database_errors, explained, is_worth_another_try
 from eventpipe.serving.postgres.publication import Publication
 from eventpipe.serving.postgres.relations import Relation
-from eventpipe.serving.postgres.server import Server, ServerUnreachable, run
+from eventpipe.serving.postgres.server import Server, ServerUnreachable, named, run
 from eventpipe.sql import identifier
 
+_LEDGER = "ledger"
+_EXPORT = "source, landed_on, file"
 ATTEMPTS = 5
 _FIRST_PAUSE = 1.0
 
@@ -116,6 +119,8 @@ class Uploader:
                     return Uploaded()
             if held is not None:
                 _check_owner(self.server, held, edition)
+            if held is not None and base is None:
+                _check_exports(connection, self.server, held, edition)
             is_base = base is not None and held is not None and base.run_id == held.run_id
             path = base.path if base is not None and is_base else None
             with compared(edition.path, path, self.engine, self.temporary) as comparison:
@@ -192,6 +197,23 @@ class Uploader:
                 tables.analyze(connection, server, table)
             uploaded = Uploaded(uploaded.removed + removed, uploaded.brought + brought)
         return uploaded
+
+
+def _check_exports(connection: Connection, server: Server, held: Publication, edition: Edition) -> None:
+    """A project without the file of what it published last knows the tables there by the exports that they were made of: the
+    ops store that two projects share, by mistake, knows the runs of both."""
+    if _LEDGER not in held.tables:
+        return
+    there = {tuple(row) for row in connection.execute(text(f"select {_EXPORT} from {named(server.schema, _LEDGER)}"))}
+    with duckdb.connect(str(edition.path), read_only=True) as tables:
+        ours = set(tables.execute(f"select {_EXPORT} from main.{_LEDGER}").fetchall())
+    if there and not there & ours:
+        raise StageFailed(
+            f"The schema {server.schema} at {server.place} holds tables of {len(there):,} exports, none of which has landed here: "
+            "another project publishes there, with the same ops store, or this one was begun anew. Give each project a database "
+            "of its own (EVENTPIPE_SERVING_URL, EVENTPIPE_OPS), or, if nobody needs these tables, make room: drop schema "
+            f"{identifier(server.schema)} cascade."
+        )
 
 
 def _check_owner(server: Server, held: Publication, edition: Edition) -> None:
