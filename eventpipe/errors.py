@@ -1,4 +1,5 @@
-"""Every error that eventpipe raises on purpose, and the exit code each one ends with.
+"""The errors that eventpipe raises on purpose, and the exit code each ends with; what a stage alone can raise is derived from one
+of these, beside the stage.
 
     EventpipeError                1  something failed
     ├── UsageError                2  a wrong argument; nothing was done

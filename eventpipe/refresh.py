@@ -10,7 +10,6 @@ that ends well before the publish, because no more was asked of it, is recorded 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from eventpipe.failpoints import reach
 from eventpipe.identity.resolve import Resolved, resolve
 from eventpipe.identity.rules import Rules
 from eventpipe.intake.exports import ALL_DATES, Selection
-from eventpipe.intake.land import Landed, land_exports
+from eventpipe.intake.land import Landed, counted, land_exports
 from eventpipe.ops import (
     automations,
     checks,
@@ -189,7 +188,7 @@ class Refresh:
                 quieten=quiet.marker(self._lease, self._clock) if self._lands_the_past else None,
                 on_landed=on_landed,
             )
-            self._counts = _counted(landed)
+            self._counts = counted(landed)
             stage.rows = self._counts.lines_accepted + self._counts.lines_rejected
         return landed
 
@@ -208,7 +207,7 @@ class Refresh:
             if self.project.audit.expectations and not plan.is_empty:
                 self._judge.start()  # it gets ready while the engine works
             if plan.rebuild and self.project.settings.engine.spark:
-                from eventpipe.cluster.rebuild import cluster  # late: nothing else of a run needs sqlglot
+                from eventpipe.cluster.rebuild import cluster  # late: few runs need a cluster
 
                 self._cluster = self._of_rebuild.enter_context(
                     cluster(self.project, self.request.run_id, plan.new_files)
@@ -443,24 +442,6 @@ class Refresh:
 @dataclass
 class _Stage:
     rows: int | None = None
-
-
-def _counted(landed: list[Landed]) -> runs.Counts:
-    outcomes = Counter(each.outcome for each in landed)
-    counts = runs.Counts(
-        exports_landed=outcomes["landed"] + outcomes["replaced"],
-        exports_unchanged=outcomes["unchanged"] + outcomes["waiting"],
-        exports_refused=outcomes["refused"],
-    )
-    for each in landed:
-        if each.manifest is not None and each.outcome in ("landed", "replaced"):
-            counts = replace(
-                counts,
-                lines_accepted=counts.lines_accepted + each.manifest.accepted,
-                lines_rejected=counts.lines_rejected + each.manifest.rejected,
-                lines_blank=counts.lines_blank + each.manifest.blank,
-            )
-    return counts
 
 
 def _paragraph(error: BaseException) -> str:

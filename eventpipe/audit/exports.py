@@ -49,7 +49,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, profiles: Mapping[str, Sourc
         CHECKS[COLUMNS],
         failing,
         {"columns": len(failing)},
-        f"The map of a source reads columns that its newest exports have not, so these fields are empty: {named}. Correct `map` "
+        f"The map of a source reads columns missing from its newest exports, so these fields are empty: {named}. Correct `map` "
         "in eventpipe.yml, or ask who sends the exports.",
         skipped=not newest,
     )

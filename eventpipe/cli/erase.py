@@ -84,7 +84,7 @@ def erase(
     if json:
         print_json({"erasures": [_receipt(each) for each in done]})
     elif not done:
-        out().print("No erasure was begun that has not ended.")
+        out().print("There is no unfinished erasure.")
     for erasure in () if json else done:
         _tell(erasure)
 

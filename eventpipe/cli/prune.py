@@ -79,7 +79,7 @@ def prune(
         told = [] if found is None else _by_source(found)
         print_json({"gone": told, "pruned": count, "run": None if report is None else report.as_dict()})
     elif report is None:
-        out().print("No prune was begun that has not ended.")
+        out().print("There is no unfinished prune.")
     else:
         out().print(f"Took {count:,} exports out of the lake.", soft_wrap=True)
         report.show()
@@ -148,7 +148,7 @@ def _row(source: str, landed: int, manifests: Iterable[Manifest]) -> Row:
 def _show(found: Gone, console: Console) -> None:
     if not found.manifests:
         console.print(
-            "Of what was asked for every export still lies in its folder: there is nothing to prune.", soft_wrap=True
+            "Every export that was asked for is still in its folder: there is nothing to prune.", soft_wrap=True
         )
         return
     rows = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventpipe.cli.terminal import inert, out, table
 from eventpipe.errors import EventpipeError
-from eventpipe.intake.land import Landed, Outcome
+from eventpipe.intake.land import Landed, Outcome, counted
 from eventpipe.ops import runs
 from eventpipe.ops.store import OpsStore
 from eventpipe.serving.file import open_published, row_counts
@@ -37,7 +37,7 @@ class RunReport:
     def of(cls, project: Project, run_id: str, landed: Sequence[Landed]) -> RunReport:
         """The report of the run with this id, from the ops store and the published file."""
         with OpsStore.open(project.ops) as store:
-            run = next((each for each in runs.recent(store, 50) if each.run_id == run_id), None)
+            run = runs.find(store, run_id)
         if run is None:
             raise EventpipeError(f"Run {run_id} left no record in {project.ops}. See `eventpipe status`.")
         outcomes = Counter(each.outcome for each in landed)
@@ -46,7 +46,7 @@ class RunReport:
         return cls(
             run,
             {outcome: outcomes[outcome] for outcome in _OUTCOMES},
-            _counts(landed, outcomes),
+            counted(landed),
             tuple(each.manifest for each in landed if each.outcome == "refused" and each.manifest is not None),
             tables,
         )
@@ -92,19 +92,6 @@ class RunReport:
                 style="yellow",
                 soft_wrap=True,
             )
-
-
-def _counts(landed: Sequence[Landed], outcomes: Mapping[Outcome, int]) -> runs.Counts:
-    """As a run counts them; a backfill's chunks are part of it here."""
-    manifests = [each.manifest for each in landed if each.manifest and each.outcome in ("landed", "replaced")]
-    return runs.Counts(
-        exports_landed=outcomes["landed"] + outcomes["replaced"],
-        exports_unchanged=outcomes["unchanged"] + outcomes["waiting"],
-        exports_refused=outcomes["refused"],
-        lines_accepted=sum(manifest.accepted for manifest in manifests),
-        lines_rejected=sum(manifest.rejected for manifest in manifests),
-        lines_blank=sum(manifest.blank for manifest in manifests),
-    )
 
 
 def refusal(manifest: Manifest) -> dict[str, object]:

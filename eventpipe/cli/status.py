@@ -334,8 +334,8 @@ def _show_exports(
     for folder in unread:
         console.print(
             inert(
-                f"Nobody reads exports/{folder}: it is no source of eventpipe.yml, no date (YYYY-MM-DD), below one, or named "
-                "like a file that is not complete."
+                f"Nobody reads exports/{folder}: it is not a source of eventpipe.yml or a date (YYYY-MM-DD), lies below a date's "
+                "folder, or has the name of a file that is not complete."
             ),
             style="yellow",
             soft_wrap=True,

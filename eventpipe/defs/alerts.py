@@ -112,4 +112,4 @@ def _recorded(project: Project, run_id: str) -> runs.Run | None:
     if not is_made(project.ops):
         return None
     with OpsStore.open(project.ops) as store:
-        return next((run for run in runs.recent(store, 50) if run.run_id == run_id), None)
+        return runs.find(store, run_id)

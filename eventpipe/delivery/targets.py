@@ -97,7 +97,7 @@ def endpoint(url: str, allow_hosts: Iterable[str] = ()) -> Endpoint:
     if not (_NAME.fullmatch(host) or _as_address(host)):
         raise TargetRefused("The webhook's address has no valid host: write a name of letters, digits, '.' and '-'.")
     if port == 0:
-        raise TargetRefused("The webhook's address has port 0, which there is not.")
+        raise TargetRefused("The webhook's address uses port 0, which is not a valid port.")
     port = port or {"http": 80, "https": 443}[parts.scheme]
     allowed = set(allow_hosts)
     shown = f"[{host}]" if ":" in host else host

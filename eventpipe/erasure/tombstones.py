@@ -1,4 +1,4 @@
-"""Tombstones: what must not come back, as keyed hashes that say nothing of it to who has not the key."""
+"""Tombstones: what must not come back, as keyed hashes that reveal nothing without the key."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from eventpipe.project.settings import LimitSettings
 from eventpipe.project.sources import SourceProfile
 from eventpipe.sql import literal
 
-# A JSON document is parsed in one piece; larger ones belong into JSON lines.
+# A JSON document is parsed in one piece; larger ones belong in JSON lines.
 DOCUMENT_BYTES = 256 << 20
 _WIDEST_DECIMAL = 38
 _BY_ENDING = {

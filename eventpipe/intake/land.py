@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from eventpipe.intake.lake import Lake, Manifest, parquet
 from eventpipe.intake.refusal import UNREADABLE, ExportChanged, ExportRefused
 from eventpipe.intake.together import portions
 from eventpipe.ops.quiet import Quieten, QuietLines
+from eventpipe.ops.runs import Counts
 from eventpipe.project.folder import Project
 
 Outcome = Literal["landed", "replaced", "unchanged", "refused", "waiting"]
@@ -82,6 +84,20 @@ def land_exports(
                 on_landed(landed)
             results += portion
     return results
+
+
+def counted(landed: Sequence[Landed]) -> Counts:
+    """What became of exports, as a run is recorded with it."""
+    outcomes = Counter(each.outcome for each in landed)
+    manifests = [each.manifest for each in landed if each.manifest and each.outcome in ("landed", "replaced")]
+    return Counts(
+        exports_landed=outcomes["landed"] + outcomes["replaced"],
+        exports_unchanged=outcomes["unchanged"] + outcomes["waiting"],
+        exports_refused=outcomes["refused"],
+        lines_accepted=sum(manifest.accepted for manifest in manifests),
+        lines_rejected=sum(manifest.rejected for manifest in manifests),
+        lines_blank=sum(manifest.blank for manifest in manifests),
+    )
 
 
 class Lander:

@@ -44,8 +44,8 @@ def gone(project: Project, selection: Selection, source: str | None = None) -> G
     there = {export.key for export in find(project.exports, frozenset(landed), ALL_DATES)}
     if source is None and (empty := sorted(landed.keys() - {key.source for key in there})):
         raise UsageError(
-            f"Nothing of {', '.join(empty)} lies in {project.exports} any more. That is how a folder looks that is not mounted: where "
-            "the exports were deleted, say so with --source, for one source at a time."
+            f"Nothing of {', '.join(empty)} lies in {project.exports} any more: the folder may not be "
+            "mounted. If the exports really were deleted, say so with --source, for one source at a time."
         )
     chosen = [each for each in manifests if selection.takes(each.landed_on) and each.key not in there]
     return Gone(tuple(chosen), landed)

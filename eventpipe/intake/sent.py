@@ -5,7 +5,7 @@ Presets and mappings both produce a `Sent`; everything after it is the same for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,3 @@ class Sent:
     deleted_at_format: str | None = None
     given: str = "null"
     uncomputed: dict[str, str] = field(default_factory=dict)
-
-
-TEXT_FIELDS = tuple(
-    each.name
-    for each in fields(Sent)
-    if each.type == "str" and each.name not in ("value", "properties", "extra", "traits", "kind", "given")
-)

@@ -34,7 +34,7 @@ PolarsDataType = DataType | DataTypeClass
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _CHUNK: Final = 10_000
-"""Rows of one statement or ids of one question: below what any database takes."""
+"""Rows of one statement: below what any database takes."""
 
 _IDS: Final = 900
 """Ids in one question: SQLite as it was long built takes no more than 999."""

@@ -1,6 +1,6 @@
 """Events that the audit holds back, per source, until a person releases them.
 
-A held event still lands and is published; what would be triggered by it waits. `held` is what triggers ask.
+A held event still lands and is published; what would be triggered by it waits. `all_held` is what triggers ask.
 """
 
 from __future__ import annotations

@@ -129,6 +129,13 @@ def last(store: OpsStore, *, status: RunStatus | None = None) -> Run | None:
     return next(iter(recent(store, 1, status=status)), None)
 
 
+def find(store: OpsStore, run_id: str) -> Run | None:
+    """The run with this id; None when there is no record of it."""
+    with store.read() as connection:
+        row = connection.execute(select(tables.runs).where(tables.runs.c.run_id == run_id)).one_or_none()
+    return None if row is None else _run(row)
+
+
 def recent(store: OpsStore, limit: int, *, status: RunStatus | None = None) -> list[Run]:
     """The `limit` runs that started last, newest first."""
     query = select(tables.runs).order_by(tables.runs.c.started_at.desc(), tables.runs.c.run_id).limit(limit)

@@ -1,1 +1,1 @@
-"""The user's folder: eventpipe.yml and events/*.yml, read, checked, as frozen typed objects."""
+"""The user's folder: eventpipe.yml, identity.yml, expectations.yml and the files of events/, read, checked, as frozen typed objects."""

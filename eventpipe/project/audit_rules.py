@@ -70,7 +70,7 @@ class IdentityRules(Section):
 
 
 class Severities(Section):
-    """What the checks do when they fail that every project has, beside its expectations and the volume watch."""
+    """What each built-in check does when it fails; expectations and the volume watch have their own."""
 
     freshness: Weight = "warn"
     mapped_columns_are_sent: Weight = "warn"

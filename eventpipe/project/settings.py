@@ -66,7 +66,7 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
 
 def _location(text: str) -> str:
     if is_address(text):
-        raise Refusal("a path: addresses of other stores are not served here")
+        raise Refusal("a local path: addresses are not supported here")
     if not text.strip():
         raise Refusal("a path: it is empty")
     return text

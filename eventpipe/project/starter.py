@@ -19,7 +19,7 @@ SOURCES: Final = ("redo", "notifuse", "customerio", "arsel")
 """The sources of the starter's eventpipe.yml: each gets its folder in exports/."""
 
 _IGNORED: Final = """\
-# What eventpipe makes from the exports, and the exports: customers' data does not belong into a repository.
+# What eventpipe makes from the exports, and the exports: customers' data does not belong in a repository.
 exports/
 lake/
 *.duckdb

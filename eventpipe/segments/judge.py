@@ -1,6 +1,6 @@
 """The segment stage of a run: who enters and who leaves.
 
-Judged again are the contacts of whom something can have changed (`scope`); for a new or changed segment, everyone. The
+Only contacts for whom something may have changed are judged again (`scope`); for a new or changed segment, everyone. The
 result equals judging everyone.
 """
 
@@ -71,7 +71,8 @@ def judge(
 
 
 def _was_published(store: OpsStore, run_id: str) -> bool:
-    return any(run.run_id == run_id for run in runs.recent(store, 100, status="published"))
+    run = runs.find(store, run_id)
+    return run is not None and run.status == "published"
 
 
 class _Stage:
