@@ -6,32 +6,18 @@ again, in another file, under the same ids.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from eventpipe.delivery.message import body
+from eventpipe.files import write_whole
 from eventpipe.ops.deliveries import Outgoing
 
 
 def write(folder: Path, triggers: Sequence[Outgoing], now: datetime) -> Path:
     """Writes triggers, one line each, and gives the file. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{triggers[0].trigger_id}.jsonl"
-    path = folder / name
-    temporary = folder / f".{name}.tmp"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(f"{body(each)}\n" for each in triggers)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{triggers[0].trigger_id}.jsonl"
+    write_whole(path, "".join(f"{body(each)}\n" for each in triggers).encode())
     return path

@@ -11,7 +11,6 @@ Each step finds nothing to do where it was done before: an erasure that was cut 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +21,7 @@ from eventpipe.erasure.carried import LakeLines
 from eventpipe.erasure.person import Person
 from eventpipe.erasure.tombstones import SHORTEST_WORD
 from eventpipe.failpoints import reach
+from eventpipe.files import write_whole
 from eventpipe.identity.explain import Identifier, is_shared
 from eventpipe.identity.meant import meant
 from eventpipe.identity.rules import Rules
@@ -200,12 +200,7 @@ def _replace(path: Path, content: bytes) -> None:
     if not content:
         path.unlink()
         return
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, content)
 
 
 def _clean_corrections(project: Project, people: Sequence[Person]) -> int:

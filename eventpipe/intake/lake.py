@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 
 from eventpipe.errors import EventpipeError
 from eventpipe.failpoints import reach
+from eventpipe.files import sync, write_whole
 from eventpipe.intake.contract import LAKE_COLUMNS
 from eventpipe.intake.exports import ExportKey, FileState
 from eventpipe.project.sources import MergeRules
@@ -117,9 +117,8 @@ class Lake:
         known = self.rules()
         rules = known | dict(configured)
         if rules != known:
-            self._put(
-                self._rules_path, json.dumps({name: asdict(each) for name, each in sorted(rules.items())}, indent=1)
-            )
+            content = json.dumps({name: asdict(each) for name, each in sorted(rules.items())}, indent=1)
+            write_whole(self._rules_path, content.encode())
 
     def rules(self) -> dict[str, MergeRules]:
         """The rules of each source that there ever was. Errors: `EventpipeError`."""
@@ -143,11 +142,11 @@ class Lake:
         folder = self.folder(manifest.key)
         before = self.manifest(manifest.key)
         if rows is not None and manifest.data is not None:
-            _sync(rows)
+            sync(rows)
             reach("lake.written")
             rows.replace(folder / manifest.data)
             reach("lake.renamed")
-        self._put(self._manifest_path(manifest.key), _written(manifest))
+        write_whole(self._manifest_path(manifest.key), _written(manifest).encode())
         reach("lake.committed")
         if before is not None and before.data not in (None, manifest.data):
             (folder / str(before.data)).unlink(missing_ok=True)
@@ -156,18 +155,10 @@ class Lake:
         """Forget an export: its manifest first, so that no rows are missing at any moment."""
         folder = self.folder(manifest.key)
         self._manifest_path(manifest.key).unlink()
-        _sync(folder)
+        sync(folder)
         reach("lake.removed")
         if manifest.data is not None:
             (folder / manifest.data).unlink(missing_ok=True)
-
-    @staticmethod
-    def _put(path: Path, content: str) -> None:
-        temporary = path.with_suffix(".json.tmp")
-        temporary.write_text(content, encoding="utf-8")
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
 
     def sweep(self) -> int:
         """Remove what killed runs left: temporary files, and rows that no manifest names. Returns how many."""
@@ -230,11 +221,3 @@ def _read(path: Path) -> Manifest:
             " Restore it. Or, if its export is still in exports/, delete it and run again: the export is landed anew. Without "
             "either the next run removes the export's rows from the lake."
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,7 @@ import yaml
 from pydantic import AfterValidator, TypeAdapter
 
 from eventpipe.errors import ConfigurationError, Problem
+from eventpipe.files import write_whole
 from eventpipe.project.document import Document
 from eventpipe.project.refusal import Finding, Refusal
 from eventpipe.project.validation import Section, at, attempt, problems_of, validate
@@ -88,7 +89,7 @@ def add_correction(root: Path, key: Literal["block", "shared", "unlink"], entry:
         return False
     after = _with_entry(text, key, json.dumps(entry, ensure_ascii=False))
     _parsed(after)
-    _write(path, after)
+    write_whole(path, after.encode())
     return True
 
 
@@ -111,14 +112,8 @@ def remove_corrections(root: Path, is_gone: Callable[[list[str]], list[bool]]) -
     count = sum(map(sum, gone.values()))
     if count:
         _parsed(text)
-        _write(path, text)
+        write_whole(path, text.encode())
     return count
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{FILE}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _parsed(text: str) -> Corrections:

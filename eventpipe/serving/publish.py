@@ -19,6 +19,7 @@ import duckdb
 import polars as pl
 
 from eventpipe.failpoints import reach
+from eventpipe.files import sync
 from eventpipe.project.folder import Project
 from eventpipe.sql import identifier, literal
 
@@ -82,7 +83,7 @@ def assembled(project: Project, rows: dict[str, int], run_id: str, observe: Obse
     try:
         copy_file(project.warehouse, temporary)
         observed = _make_public(temporary, project.analytics, run_id, observe)
-        _sync(temporary)
+        sync(temporary)
         reach("publish.written")
         made.rows = {**rows, **observed}
         yield made
@@ -193,7 +194,7 @@ def _store(connection: duckdb.DuckDBPyConnection, table: Observed) -> None:
 def _put_in_place(temporary: Path, published: Path) -> None:
     temporary.replace(published)
     reach("publish.renamed")
-    _sync(published.parent)
+    sync(published.parent)
 
 
 def _temporary(project: Project) -> Path:
@@ -203,11 +204,3 @@ def _temporary(project: Project) -> Path:
 def _remove(temporary: Path) -> None:
     temporary.unlink(missing_ok=True)
     Path(f"{temporary}.wal").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
