@@ -14,6 +14,7 @@ from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import moment, plain
 from eventpipe.errors import UsageError
 from eventpipe.ops.place import is_made
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from eventpipe.project.folder import Project
@@ -174,7 +175,8 @@ def replay(
         print_json({"replayed": trigger_ids})
     else:
         out().print(
-            f"{len(trigger_ids)} deliveries are due again, under their old ids: eventpipe deliver.", soft_wrap=True
+            f"Due again, under the old ids: {several(len(trigger_ids), 'trigger')}. Send them: eventpipe deliver.",
+            soft_wrap=True,
         )
 
 

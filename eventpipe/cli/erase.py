@@ -25,6 +25,7 @@ from eventpipe.cli.terminal import err, inert, out, print_json, table
 from eventpipe.cli.values import moment
 from eventpipe.errors import EventpipeError, UsageError
 from eventpipe.ops.place import is_made
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from eventpipe.erasure.person import Person
@@ -154,7 +155,9 @@ def _show(person: Person) -> None:
     """On stderr: what is asked about."""
     who = ", ".join(f"{type} {value}" for type, value in person.identifiers) or "nothing of its own"
     if person.contact_ids:
-        err().print(inert(f"One contact with {len(person.event_ids):,} events, known by {who}."), soft_wrap=True)
+        err().print(
+            inert(f"One contact with {several(len(person.event_ids), 'event')}, known by {who}."), soft_wrap=True
+        )
     else:
         err().print(inert(f"No contact is known by {who}: deleted or rejected lines may have it."), soft_wrap=True)
 

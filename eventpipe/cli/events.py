@@ -12,6 +12,7 @@ from eventpipe.cli.terminal import err, inert, out, print_json, table
 from eventpipe.cli.values import plain
 from eventpipe.errors import ConfigurationError, Problem, UsageError
 from eventpipe.ops.place import is_made
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,10 +244,12 @@ def _show_trial(trial: Trial) -> None:
     if trial.first is None:
         console.print("Nothing has landed yet, so there is nothing to judge.")
         return
-    console.print(f"Landed {trial.first} to {trial.last}: {trial.exports:,} exports judged again.", soft_wrap=True)
+    console.print(
+        f"Landed {trial.first} to {trial.last}: {several(trial.exports, 'export')} judged again.", soft_wrap=True
+    )
     if trial.gone:
         console.print(
-            f"{trial.gone:,} exports are no longer in the exports folder, or changed: they are left out.",
+            f"Left out, for they are no longer in the exports folder, or changed: {several(trial.gone, 'export')}.",
             soft_wrap=True,
         )
     rows = [

@@ -15,6 +15,7 @@ import typer
 
 from eventpipe.cli.terminal import err, inert
 from eventpipe.errors import UsageError
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from eventpipe.project.folder import Project
@@ -77,7 +78,7 @@ def firing(fire: bool, yes: bool) -> Callable[[int], bool]:
         raise UsageError("--fire shows how many triggers it would fire and asks. Without a terminal, add --yes.")
 
     def confirm(triggers: int) -> bool:
-        many = "1 trigger" if triggers == 1 else f"{triggers:,} triggers"
+        many = several(triggers, "trigger")
         err().print(f"This run fires {many}, the past of automations included.", soft_wrap=True)
         return yes or not triggers or typer.confirm("Fire them? With no, only what is new fires.", err=True)
 

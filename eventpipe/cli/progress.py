@@ -19,6 +19,7 @@ from rich.progress import (
 
 from eventpipe.cli.terminal import err, inert
 from eventpipe.intake.exports import Selection, find
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from eventpipe.intake.land import Landed
@@ -55,7 +56,7 @@ class LandingProgress:
                 description="modelling and publishing" if done else "landing",
             )
         elif self._seen == self._exports or time.monotonic() - self._told_at >= _PAUSE:
-            self._say(f"landing: {self._seen:,} of {self._exports:,} exports")
+            self._say(f"landing: {self._seen:,} of {several(self._exports, 'export')}")
 
     def aside(self, ask: Callable[[int], bool]) -> Callable[[int], bool]:
         """The same question, asked while no bar is drawn over it."""

@@ -23,6 +23,7 @@ from eventpipe.cli.options import (
 )
 from eventpipe.cli.terminal import err, out, print_json, table
 from eventpipe.errors import UsageError
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +82,7 @@ def prune(
     elif report is None:
         out().print("There is no unfinished prune.")
     else:
-        out().print(f"Took {count:,} exports out of the lake.", soft_wrap=True)
+        out().print(f"Took {several(count, 'export')} out of the lake.", soft_wrap=True)
         report.show()
 
 

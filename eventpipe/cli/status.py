@@ -14,6 +14,7 @@ from eventpipe.cli.terminal import inert, out, print_json, table
 from eventpipe.cli.values import moment
 from eventpipe.cli.writer import current_writer, is_gone
 from eventpipe.ops.place import is_made
+from eventpipe.wording import several
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -311,7 +312,9 @@ def _show_exports(
     ]
     console.print(table(columns, rows, right=range(1, 7)))
     if waiting:
-        console.print(f"Not landed yet: {waiting:,} exports. Start `eventpipe run`.", style="yellow", soft_wrap=True)
+        console.print(
+            f"Not landed yet: {several(waiting, 'export')}. Start `eventpipe run`.", style="yellow", soft_wrap=True
+        )
     if before := [each for each in exports if each.judged_before]:
         count, names = sum(each.judged_before for each in before), ", ".join(each.source for each in before)
         first, last = (
@@ -319,8 +322,8 @@ def _show_exports(
             max(str(each.last_landed_on) for each in before),
         )
         told = (
-            f"{count:,} exports ({names}) stand as they were judged, by other definitions or settings or another eventpipe than "
-            f"today's. To judge them anew: eventpipe backfill --from {first} --to {last}"
+            f"Judged by other definitions or settings, or another eventpipe, than today's: {several(count, 'export')} ({names}). "
+            f"To judge them anew: eventpipe backfill --from {first} --to {last}"
         )
         console.print(inert(told), soft_wrap=True)
     for manifest in refused[:_REFUSED]:

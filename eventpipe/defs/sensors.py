@@ -33,6 +33,7 @@ from eventpipe.ops.place import is_made
 from eventpipe.ops.store import OpsStore
 from eventpipe.project.folder import Project
 from eventpipe.refresh import LEASE_WAIT
+from eventpipe.wording import several
 
 NEW_EXPORTS: Final = "new_exports"
 ASKED_BY: Final = "eventpipe/asked_by"
@@ -120,7 +121,7 @@ def new_exports_sensor(read: Callable[[], Project], clock: Callable[[], datetime
             return dg.SensorResult(skip_reason=reason, cursor=cursor)
         attempt = next_attempt(found.state, _tries(context.instance, NEW_EXPORTS), _tenure(project), now)
         if isinstance(attempt, Wait):
-            return dg.SensorResult(skip_reason=f"{found.new} new exports. {attempt.reason}", cursor=cursor)
+            return dg.SensorResult(skip_reason=f"{several(found.new, 'new export')}. {attempt.reason}", cursor=cursor)
         request = _request(NEW_EXPORTS, found.state, attempt, run_config(only_settled=True))
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
@@ -170,7 +171,7 @@ def undelivered_triggers_sensor(read: Callable[[], Project], clock: Callable[[],
         tries, tenure = _tries(context.instance, UNDELIVERED), _tenure(project, DELIVERY)
         attempt = next_attempt(UNDELIVERED, tries, tenure, now, recurs=True)
         if isinstance(attempt, Wait):
-            return dg.SensorResult(skip_reason=f"{due} triggers are due. {attempt.reason}")
+            return dg.SensorResult(skip_reason=f"Due: {several(due, 'trigger')}. {attempt.reason}")
         return dg.SensorResult(run_requests=[_request(UNDELIVERED, UNDELIVERED, attempt, {})])
 
     return undelivered_triggers

@@ -10,6 +10,7 @@ from eventpipe.errors import EventpipeError
 from eventpipe.intake.lake import Lake, Manifest
 from eventpipe.project.folder import Project
 from eventpipe.serving.file import open_published
+from eventpipe.wording import several
 
 
 def unpublished(published: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest]) -> int:
@@ -26,6 +27,6 @@ def refuse_unpublished(project: Project) -> None:
         behind = unpublished(published, Lake(project.lake).manifests())
     if behind:
         raise EventpipeError(
-            f"The lake holds {behind:,} exports that the published tables do not show as they are: a run was cut short, or held by "
+            f"The lake holds {several(behind, 'export')} that the published tables do not show as landed: a run was cut short, or held by "
             "its audit. Nothing was done. Start `eventpipe run` until it publishes, and this again."
         )

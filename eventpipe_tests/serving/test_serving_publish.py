@@ -217,7 +217,7 @@ def test_tables_of_other_exports_are_left_alone_also_where_the_ops_store_is_shar
     empty = make(tmp_path, "empty", known=["one"], extra=["delete from ledger"])
     serve(database, one)
     for other in (stranger, empty):
-        with pytest.raises(StageFailed, match="tables of 1 exports, none of which has landed here"):
+        with pytest.raises(StageFailed, match="tables of 1 export, none of which has landed here"):
             serve(database, other)
     assert served(database) == expected(one)
     serve(database, make(tmp_path, "two", known=["one"]))  # its file is lost, its exports are not

@@ -31,6 +31,7 @@ from eventpipe.serving.postgres.publication import Publication
 from eventpipe.serving.postgres.relations import Relation
 from eventpipe.serving.postgres.server import Server, ServerUnreachable, named, run
 from eventpipe.sql import identifier
+from eventpipe.wording import several
 
 _LEDGER = "ledger"
 _EXPORT = "source, landed_on, file"
@@ -209,7 +210,7 @@ def _check_exports(connection: Connection, server: Server, held: Publication, ed
         ours = set(tables.execute(f"select {_EXPORT} from main.{_LEDGER}").fetchall())
     if there and not there & ours:
         raise StageFailed(
-            f"The schema {server.schema} at {server.place} holds tables of {len(there):,} exports, none of which has landed here: "
+            f"The schema {server.schema} at {server.place} holds tables of {several(len(there), 'export')}, none of which has landed here: "
             "another project publishes there, with the same ops store, or this one was begun anew. Give each project a database "
             "of its own (EVENTPIPE_SERVING_URL, EVENTPIPE_OPS), or, if nobody needs these tables, make room: drop schema "
             f"{identifier(server.schema)} cascade."
