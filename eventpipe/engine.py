@@ -52,7 +52,8 @@ def closed_off(engine: EngineSettings, spill: Path) -> Configuration:
 
 def spill_folder(project: Project, instance: str) -> Path:
     """Where an instance of this process spills; `instance` tells it from the others of this process."""
-    project.state.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # who may only read a project's folder gets as far as memory goes
+        project.state.mkdir(parents=True, exist_ok=True)
     return project.state / f"{_SPILL}{_this_process(os.getpid())}-{instance}"
 
 

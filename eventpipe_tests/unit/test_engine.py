@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from eventpipe.engine import in_memory, spill_folder, sweep
 from eventpipe.serving.file import open_published
@@ -60,6 +62,18 @@ def test_instances_are_within_the_limits_of_the_project(tmp_path: Path) -> None:
             assert Path(spill).parent == project.state
             spills.add(spill)
     assert len(spills) == 3
+
+
+def test_tables_are_read_where_nothing_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = builders.project(tmp_path)
+    duckdb.connect(str(project.analytics)).close()
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refused)  # the tests may run as root, to whom nothing is refused
+    with open_published(project) as tables:
+        assert tables.execute("select 1").fetchone() == (1,)
 
 
 def test_what_the_killed_had_spilled_is_swept(tmp_path: Path) -> None:
