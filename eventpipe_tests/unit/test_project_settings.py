@@ -502,7 +502,7 @@ MISTAKES = [
         ["did you mean 'lake'?", "exports, lake, warehouse, analytics, ops"],
     ),
     ("paths: {lake: ''}\n", 1, "paths.lake", ["it is empty"]),
-    ("paths: {lake: 's3://bucket/lake'}\n", 1, "paths.lake", ["not a path"]),
+    ("paths: {lake: 's3://bucket/lake'}\n", 1, "paths.lake", ["not a local path"]),
     ("engine: {memory: 2}\n", 1, "engine.memory", ["2 is not text"]),
     ("engine: {memory: 2 gigs}\n", 1, "engine.memory", ["a size", "KB, MB, GB"]),
     ("engine: {threads: 0}\n", 1, "engine.threads", ["1 or more"]),
