@@ -160,6 +160,15 @@ def test_a_full_disk_is_told_also_where_a_library_met_it() -> None:
     assert Failure.of(told).message.startswith("The disk is full. ")
 
 
+def test_a_disk_that_fails_is_told() -> None:
+    """As SQLite may call a full one too, under a library's own error."""
+    met = sqlite3.OperationalError("disk I/O error")
+    met.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    told = RuntimeError("what a library makes of it")
+    told.__cause__ = met
+    assert Failure.of(told).message.startswith("The disk could not be read or written")
+
+
 def test_debug_shows_the_traceback_of_an_expected_error_too(call: Call, tmp_path: Path) -> None:
     assert "Traceback" not in call("status", "--project", tmp_path).err
     assert "Traceback" in call("status", "--project", tmp_path, "--debug").err

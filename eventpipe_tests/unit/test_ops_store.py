@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from eventpipe.errors import UsageError
 from eventpipe.ops import schema
+from eventpipe.ops.engines import engine_for, place_of
 from eventpipe.ops.faults import OpsStoreError
 from eventpipe.ops.store import OpsStore
 from eventpipe.ops.tables import backfills, metadata, run_lease, runs
@@ -297,6 +298,13 @@ def test_a_database_of_something_else_is_refused(path: Path) -> None:
         OpsStore.open(path)
     with raw_file(path) as raw:
         assert raw.execute("select name from sqlite_master").fetchall() == [("invoices",)]
+
+
+def test_a_place_is_told_with_all_that_says_where_and_no_more() -> None:
+    address = "postgresql://ada:s3cret@/ops?host=/run/db&port=5433&sslpassword=s3cret&connect_timeout=3"
+    engine = engine_for(address, timedelta())
+    assert place_of(engine) == "postgresql://ada:***@/ops?host=%2Frun%2Fdb&port=5433"
+    engine.dispose()
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
