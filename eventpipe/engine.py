@@ -46,7 +46,7 @@ def limits(engine: EngineSettings, spill: Path) -> Configuration:
 
 def closed_off(engine: EngineSettings, spill: Path) -> Configuration:
     """The same for an instance that reaches its own database and no other file, nor a variable of the calling program."""
-    # First: the engine refuses to be told a folder before it.
+    # In this order: the other way round the engine refuses the folder.
     return {"enable_external_access": False, "python_enable_replacements": False} | limits(engine, spill)
 
 

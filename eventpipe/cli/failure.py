@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,11 +99,9 @@ class Failure:
 
 def _is_interruption(error: BaseException | None) -> bool:
     """Ctrl-C, whatever it became on its way: a query of the engine ends with a RuntimeError of its own."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt | typer.Abort) or "Query interrupted" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        isinstance(each, KeyboardInterrupt | typer.Abort) or "Query interrupted" in str(each) for each in _behind(error)
+    )
 
 
 def _usage(error: typer.TyperException) -> str:
@@ -116,22 +114,28 @@ def _full_disk(error: BaseException | None) -> str | None:
     """Where there is no room, in brackets if it is known; None when that is not what ended the command. SQLite's word for
     it comes wrapped, as Dagster's record has it.
     """
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return "" if error.filename is None else f" ({error.filename})"
-        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+    for each in _behind(error):
+        if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "" if each.filename is None else f" ({each.filename})"
+        if _sqlite_code(each) == sqlite3.SQLITE_FULL:
             return ""
-        error = error.__cause__ or error.__context__
     return None
 
 
 def _is_disk_fault(error: BaseException | None) -> bool:
     """What SQLite says of a full disk too, depending on what it was about to write."""
+    return any((_sqlite_code(each) or 0) & 0xFF == sqlite3.SQLITE_IOERR for each in _behind(error))
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it came of."""
     while error is not None:
-        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _sqlite_code(error: BaseException) -> int | None:
+    return getattr(error, "sqlite_errorcode", None) if isinstance(error, sqlite3.Error) else None
 
 
 def _refusal(error: OSError, place: str) -> str:

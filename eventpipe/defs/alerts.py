@@ -53,11 +53,12 @@ def failure_alert(
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
         try:
-            now, refusal = read(), None
+            current, refusal = read(), None
         except EventpipeError as error:
-            now, refusal = project, str(error).replace("\n", "; ")[:_LONGEST]
-        now = now if now.settings.alerts.webhook else project
-        _post(now, run.run_id, message(now, run.run_id, run.job_name, refusal), clock, sleep)
+            current, refusal = project, str(error).replace("\n", "; ")[:_LONGEST]
+        if not current.settings.alerts.webhook:
+            current = project
+        _post(current, run.run_id, message(current, run.run_id, run.job_name, refusal), clock, sleep)
 
     return failed_runs
 
