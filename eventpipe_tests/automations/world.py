@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -60,6 +60,10 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "left_at": _AT,
     },
 }
+
+
+CHECKOUT = {"name": "cart", "trigger": {"event": "checkout"}}
+WAITING = {**CHECKOUT, "wait": "1h", "unless": {"event": "order"}}
 
 
 def at(hours: float) -> datetime:
@@ -284,3 +288,7 @@ class World:
         self._database.execute(f"create or replace table {table} as from frame")
         self._database.unregister("frame")
         self._stored[table] = rows
+
+
+Make = Callable[..., World]
+"""Makes a world with these automations."""
